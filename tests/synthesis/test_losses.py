@@ -1,0 +1,80 @@
+"""Every loss and its closed-form gradient against the textbook formula and autograd, in float64."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.synthesis.losses import content_loss, gram_matrix, style_loss, total_variation
+
+SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
+SEEDS = st.integers(0, 2**31)
+
+
+def features(shape, seed):
+    return torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def assert_matches(found, expected_value, x, weight):
+    value, gradient = found
+    (expected_gradient,) = torch.autograd.grad(weight * expected_value, x)
+    torch.testing.assert_close(value, expected_value.detach(), rtol=1e-10, atol=0)
+    scale = expected_gradient.abs().max().item()
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-12 * scale)
+
+
+@given(SHAPES, SEEDS)
+def test_the_content_loss_is_the_mean_square(shape, seed):
+    x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
+    assert_matches(content_loss(x.detach(), target, 3.0), (x - target).square().mean(), x, 3.0)
+
+
+@given(SHAPES, SEEDS)
+def test_the_papers_content_loss_is_half_the_sum(shape, seed):
+    x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
+    assert_matches(content_loss(x.detach(), target, 0.5, "paper"), (x - target).square().sum() / 2, x, 0.5)
+
+
+@given(SHAPES, SEEDS)
+def test_the_style_loss_is_the_mean_square_between_gram_matrices(shape, seed):
+    x, target = features(shape, seed).requires_grad_(), gram_matrix(features(shape, seed + 1))
+    flat = x[0].flatten(1)
+    expected = (flat @ flat.T / flat.shape[1] - target).square().mean()
+    assert_matches(style_loss(x.detach(), target, 2.0), expected, x, 2.0)
+
+
+@given(SHAPES, SEEDS)
+def test_the_papers_style_loss_is_equation_four(shape, seed):
+    x, other = features(shape, seed).requires_grad_(), features(shape, seed + 1)
+    flat, style = x[0].flatten(1), other[0].flatten(1)
+    filters, positions = flat.shape
+    expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
+    assert_matches(style_loss(x.detach(), gram_matrix(other), 2.0, "paper"), expected, x, 2.0)
+
+
+@given(st.tuples(st.just(3), st.integers(1, 6), st.integers(1, 6)), SEEDS)
+def test_total_variation_is_the_mean_square_of_neighbours_differences(shape, seed):
+    x = features(shape, seed).requires_grad_()
+    expected = sum(
+        (difference.square().mean() for axis in (2, 3) if (difference := x.diff(dim=axis)).numel()), x.sum() * 0
+    )
+    assert_matches(total_variation(x.detach(), 5.0), expected, x, 5.0)
+
+
+@given(SHAPES, SEEDS)
+def test_a_gram_matrix_does_not_depend_on_the_order_in_memory(shape, seed):
+    x = features(shape, seed)
+    torch.testing.assert_close(gram_matrix(x), gram_matrix(x.contiguous(memory_format=torch.channels_last)))
+
+
+def test_gram_matrices_of_bfloat16_features_are_accumulated_in_float32():
+    x = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    assert gram_matrix(x).dtype == torch.float32
+    torch.testing.assert_close(gram_matrix(x), gram_matrix(x.double()).float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("loss", [content_loss, style_loss])
+def test_gradients_keep_the_precision_of_their_features(loss):
+    x = torch.rand(1, 4, 5, 5).bfloat16()
+    target = x + 1 if loss is content_loss else gram_matrix(x) + 1
+    assert loss(x, target)[1].dtype == torch.bfloat16

@@ -1,0 +1,52 @@
+"""The command line: ``python -m toolkit normalize|transfer|reconstruct|texture|amalgamate|distill|inspect``."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .commands import distilling, inspecting, normalizing, synthesizing
+from .errors import ToolkitError
+
+EPILOG = """\
+examples:
+  python -m toolkit transfer photo.jpg painting.jpg --size 768
+  python -m toolkit normalize vgg19 ILSVRC2012_img_val --output models/vgg19-average.safetensors
+  python -m toolkit inspect photo-painting.png
+Every command explains itself: python -m toolkit transfer --help
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit status: 0 when done, 2 for something the person can put right, 130 when interrupted.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m toolkit",
+        description="Normalise VGG networks so that every filter's mean activation is one, and make images with them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (synthesizing, normalizing, distilling, inspecting):
+        module.add_commands(commands)
+    chosen = parser.parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that being told to stop keeps the work too
+    try:
+        return int(chosen.run(chosen))
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was written.", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,57 @@
+"""Options that several commands share."""
+
+import argparse
+
+import torch
+
+from ..errors import ToolkitError
+from ..network import BUNDLED, CONVENTIONS, POOLINGS, Network, load_network
+
+SOURCE_HELP = (
+    "vgg11, vgg13, vgg16 or vgg19 (torchvision's ImageNet weights, downloaded once), the name of a file in models/, "
+    "or the path of a .safetensors or .pth file"
+)
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """How to read weights that don't say it themselves."""
+    parser.add_argument(
+        "--convention",
+        metavar="|".join(CONVENTIONS),
+        help="how weights from elsewhere want their input, when their file does not say: "
+        "torchvision (RGB, [0, 1], mean and deviation removed) or caffe (BGR, 0..255, mean removed)",
+    )
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Which network to use, and where to run it."""
+    parser.add_argument("--network", default=BUNDLED, help=f"{SOURCE_HELP} (default: {BUNDLED})")
+    parser.add_argument("--pooling", choices=POOLINGS, help="for a network that is not normalised (default: max)")
+    add_source_options(parser)
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where to compute."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)")
+
+
+def device(name: str) -> torch.device:
+    """The device of that name; ``auto`` is a GPU if there is one.
+
+    Raises:
+        ToolkitError: when there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # what PyTorch raises for unknown and for absent devices
+        raise ToolkitError(f"This machine has no device {name!r}: use --device cpu, or auto.") from error
+    return chosen
+
+
+def network(arguments: argparse.Namespace) -> Network:
+    """The network that was asked for."""
+    return load_network(arguments.network, convention=arguments.convention, pooling=arguments.pooling)

@@ -1,0 +1,82 @@
+"""``distill``: a narrow network trained to carry what a normalised one carries."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from .. import __version__
+from ..distill import Distillation, Schedule, Student
+from ..errors import ToolkitError
+from ..network import Architecture, fingerprint, load_network, save_network
+from ..normalize import list_images
+from .common import add_device_option, device
+
+WIDTHS = (16, 32, 64, 128, 256)
+
+
+def add_commands(commands: Any) -> None:
+    """Adds ``distill``."""
+    defaults = Schedule()
+    parser = commands.add_parser(
+        "distill",
+        help="train a narrow network after a normalised one",
+        description="Trains a narrow VGG whose features, mapped linearly, are those of a normalised teacher. Ctrl-C "
+        "keeps the checkpoint, and the same command goes on from it. Normalise the result before using it.",
+    )
+    parser.add_argument("teacher", help="a normalised network with average pooling")
+    parser.add_argument("images", type=Path, help="a folder of images to learn from")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
+    parser.add_argument(
+        "--widths",
+        type=_widths,
+        default=WIDTHS,
+        metavar="W,W,W,W,W",
+        help=f"filters per block (default: {','.join(map(str, WIDTHS))})",
+    )
+    parser.add_argument("--steps", type=int, default=defaults.steps, metavar="N", help=f"(default: {defaults.steps})")
+    parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: 0)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: the output with .checkpoint)")
+    add_device_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, with the unexplained share of each block's first layer as it falls."""
+    teacher = load_network(arguments.teacher)
+    if not teacher.mean_activations or teacher.pooling != "average":
+        raise ToolkitError(f"{arguments.teacher} can't teach: normalise it with average pooling first.")
+    provenance = {"distilled_from": fingerprint(teacher), "teacher": teacher.provenance, "toolkit": __version__}
+    torch.manual_seed(arguments.seed)
+    architecture = Architecture(teacher.architecture.name, arguments.widths)
+    student = Student(architecture, teacher.architecture)
+    distillation = Distillation(
+        student,
+        teacher.to(device(arguments.device)),
+        list_images(arguments.images),
+        Schedule(steps=arguments.steps, seed=arguments.seed),
+        arguments.checkpoint or arguments.output.with_suffix(".checkpoint"),
+    )
+    try:
+        with tqdm(total=arguments.steps, initial=distillation.number, unit="step") as bar:
+            for step in distillation:
+                shown = (f"{name} {share:.1%}" for name, share in step.unexplained.items() if name.endswith("_1"))
+                bar.set_postfix_str("unexplained: " + ", ".join(shown), refresh=False)
+                bar.update()
+    except KeyboardInterrupt:
+        distillation.save()
+        print(f"Interrupted at step {distillation.number}; run the same command to go on.", file=sys.stderr)
+        return 130
+    save_network(student.fold(provenance), arguments.output)
+    print(f"written to {arguments.output}; normalise it next")
+    return 0
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of five numbers such as 16,32,64,128,256") from None

@@ -1,0 +1,56 @@
+"""Images under synthesis: the student's own, so that it learns from what its losses would be misled by."""
+
+import torch
+from torch import Tensor
+
+from .student import Student
+
+STEPS = 24
+STEP_SIZE = 0.03
+
+
+def dream(student: Student, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Moves every image towards the Gram matrices of the next one, by a random number of Adam's steps.
+
+    Synthesis visits images that no photographer took, where a student's losses can fall while the teacher's
+    do not; shown to both, they close that gap.
+
+    Args:
+        student: in training; its batch norms are used as they stand.
+        images: (N, 3, H, W), RGB in [0, 1].
+        generator: where randomness comes from.
+
+    Returns:
+        (N, 3, H, W), half-optimised images in [0, 1].
+    """
+    layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    training = student.training
+    student.eval().requires_grad_(False)
+    with torch.no_grad():
+        targets = {name: gram.roll(1, 0) for name, gram in _grams(student, images, layers).items()}
+    x = images.clone().requires_grad_()
+    optimizer = torch.optim.Adam([x], STEP_SIZE)
+    for _ in range(int(torch.randint(1, STEPS + 1, (), generator=generator))):
+        optimizer.zero_grad()
+        errors = [
+            (gram - targets[name]).square().sum() / targets[name].square().sum()
+            for name, gram in _grams(student, x, layers).items()
+        ]
+        torch.stack(errors).sum().backward()
+        optimizer.step()
+        with torch.no_grad():
+            x.clamp_(0, 1)
+    student.train(training).requires_grad_(True)
+    return x.detach()
+
+
+def _grams(student: Student, images: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+    grams = {}
+    with torch.autocast(images.device.type, torch.bfloat16):
+        for name, features in student(images):
+            if name in layers:
+                flat = features.flatten(2).float()
+                grams[name] = flat @ flat.mT / flat.shape[-1]
+            if name == layers[-1]:
+                break
+    return grams

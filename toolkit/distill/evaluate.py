@@ -1,0 +1,40 @@
+"""How much of a teacher's features a student carries: the best linear map's share of variance, layer by layer."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from ..network import Network
+
+
+def explained_variance(student: Network, teacher: Network, batches: Iterable[Tensor]) -> dict[str, float]:
+    """By ReLU layer, the share of the teacher's variance that a linear map of the student's features explains.
+
+    The map is the least-squares one over all images and positions given, with a constant.
+
+    Args:
+        student: a network of the teacher's topology.
+        teacher: the network it learnt from.
+        batches: (N, 3, H, W) each, images that neither training nor anything else has used.
+    """
+    layers = [layer.name for layer in teacher.architecture.layers if layer.kind == "relu"]
+    moments: dict[str, list[Tensor]] = {}
+    for batch in batches:
+        seen, wanted = student(batch, layers), teacher(batch, layers)
+        for name in layers:
+            x, y = (features.permute(0, 2, 3, 1).flatten(0, 2).float() for features in (seen[name], wanted[name]))
+            x = torch.cat([x, x.new_ones(len(x), 1)], 1)
+            new = [x.mT @ x, x.mT @ y, y.square().sum(0), y.sum(0)]
+            moments[name] = [
+                old + m.double() for old, m in zip(moments.get(name, [torch.zeros(())] * 4), new, strict=True)
+            ]
+    return {name: _share(*moments[name]) for name in layers}
+
+
+def _share(xx: Tensor, xy: Tensor, yy: Tensor, y: Tensor) -> float:
+    count = xx[-1, -1]
+    ridge = 1e-9 * xx.diagonal().mean() * torch.eye(len(xx), dtype=xx.dtype, device=xx.device)
+    explained = (xy * torch.linalg.solve(xx + ridge, xy)).sum()
+    constant = y.square().sum() / count
+    return float((explained - constant) / (yy.sum() - constant))

@@ -1,0 +1,71 @@
+"""A narrow VGG in training: batch norm between convolution and ReLU, and linear maps to a teacher's features."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..network import CONVENTIONS, Architecture, Network
+
+
+class Student(nn.Module):
+    """A network with the teacher's topology and its own widths, average pooling, and one read-out per ReLU layer.
+
+    Args:
+        architecture: the student's.
+        teacher: the teacher's; same name, other widths.
+    """
+
+    def __init__(self, architecture: Architecture, teacher: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.preprocessing = CONVENTIONS["torchvision"]
+        self.convolutions = nn.ModuleDict()
+        self.norms = nn.ModuleDict()
+        self.readouts = nn.ModuleDict()
+        for name, (inputs, outputs) in architecture.convolutions.items():
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            self.convolutions[name] = convolution
+            self.norms[name] = nn.BatchNorm2d(outputs)
+            self.readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yields each convolution's name and its activations behind the ReLU, (N, C, h, w)."""
+        x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
+        for layer in self.architecture.layers:
+            match layer.kind:
+                case "conv":
+                    x = F.relu(self.norms[layer.name](self.convolutions[layer.name](x)), inplace=True)
+                    yield layer.name, x
+                case "pool":
+                    x = F.avg_pool2d(x, 2)
+
+    def unexplained(self, image: Tensor, targets: dict[str, Tensor], variances: dict[str, Tensor]) -> dict[str, Tensor]:
+        """By convolution, the squared error of the read-out over the variance of the teacher's layer.
+
+        Args:
+            image: (N, 3, H, W), RGB in [0, 1].
+            targets: the teacher's features, (N, C, h, w).
+            variances: their variance over images and positions, summed over channels.
+        """
+        errors = {}
+        for name, features in self(image):
+            residual = self.readouts[name](features) - targets[name]
+            errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / variances[name]
+        return errors
+
+    def fold(self, provenance: dict[str, Any]) -> Network:
+        """The network without batch norm: each norm's running statistics folded into its convolution."""
+        network = Network(self.architecture, self.preprocessing, pooling="average", provenance=provenance)
+        for name in self.architecture.convolutions:
+            norm, own, folded = self.norms[name], self.convolutions[name], network.convolution(name)
+            assert isinstance(norm, nn.BatchNorm2d) and isinstance(own, nn.Conv2d) and folded.bias is not None
+            assert norm.running_var is not None and norm.running_mean is not None
+            scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+            folded.weight.copy_(own.weight.double() * scale.view(-1, 1, 1, 1))
+            folded.bias.copy_(norm.bias.double() - norm.running_mean.double() * scale)
+        return network

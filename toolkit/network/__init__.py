@@ -1,0 +1,20 @@
+"""VGG networks: architectures, layers by name, weights with provenance."""
+
+from .vgg import CONVENTIONS, DEPTHS, POOLINGS, Architecture, Layer, Network, Pooling, Preprocessing
+from .weights import BUNDLED, find_network, fingerprint, load_network, save_network
+
+__all__ = [
+    "BUNDLED",
+    "CONVENTIONS",
+    "DEPTHS",
+    "POOLINGS",
+    "Architecture",
+    "Layer",
+    "Network",
+    "Pooling",
+    "Preprocessing",
+    "find_network",
+    "fingerprint",
+    "load_network",
+    "save_network",
+]

@@ -1,0 +1,117 @@
+"""Forward to the layers in use, and the gradient back from them to the image, without autograd."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..network import Layer, Network
+from ..network.vgg import check_size
+
+
+class Passed(NamedTuple):
+    """What the way back needs to know of a layer that the way forward passed."""
+
+    layer: Layer
+    kept: Any
+
+
+class Pullback:
+    """A network's way to some of its layers and back.
+
+    A 3 x 3 convolution with stride and padding 1 is pulled back by another one, its kernel transposed in the
+    channel axes and rotated by 180 degrees. So both ways are forward convolutions.
+
+    Args:
+        network: whose weights, dtype, device and pooling are used.
+        layers: the layers whose features are wanted.
+
+    Raises:
+        ToolkitError: for an unknown layer.
+    """
+
+    def __init__(self, network: Network, layers: Iterable[str]) -> None:
+        self.network = network
+        self.layers = frozenset(layers)
+        self.path = network.architecture.down_to(self.layers)
+        self.kernels = {
+            layer.name: network.convolution(layer.name)
+            .weight.flip(2, 3)
+            .transpose(0, 1)
+            .contiguous(memory_format=torch.channels_last)
+            for layer in self.path
+            if layer.kind == "conv"
+        }
+
+    def forward(self, image: Tensor) -> tuple[dict[str, Tensor], list[Passed]]:
+        """Runs the network to its deepest layer in use.
+
+        Args:
+            image: (1, 3, H, W), RGB in [0, 1].
+
+        Returns:
+            The features of the layers in use, and the trail that ``backward`` follows; it uses the trail up.
+
+        Raises:
+            ToolkitError: when the image is too small for the deepest layer.
+        """
+        check_size(image, self.path)
+        network = self.network
+        x = network.preprocessing(image).to(network.dtype, memory_format=torch.channels_last)
+        features: dict[str, Tensor] = {}
+        trail = []
+        before = ""
+        for layer in self.path:
+            kept: Any = None
+            if layer.kind == "relu":
+                kept = x = F.relu(x) if before in self.layers else F.relu_(x)
+            elif layer.kind == "pool":
+                kept = x.shape[-2:]
+                if network.pooling == "max":
+                    x, indices = F.max_pool2d(x, 2, return_indices=True)
+                    kept = (kept, indices)
+                else:
+                    x = F.avg_pool2d(x, 2)
+            else:
+                x = network.step(layer, x)
+            trail.append(Passed(layer, kept))
+            if layer.name in self.layers:
+                features[layer.name] = x
+            before = layer.name
+        return features, trail
+
+    def backward(self, trail: list[Passed], gradients: Mapping[str, Tensor]) -> Tensor:
+        """The gradient in the image, (1, 3, H, W), of a loss with the given gradients in the features."""
+        gradient: Tensor | None = None
+        while trail:
+            layer, kept = trail.pop()
+            if layer.name in gradients:
+                own = gradients[layer.name]
+                gradient = own if gradient is None else gradient.add_(own)
+            if gradient is not None:
+                gradient = self._through(layer, kept, gradient)
+        if gradient is None:
+            raise ValueError("none of the gradients belongs to a layer on the trail")
+        return self.network.preprocessing.pullback(gradient.float() if gradient.dtype.itemsize < 4 else gradient)
+
+    def _through(self, layer: Layer, kept: Any, gradient: Tensor) -> Tensor:
+        match layer.kind:
+            case "conv":
+                return F.conv2d(gradient, self.kernels[layer.name], padding=1)
+            case "relu":
+                # Autograd's own kernel for it: where the activation is positive, in one sweep.
+                return torch.ops.aten.threshold_backward(gradient, kept, 0)
+            case "pool":
+                if self.network.pooling == "max":
+                    size, indices = kept
+                    return F.max_unpool2d(gradient, indices, [2, 2], output_size=size)
+                return _spread(gradient, kept)
+
+
+def _spread(gradient: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average pooling pulled back: a quarter to each of the four; an odd edge, never pooled, gets nothing."""
+    spread = F.interpolate(gradient * 0.25, scale_factor=2, mode="nearest")
+    height, width = size
+    return F.pad(spread, (0, width - spread.shape[-1], 0, height - spread.shape[-2]))

@@ -1,0 +1,86 @@
+"""L-BFGS and Adam, one evaluation at a time, each with the image it would hand over."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .objective import Evaluation
+
+
+class LBFGS:
+    """PyTorch's L-BFGS without line search or tolerances, as Gatys, Ecker & Bethge ran it.
+
+    One iteration a step makes it one evaluation a step. ``best`` is the evaluated image of least objective.
+
+    Args:
+        image: (1, 3, H, W), the start; it is changed in place.
+    """
+
+    #: Pairs kept. A hundred reach a lower objective in 300 evaluations than twenty (measured: 4.58 against 4.8),
+    #: for the memory of 200 images.
+    HISTORY = 100
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image
+        self.best = image.clone()
+        self._least = float("inf")
+        self._optimizer = torch.optim.LBFGS(
+            [image], max_iter=1, history_size=self.HISTORY, tolerance_grad=0, tolerance_change=0
+        )
+
+    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
+        """Evaluates where it is, remembers it if it is the best, and moves on."""
+        evaluation: Evaluation | None = None
+
+        def closure() -> float:
+            nonlocal evaluation
+            with torch.no_grad():
+                evaluation = evaluate(self.image)
+                if evaluation.objective < self._least:
+                    self._least = evaluation.objective
+                    self.best.copy_(self.image)
+            self.image.grad = evaluation.gradient.contiguous()
+            return evaluation.objective
+
+        self._optimizer.step(closure)
+        assert evaluation is not None
+        return evaluation
+
+
+class Adam:
+    """PyTorch's Adam, the image clamped to [0, 1] after every step; ``best`` is the average of the iterates.
+
+    The average forgets with a rate of 0.99, corrected for its short start (Kingma & Ba 2015, section 7.2).
+
+    Args:
+        image: (1, 3, H, W), the start; it is changed in place.
+    """
+
+    STEP_SIZE = 0.02
+    MEMORY = 0.99
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image
+        self._sum = torch.zeros_like(image)
+        self._mass = 0.0
+        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE)
+
+    @property
+    def best(self) -> Tensor:
+        """The iterates' average; before the first step, the start."""
+        return self._sum / self._mass if self._mass else self.image
+
+    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
+        """Evaluates where it is, and moves on."""
+        with torch.no_grad():
+            evaluation = evaluate(self.image)
+            self.image.grad = evaluation.gradient
+            self._optimizer.step()
+            self.image.clamp_(0, 1)
+            self._sum.lerp_(self.image, 1 - self.MEMORY)
+            self._mass += (1 - self._mass) * (1 - self.MEMORY)
+        return evaluation
+
+
+OPTIMIZERS: dict[str, type[LBFGS] | type[Adam]] = {"lbfgs": LBFGS, "adam": Adam}
