@@ -1,0 +1,1 @@
+"""The page that people host and share: synthesis by optimisation, shown while it happens."""
