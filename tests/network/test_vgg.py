@@ -37,7 +37,7 @@ def published(request, tmp_path_factory):
 @pytest.mark.parametrize("convention", ["torchvision", "caffe"])
 @pytest.mark.parametrize("file", ["weights.pth", "weights.safetensors"])
 def test_every_layer_gives_what_torchvisions_gives(published, convention, file, random_image):
-    name, model, folder = published
+    _, model, folder = published
     network = load_network(folder / file, convention=convention)
     image = random_image(67, 45)
     layers = [layer.name for layer in network.architecture.layers]

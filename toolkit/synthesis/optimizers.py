@@ -21,13 +21,23 @@ class LBFGS:
     #: for the memory of 200 images.
     HISTORY = 100
 
+    #: Mean change of a value by the first step, before any curvature is known: 2.5 of 255 levels, enough for
+    #: float32 to tell the gradients at its two ends apart (PyTorch's own first step is a millionth).
+    FIRST_STEP = 0.01
+
     def __init__(self, image: Tensor) -> None:
         self.image = image
         self.best = image.clone()
         self._least = float("inf")
         self._optimizer = torch.optim.LBFGS(
-            [image], max_iter=1, history_size=self.HISTORY, tolerance_grad=0, tolerance_change=0
+            [image],
+            lr=self.FIRST_STEP * image.numel(),  # divided by the gradient's sum in the first step, one from then on
+            max_iter=1,
+            history_size=self.HISTORY,
+            tolerance_grad=0,
+            tolerance_change=0,
         )
+        self._scale: float | None = None
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, remembers it if it is the best, and moves on."""
@@ -40,10 +50,14 @@ class LBFGS:
                 if evaluation.objective < self._least:
                     self._least = evaluation.objective
                     self.best.copy_(self.image)
-            self.image.grad = evaluation.gradient.contiguous()
-            return evaluation.objective
+                if self._scale is None:
+                    # PyTorch drops pairs whose product is below 1e-10, whatever the objective's scale: so fix it.
+                    self._scale = 1 / (float(evaluation.gradient.abs().mean()) or 1.0)
+                self.image.grad = evaluation.gradient.contiguous().mul_(self._scale)
+            return evaluation.objective * self._scale
 
         self._optimizer.step(closure)
+        self._optimizer.param_groups[0]["lr"] = 1.0
         assert evaluation is not None
         return evaluation
 

@@ -1,0 +1,181 @@
+"""The command line, by its text and its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from toolkit.cli import main
+from toolkit.network import load_network, save_network
+from toolkit.pictures import open_image, read_recipe
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, tiny_network):
+    """A working folder with pictures, a normalised network and a plain one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for name in ("photo.jpg", "painting.png", "images/a.jpg", "images/b.png", "images/c.png"):
+        Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(tmp_path / name)
+    (tmp_path / "images" / "broken.jpg").write_text("no picture")
+    save_network(tiny_network(), tmp_path / "plain.safetensors")
+    return tmp_path
+
+
+@pytest.fixture
+def network(desk, capsys):
+    assert main(["normalize", "plain.safetensors", "images", "-o", "tiny.safetensors", "--prepare", "native"]) == 0
+    capsys.readouterr()
+    return "tiny.safetensors"
+
+
+SMALL = ["--size", "32", "--evaluations", "4"]
+
+
+def test_normalize_writes_a_network_and_prints_its_proof(desk, capsys):
+    command = ["normalize", "plain.safetensors", "images", "--output", "out/tiny.safetensors", "--prepare", "native"]
+    assert main(command) == 0
+    text = capsys.readouterr()
+    assert "3 images measured, 1 skipped" in text.out
+    assert "largest relative error of an output on 4 held-out images: " in text.out
+    assert "mean activations measured anew: within " in text.out
+    assert text.out.endswith("written to out/tiny.safetensors\n")
+    assert "skipped images/broken.jpg: images/broken.jpg is not a picture in a known format" in text.err
+    assert "measuring" in text.err and "image/s" in text.err
+    assert load_network("out/tiny.safetensors").provenance["normalization"]["images"] == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        (["transfer", "photo.jpg", "painting.png"], "photo-painting.png"),
+        (
+            ["transfer", "photo.jpg", "painting.png", "images/a.jpg", "--style-image-weights", "1,3"],
+            "photo-painting-a.png",
+        ),
+        (["reconstruct", "photo.jpg"], "photo-reconstruct.png"),
+        (["texture", "painting.png", "--style-layers", "relu1_1,relu2_1=0.5"], "painting-texture.png"),
+        (["amalgamate", "photo.jpg", "painting.png"], "photo-painting-amalgamate.png"),
+    ],
+)
+def test_each_synthesis_makes_a_picture_with_its_recipe(network, command, output, capsys):
+    assert main([*command, "--network", network, *SMALL]) == 0
+    text = capsys.readouterr()
+    assert text.out.endswith(f"written to {output}\n") and "relu" in text.out
+    assert "objective" in text.err and "4/4" in text.err
+    assert max(open_image(output).shape) == 32
+    recipe = json.loads(read_recipe(output))
+    assert (recipe["size"], recipe["evaluations"]) == (32, 4)
+
+
+def test_a_pictures_recipe_makes_the_same_picture_again(network, desk):
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network]
+    assert main([*command, *SMALL, "--seed", "3", "--start", "noise", "-o", "first.png"]) == 0
+    assert main([*command, "--recipe", "first.png", "-o", "second.png"]) == 0
+    assert (desk / "first.png").read_bytes() == (desk / "second.png").read_bytes()
+    (desk / "recipe.json").write_text(read_recipe("first.png"))
+    assert main([*command, "--recipe", "recipe.json", "--evaluations", "2", "-o", "third.png"]) == 0
+    assert json.loads(read_recipe("third.png"))["evaluations"] == 2
+
+
+def test_a_name_that_is_taken_is_not_overwritten(network, desk):
+    for _ in range(2):
+        assert main(["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL]) == 0
+    assert (desk / "photo-painting-2.png").exists()
+
+
+def test_inspect_tells_what_a_file_is(network, capsys):
+    assert main(["inspect", network]) == 0
+    text = capsys.readouterr().out
+    for line in (
+        "vgg19, 3 4 5 6 7 filters",
+        "pooling        average",
+        "normalised     yes",
+        '"images": 3',
+        "fingerprint",
+    ):
+        assert line in text
+    assert main(["reconstruct", "photo.jpg", "--network", network, *SMALL, "-o", "r.png"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", "r.png"]) == 0
+    assert json.loads(capsys.readouterr().out)["synthesis"] == "reconstruction"
+
+
+def test_a_network_that_is_not_normalised_is_used_with_a_note(desk, capsys):
+    assert main(["texture", "painting.png", "--network", "plain.safetensors", *SMALL]) == 0
+    assert "note: plain.safetensors is not normalised, so its losses are badly scaled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["transfer", "nowhere.jpg", "painting.png"], "There is no picture nowhere.jpg."),
+        (["transfer", "photo.jpg", "images/broken.jpg"], "images/broken.jpg is not a picture in a known format"),
+        (["transfer", "photo.jpg", "painting.png", "-o", "x.jpg"], "x.jpg must end in .png: the recipe travels inside"),
+        (["transfer", "photo.jpg", "painting.png", "--size", "3"], "The recipe is not valid: size: Input should be"),
+        (
+            ["texture", "painting.png", "--style-layers", "relu1_9"],
+            "Unknown layer 'relu1_9' of vgg19: did you mean relu1_",
+        ),
+        (
+            ["transfer", "photo.jpg", "painting.png", "--recipe", "painting.png"],
+            "painting.png holds no recipe: only PNG",
+        ),
+        (["transfer", "photo.jpg", "painting.png", "--device", "toaster"], "This machine has no device 'toaster': use"),
+        (["inspect", "nowhere.safetensors"], "There is no network file nowhere.safetensors"),
+    ],
+)
+def test_mistakes_end_with_one_sentence_and_status_two(network, command, sentence, capsys):
+    options = [] if command[0] == "inspect" else ["--network", network]
+    assert main([*command, *options]) == 2
+    text = capsys.readouterr()
+    last = text.err.strip().splitlines()[-1]
+    assert last.startswith(f"error: {sentence}") and "Traceback" not in text.err
+
+
+def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
+    assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
+    assert main(["transfer", "photo.jpg", "painting.png", "--network", network, "--recipe", "t.png"]) == 2
+    assert "error: t.png is the recipe of a texture: use the command texture." in capsys.readouterr().err
+
+
+def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
+    (desk / "bare").mkdir()
+    assert main(["normalize", "plain.safetensors", "bare", "-o", "x.safetensors"]) == 2
+    assert capsys.readouterr().err.startswith("error: The folder bare holds no images")
+    assert not (desk / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "64", "--evaluations", "90000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "toolkit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    shown = ""
+    while "objective" not in shown:
+        shown += process.stderr.read(1)
+    time.sleep(0.5)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted: keeping the best image so far." in err and "Traceback" not in err
+    assert out.endswith("written to photo-painting.png\n")
+    assert json.loads(read_recipe("photo-painting.png"))["synthesis"] == "transfer"
+    assert open_image("photo-painting.png").shape == (1, 3, 53, 64)
+
+
+@pytest.mark.parametrize("command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "inspect"])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 8
