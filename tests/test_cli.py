@@ -162,11 +162,12 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
     )
     shown = ""
     while "objective" not in shown:
-        shown += process.stderr.read(1)
+        shown += (read := process.stderr.read(1))
+        assert read, shown
     time.sleep(0.5)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Interrupted: keeping the best image so far." in err and "Traceback" not in err
     assert out.endswith("written to photo-painting.png\n")
     assert json.loads(read_recipe("photo-painting.png"))["synthesis"] == "transfer"

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -91,8 +90,6 @@ class Synthesis:
         began = time.monotonic()
         for number in range(1, self.recipe.evaluations + 1):
             evaluation = self._optimizer.step(self._objective)
-            if not math.isfinite(evaluation.objective):
-                raise ToolkitError(f"The optimisation diverged at evaluation {number}: lower the weights, or use Adam.")
             yield Progress(
                 number,
                 self.recipe.evaluations,

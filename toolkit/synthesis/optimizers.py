@@ -1,17 +1,20 @@
 """L-BFGS and Adam, one evaluation at a time, each with the image it would hand over."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ..errors import ToolkitError
 from .objective import Evaluation
 
 
 class LBFGS:
     """PyTorch's L-BFGS without line search or tolerances, as Gatys, Ecker & Bethge ran it.
 
-    One iteration a step makes it one evaluation a step. ``best`` is the evaluated image of least objective.
+    One iteration a step makes it one evaluation a step. ``best`` is the evaluated image of least objective; when
+    a step leads far astray, which nothing but a line search would rule out, it starts anew from there.
 
     Args:
         image: (1, 3, H, W), the start; it is changed in place.
@@ -25,40 +28,50 @@ class LBFGS:
     #: float32 to tell the gradients at its two ends apart (PyTorch's own first step is a millionth).
     FIRST_STEP = 0.01
 
+    #: An objective so many times the least is astray.
+    ASTRAY = 10.0
+
     def __init__(self, image: Tensor) -> None:
         self.image = image
         self.best = image.clone()
-        self._least = float("inf")
+        self._least = math.inf
+        self._begin(self.FIRST_STEP)
+
+    def _begin(self, first_step: float) -> None:
+        """Forgets all curvature."""
+        self._first_step = first_step
+        self._scale: float | None = None
         self._optimizer = torch.optim.LBFGS(
-            [image],
-            lr=self.FIRST_STEP * image.numel(),  # divided by the gradient's sum in the first step, one from then on
+            [self.image],
+            lr=first_step * self.image.numel(),  # divided by the gradient's sum in the first step, one from then on
             max_iter=1,
             history_size=self.HISTORY,
             tolerance_grad=0,
             tolerance_change=0,
         )
-        self._scale: float | None = None
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
-        """Evaluates where it is, remembers it if it is the best, and moves on."""
-        evaluation: Evaluation | None = None
+        """Evaluates where it is, remembers it if it is the best, and moves on.
 
-        def closure() -> float:
-            nonlocal evaluation
-            with torch.no_grad():
+        Raises:
+            ToolkitError: when the start has no finite objective.
+        """
+        with torch.no_grad():
+            evaluation = evaluate(self.image)
+            if self._least < math.inf and not evaluation.objective <= self.ASTRAY * self._least:
+                self.image.copy_(self.best)
+                self._begin(self._first_step / 10)
                 evaluation = evaluate(self.image)
-                if evaluation.objective < self._least:
-                    self._least = evaluation.objective
-                    self.best.copy_(self.image)
-                if self._scale is None:
-                    # PyTorch drops pairs whose product is below 1e-10, whatever the objective's scale: so fix it.
-                    self._scale = 1 / (float(evaluation.gradient.abs().mean()) or 1.0)
-                self.image.grad = evaluation.gradient.contiguous().mul_(self._scale)
-            return evaluation.objective * self._scale
-
-        self._optimizer.step(closure)
+            _check_finite(evaluation)
+            if evaluation.objective < self._least:
+                self._least = evaluation.objective
+                self.best.copy_(self.image)
+            if self._scale is None:
+                # PyTorch drops pairs whose product is below 1e-10, whatever the objective's scale: so fix it.
+                self._scale = 1 / (float(evaluation.gradient.abs().mean()) or 1.0)
+            self.image.grad = evaluation.gradient.contiguous().mul_(self._scale)
+        self._optimizer.step(lambda: evaluation.objective)
         self._optimizer.param_groups[0]["lr"] = 1.0
-        assert evaluation is not None
         return evaluation
 
 
@@ -86,15 +99,25 @@ class Adam:
         return self._sum / self._mass if self._mass else self.image
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
-        """Evaluates where it is, and moves on."""
+        """Evaluates where it is, and moves on.
+
+        Raises:
+            ToolkitError: when the objective is no longer finite.
+        """
         with torch.no_grad():
             evaluation = evaluate(self.image)
+            _check_finite(evaluation)
             self.image.grad = evaluation.gradient
             self._optimizer.step()
             self.image.clamp_(0, 1)
             self._sum.lerp_(self.image, 1 - self.MEMORY)
             self._mass += (1 - self._mass) * (1 - self.MEMORY)
         return evaluation
+
+
+def _check_finite(evaluation: Evaluation) -> None:
+    if not math.isfinite(evaluation.objective):
+        raise ToolkitError("The optimisation diverged: lower the weights, or compute in float32.")
 
 
 OPTIMIZERS: dict[str, type[LBFGS] | type[Adam]] = {"lbfgs": LBFGS, "adam": Adam}
