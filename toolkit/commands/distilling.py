@@ -25,7 +25,8 @@ def add_commands(commands: Any) -> None:
         "distill",
         help="train a narrow network after a normalised one",
         description="Trains a narrow VGG whose features, mapped linearly, are those of a normalised teacher. Ctrl-C "
-        "keeps the checkpoint, and the same command goes on from it. Normalise the result before using it.",
+        "keeps the checkpoint, and the same command goes on from it. Normalise the result before using it. "
+        "Training is compiled, for which PyTorch needs a C++ compiler.",
     )
     parser.add_argument("teacher", help="a normalised network with average pooling")
     parser.add_argument("images", type=Path, help="a folder of images to learn from")

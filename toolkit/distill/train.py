@@ -1,5 +1,6 @@
 """Distillation: a narrow student learns to carry, linearly, what every layer of the normalised teacher carries."""
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -145,7 +146,12 @@ class Distillation:
             torch.save(state, temporary)
 
     def _resume(self, checkpoint: Path) -> None:
-        state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise ToolkitError(
+                f"{checkpoint} is no checkpoint that could be read: remove it or name another."
+            ) from error
         if state["schedule"] != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
             raise ToolkitError(f"{checkpoint} belongs to another schedule or architecture: remove it or name another.")
         self.number = state["number"]

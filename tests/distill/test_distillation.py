@@ -1,0 +1,137 @@
+"""Distillation: what is folded, what is measured, and that training goes on where it was left."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from toolkit.cli import main
+from toolkit.distill import Distillation, Schedule, Student, explained_variance
+from toolkit.errors import ToolkitError
+from toolkit.network import Architecture, load_network, save_network
+from toolkit.normalize import ImageStream, list_images, normalize
+
+SCHEDULE = Schedule(steps=12, batch_size=4, size=32, warmup=2, dream_every=4, dream_pool=8)
+NARROW = Architecture("vgg11", (2, 3, 3, 4, 4))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for number in range(6):
+        picture = Image.fromarray(rng.integers(0, 256, (7, 9, 3), np.uint8)).resize((90, 70), Image.Resampling.BICUBIC)
+        picture.save(tmp_path / "images" / f"{number}.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def teacher(tiny_network, folder, random_image):
+    images = ImageStream(list_images(folder), "native")
+    return normalize(tiny_network("vgg11", widths=(6,) * 5), images, [random_image()])[0]
+
+
+@pytest.fixture(autouse=True)
+def uncompiled(monkeypatch):
+    """Compiling takes longer than all these tests, and changes no result."""
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+
+
+def train(teacher, folder, steps=None, schedule=SCHEDULE, **options):
+    torch.manual_seed(0)
+    distillation = Distillation(
+        Student(NARROW, teacher.architecture), teacher, list_images(folder), schedule, **options
+    )
+    shown = []
+    for step in distillation:
+        shown.append(step)
+        if step.number == steps:
+            distillation.save()
+            break
+    return distillation, shown
+
+
+def test_a_folded_student_computes_what_it_computed_in_evaluation(teacher, folder, random_image):
+    student = train(teacher, folder)[0].student.eval()
+    network = student.fold({"a": 1})
+    image = random_image(37, 52)
+    with torch.no_grad():
+        expected = dict(student(image))
+    found = network(image, [name.replace("conv", "relu") for name in expected])
+    for name, features in expected.items():
+        torch.testing.assert_close(found[name.replace("conv", "relu")], features, rtol=1e-4, atol=1e-5)
+    assert network.pooling == "average" and network.provenance == {"a": 1}
+
+
+def test_training_explains_more_and_more(teacher, folder, random_image):
+    longer = Schedule(steps=200, batch_size=4, size=32, warmup=2, dream_every=50, dream_pool=8)
+    image = random_image(48, 48)
+    targets = {f"conv{name[4:]}": f for name, f in teacher(image, [f"relu{n}_1" for n in range(1, 6)]).items()}
+    targets |= {f"conv{name[4:]}": f for name, f in teacher(image, ["relu3_2", "relu4_2", "relu5_2"]).items()}
+    variances = {name: f.var((0, 2, 3)).sum() for name, f in targets.items()}
+    torch.manual_seed(0)
+    untrained = Student(NARROW, teacher.architecture)
+    trained, shown = train(teacher, folder, schedule=longer)
+    with torch.no_grad():
+        before, after = (sum(s.unexplained(image, targets, variances).values()) for s in (untrained, trained.student))
+    assert [step.number for step in shown] == list(range(1, 201))
+    assert after < 0.8 * before
+
+
+def test_training_goes_on_from_its_checkpoint(teacher, folder, tmp_path):
+    checkpoint = tmp_path / "c.checkpoint"
+    left, _ = train(teacher, folder, 5, checkpoint=checkpoint)
+    again, shown = train(teacher, folder, checkpoint=checkpoint)
+    assert shown[0].number == 6 and shown[-1].number == 12
+    assert again.number == 12 and left.number == 5
+
+
+def test_another_schedules_checkpoint_is_refused(teacher, folder, tmp_path):
+    checkpoint = tmp_path / "c.checkpoint"
+    train(teacher, folder, 3, checkpoint=checkpoint)
+    with pytest.raises(ToolkitError, match="belongs to another schedule or architecture: remove it or name another"):
+        train(teacher, folder, schedule=Schedule(steps=9), checkpoint=checkpoint)
+    checkpoint.write_text("no checkpoint")
+    with pytest.raises(ToolkitError, match="is no checkpoint that could be read"):
+        train(teacher, folder, checkpoint=checkpoint)
+
+
+def test_a_network_explains_itself_wholly_and_a_constant_nothing(teacher, tiny_network, random_image):
+    batches = [random_image(40, 48, seed=seed) for seed in range(3)]
+    assert all(share == pytest.approx(1, abs=1e-3) for share in explained_variance(teacher, teacher, batches).values())
+    silent = tiny_network("vgg11", widths=(6,) * 5)
+    silent.convolution("conv1_1").weight.zero_()
+    silent.convolution("conv1_1").bias.fill_(1.0)
+    assert explained_variance(silent, teacher, batches)["relu1_1"] == pytest.approx(0, abs=1e-3)
+
+
+def test_explained_variance_is_that_of_least_squares(teacher, tiny_network, random_image):
+    student, image = tiny_network("vgg11", seed=5), random_image(32, 40)
+    x, y = (n(image, ["relu1_1"])["relu1_1"][0].flatten(1).T.double().numpy() for n in (student, teacher))
+    design = np.column_stack([x, np.ones(len(x))])
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    expected = 1 - (residual**2).sum() / ((y - y.mean(0)) ** 2).sum()
+    assert explained_variance(student, teacher, [image])["relu1_1"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_command_trains_and_writes_a_network(teacher, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_network(teacher, tmp_path / "teacher.safetensors")
+    command = [
+        "distill",
+        "teacher.safetensors",
+        "images",
+        "-o",
+        "s.safetensors",
+        "--widths",
+        "2,2,2,2,2",
+        "--steps",
+        "2",
+    ]
+    assert main(command) == 0
+    text = capsys.readouterr()
+    assert text.out == "written to s.safetensors; normalise it next\n"
+    assert "unexplained: conv1_1" in text.err
+    assert load_network("s.safetensors").architecture == Architecture("vgg11", (2,) * 5)
+    assert main(["distill", "s.safetensors", "images", "-o", "t.safetensors"]) == 2
+    assert "error: s.safetensors can't teach: normalise it with average pooling first." in capsys.readouterr().err
