@@ -23,8 +23,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's files are for their owner alone
         yield temporary
+        temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner alone
         temporary.replace(path)
         temporary = None
     except OSError as error:

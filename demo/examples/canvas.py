@@ -103,6 +103,14 @@ def blur(values: Array, sigma: float) -> Array:
     return gaussian_filter(values, sigmas)
 
 
+def edges(labels: Array) -> Array:
+    """Mark the pixels where a label differs from its neighbour below or to the right."""
+    marked = np.zeros(labels.shape, bool)
+    marked[:-1] |= labels[:-1] != labels[1:]
+    marked[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    return marked
+
+
 def paper(shape: Shape, rng: np.random.Generator) -> Array:
     """Return the unevenness of handmade paper, around 0: cloudy patches, fine tooth and fibres."""
     fibres = np.zeros(shape, np.float32)

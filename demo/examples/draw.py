@@ -13,6 +13,9 @@ from demo.examples.canvas import Array
 from demo.examples.garden import oil_garden
 from demo.examples.glass import stained_glass
 from demo.examples.mosaic import mosaic
+from demo.examples.glass import stained_glass
+from demo.examples.marbling import marbled_paper
+from demo.examples.mosaic import mosaic
 from demo.examples.night import night_swirls
 from demo.examples.pointillism import pointillism
 from demo.examples.waves import woodblock_waves
@@ -21,6 +24,9 @@ STYLES: dict[str, Callable[[np.random.Generator], Array]] = {
     "night_swirls": night_swirls,
     "oil_garden": oil_garden,
     "pointillism": pointillism,
+    "stained_glass": stained_glass,
+    "mosaic": mosaic,
+    "marbled_paper": marbled_paper,
     "stained_glass": stained_glass,
     "mosaic": mosaic,
     "woodblock_waves": woodblock_waves,
