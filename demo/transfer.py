@@ -20,7 +20,7 @@ from .examples import content_files, style_files
 from .jobs import Jobs
 
 #: Style weights, in words.
-STRENGTHS = {"Gentle": 100.0, "Balanced": 1000.0, "Strong": 10_000.0}
+STRENGTHS = {"Gentle": 20.0, "Balanced": 100.0, "Strong": 1000.0}
 
 #: Between two pictures shown while it runs.
 SECONDS_PER_PREVIEW = 0.5

@@ -12,13 +12,12 @@ from PIL import Image
 from demo.examples.canvas import Array
 from demo.examples.garden import oil_garden
 from demo.examples.glass import stained_glass
-from demo.examples.mosaic import mosaic
-from demo.examples.glass import stained_glass
+from demo.examples.ink import ink_wash
 from demo.examples.marbling import marbled_paper
 from demo.examples.mosaic import mosaic
 from demo.examples.night import night_swirls
 from demo.examples.pointillism import pointillism
-from demo.examples.waves import woodblock_waves
+from demo.examples.woodblock import woodblock_waves
 
 STYLES: dict[str, Callable[[np.random.Generator], Array]] = {
     "night_swirls": night_swirls,
@@ -26,10 +25,9 @@ STYLES: dict[str, Callable[[np.random.Generator], Array]] = {
     "pointillism": pointillism,
     "stained_glass": stained_glass,
     "mosaic": mosaic,
-    "marbled_paper": marbled_paper,
-    "stained_glass": stained_glass,
-    "mosaic": mosaic,
     "woodblock_waves": woodblock_waves,
+    "ink_wash": ink_wash,
+    "marbled_paper": marbled_paper,
 }
 
 LARGEST_FILE = 330_000

@@ -1,5 +1,7 @@
 """A leaded window: a sun over hills, a river and three flowers."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
@@ -46,12 +48,12 @@ def stained_glass(rng: np.random.Generator) -> Array:
     distance = np.minimum(distance_transform_edt(~edges(pane)), outline - 2.5)
 
     colour = _panes(part, pane, distance, rng)
-    colour = np.clip(colour + 0.35 * blur(np.clip(colour - 0.45, 0, 1), 18), 0, 1)
+    colour = np.clip(colour + 0.5 * blur(np.clip(colour - 0.4, 0, 1), 18), 0, 1)
     lead_width = 5.2 + 0.9 * noise(PORTRAIT, 40, rng)
     inside = np.clip(1 - (distance / lead_width) ** 2, 0, 1)
     lead = 0.13 + 0.03 * fractal(PORTRAIT, 20, rng)[..., None] * np.ones(3) + np.array([-0.01, 0, 0.02])
     weight = smoothstep(lead_width + 1, lead_width - 1, distance)[..., None]
-    bumps = 0.35 * fractal(PORTRAIT, 26, rng, 4) * (1 - weight[..., 0])
+    bumps = 0.8 * fractal(PORTRAIT, 26, rng, 4) * (1 - weight[..., 0])
     glass = relief(colour, blur(bumps, 1.0), 0.9, 0.2)
     metal = relief(lead, blur(6 * np.sqrt(inside), 1.2), 0.9, 0.75)
     return glass * (1 - weight) + metal * weight
@@ -62,8 +64,8 @@ def _design(x: Array, y: Array) -> tuple[Array, Array, Array]:
     dx, dy = x - SUN[0], y - SUN[1]
     radius, turn = np.hypot(dx, dy), np.arctan2(dy, dx) / (2 * np.pi) + 0.5
     part = np.full(x.shape, PARTS["sky"])
-    ring = np.floor((radius - 470 + 26 * np.sin(turn * 2 * np.pi * 7)) / 92)
-    along, across = ring + 10, np.floor(turn * (26 + 4 * ring) + 0.5 * (ring % 2))
+    ring = np.floor((radius - 470 + 60 * np.sin(turn * 2 * np.pi * 3) + 26 * np.sin(turn * 2 * np.pi * 7)) / 74)
+    along, across = ring + 20, np.floor(turn * (26 + 4 * ring))
 
     def cut(name: str, where: Array, new_along: Array, new_across: Array) -> None:
         part[where] = PARTS[name]
@@ -71,9 +73,9 @@ def _design(x: Array, y: Array) -> tuple[Array, Array, Array]:
 
     rays = 380 + 75 * np.abs(((turn * 18) % 1) * 2 - 1)
     cut("halo", radius < rays, radius / 1000, turn * 36)
-    cut("rays", radius < 345 - 60 * np.abs(((turn * 18 + 0.5) % 1) * 2 - 1), radius / 220, turn * 18 + 0.25)
+    cut("rays", radius < 345 - 60 * np.abs(((turn * 18 + 0.5) % 1) * 2 - 1), radius / 220, turn * 18)
     for count, limit in ((16, 205), (12, 150), (8, 92), (1, 38)):
-        cut("sun", radius < limit, np.full(x.shape, count), turn * count + 0.03 * count)
+        cut("sun", radius < limit, np.full(x.shape, count), turn * count)
 
     far = 800 + 70 * np.sin(x / 210 + 0.6)
     cut("far", y > far, (y - far + 0.3 * x) / 78, (x - 0.7 * (y - far)) / 128)
@@ -92,7 +94,7 @@ def _design(x: Array, y: Array) -> tuple[Array, Array, Array]:
     return part, along, across
 
 
-def _flower(cut, x: Array, y: Array, cx: float, cy: float, size: float, petals: int) -> None:  # noqa: ANN001
+def _flower(cut: Callable[..., None], x: Array, y: Array, cx: float, cy: float, size: float, petals: int) -> None:
     """Cut one flower: a ring of pointed leaves, two rows of petals and a heart."""
     radius, turn = np.hypot(x - cx, y - cy), np.arctan2(y - cy, x - cx) / (2 * np.pi) + 0.5
     leaf = size * (0.72 + 0.55 * np.abs(np.cos(np.pi * (turn * petals + 0.5))) ** 3)
@@ -111,13 +113,13 @@ def _panes(part: Array, pane: Array, distance: Array, rng: np.random.Generator) 
     shade = rng.uniform(0.08, 0.92, count)[pane]
     slant = rng.uniform(0, 2 * np.pi, count)
     lean = (np.cos(slant)[pane] * (x - _centre(x, pane)) + np.sin(slant)[pane] * (y - _centre(y, pane))) / 260
-    swirl = noise(PORTRAIT, (150, 22), rng) * 0.07 + fractal(PORTRAIT, 60, rng) * 0.07
+    swirl = noise(PORTRAIT, (150, 22), rng) * 0.11 + fractal(PORTRAIT, 60, rng) * 0.12
     tone = np.clip(shade + lean + swirl, 0, 1)
     colour = np.zeros((*PORTRAIT, 3), np.float32)
     for name, index in PARTS.items():
         where = part == index
         colour[where] = ramp(tone[where], palette(GLASS[name]))
-    glow = 0.62 + 0.5 * smoothstep(0, 46, distance) + 0.22 * lean + 0.05 * fractal(PORTRAIT, 14, rng, 3)
+    glow = 0.86 + 0.5 * smoothstep(0, 46, distance) + 0.22 * lean + 0.05 * fractal(PORTRAIT, 14, rng, 3)
     bubbles = blur((rng.random(PORTRAIT) > 0.9990).astype(np.float32), 1.8) * 9
     return np.clip(colour * glow[..., None] + 0.3 * bubbles[..., None], 0, 1)
 

@@ -1,5 +1,7 @@
 """Two fish circling a star, set in small stones."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
@@ -122,7 +124,7 @@ def _cartoon(rng: np.random.Generator) -> tuple[Array, Array]:
     return part, colours
 
 
-def _fish(lay, radius: Array, turn: Array, number: int) -> None:  # noqa: ANN001
+def _fish(lay: Callable[..., None], radius: Array, turn: Array, number: int) -> None:
     """Bend one fish along a circle, nose first at `turn` 0."""
     along, across = turn / 2.05, radius - 335
     body = 112 * np.clip(np.sin(np.pi * np.clip(along, 0, 1) ** 0.62), 0, 1) ** 0.8 + 9 * (along < 1)
@@ -131,7 +133,7 @@ def _fish(lay, radius: Array, turn: Array, number: int) -> None:  # noqa: ANN001
     tail = (along > 0.9) & (along < fork) & (np.abs(across) < tail_spread)
     lay(tail, number, (np.sin(across / 9) + 1.4) / 3 + along - 0.9, "8f1f1a d9541e f0a030 fbe3a0")
     dorsal = (along > 0.3) & (along < 0.72) & (across > 0)
-    crest = body + 70 * np.sin(np.pi * np.clip((along - 0.3) / 0.42, 0, 1)) ** 0.7
+    crest = body + 70 * np.clip(np.sin(np.pi * (along - 0.3) / 0.42), 0, 1) ** 0.7
     lay(dorsal & (across < crest), number + 1, (np.sin(along * 110) + 1) / 2, "a8281e e2701f f6c860")
     belly = (along > 0.42) & (along < 0.6) & (across < 0)
     crest = body + 58 * np.sin(np.pi * np.clip((along - 0.42) / 0.18, 0, 1))
@@ -149,7 +151,7 @@ def _fish(lay, radius: Array, turn: Array, number: int) -> None:  # noqa: ANN001
     lay(eye < 15, number + 7, eye * 0, "101a2c 101a2c")
 
 
-def _frame(lay, x: Array, y: Array) -> None:  # noqa: ANN001
+def _frame(lay: Callable[..., None], x: Array, y: Array) -> None:
     """Run a wave pattern round the edge, between two lines of light stones."""
     edge = np.minimum(np.minimum(x, LANDSCAPE[1] - 1 - x), np.minimum(y, LANDSCAPE[0] - 1 - y))
     run = np.where(edge == np.minimum(x, LANDSCAPE[1] - 1 - x), y - CENTRE[1], x - CENTRE[0])

@@ -140,7 +140,7 @@ def test_a_script_gets_the_picture_too(address, pictures):
     content, style = (handle_file(path) for path in pictures)
     result = client(address).predict(content, style, "Balanced", 128, 20, api_name="/transfer")
     recipe = json.loads(read_recipe(result[0]))
-    assert (recipe["size"], recipe["evaluations"], recipe["style_weight"]) == (128, 20, 1000.0)
+    assert (recipe["size"], recipe["evaluations"], recipe["style_weight"]) == (128, 20, 100.0)
 
 
 @pytest.mark.parametrize("kind", ["text", "cut", "empty"])

@@ -86,7 +86,7 @@ def test_progress_tells_every_loss_by_layer(make):
     progress = next(iter(make(total_variation_weight=1.0)))
     layers = [f"style relu{block}_1" for block in range(1, 6)]
     assert list(progress.losses) == ["content relu4_2", *layers, "total variation"]
-    weights = [1.0, *[200.0] * 5, 1.0]
+    weights = [1.0, *[20.0] * 5, 1.0]
     weighted = sum(w * loss for w, loss in zip(weights, progress.losses.values(), strict=True))
     assert progress.objective == pytest.approx(weighted)
     assert (progress.evaluation, progress.evaluations) == (1, 12)

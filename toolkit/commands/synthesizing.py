@@ -80,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument("--content-weight", type=float, metavar="ALPHA", help="(default: 1)")
     if command.takes_style and command.synthesis != "amalgamation":
         parser.add_argument("--style-layers", type=_layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
-        parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 1000)")
+        parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 100)")
         parser.add_argument("--style-image-weights", type=_numbers, metavar="W,W,…", help="one per style image")
     parser.add_argument("--total-variation", type=float, metavar="WEIGHT", dest="total_variation_weight")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")

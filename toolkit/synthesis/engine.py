@@ -68,8 +68,7 @@ class Synthesis:
                 start=_pixels(start),
             )
         )
-        dtype = getattr(torch, recipe.precision)
-        network = copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
         content = None if content is None else fit(content, recipe.size).to(device)
         styles = [fit(style, recipe.size).to(device) for style in styles]
         image = _start(recipe, content, styles, start).to(device, copy=True).contiguous()
@@ -98,6 +97,14 @@ class Synthesis:
                 time.monotonic() - began,
                 lambda: self.image,
             )
+
+
+def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network on that device and in that type: itself when it is there, else a copy."""
+    parameter = next(network.parameters())
+    if (parameter.device, parameter.dtype) == (device, dtype):
+        return network
+    return copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
 def _start(recipe: Recipe, content: Tensor | None, styles: Sequence[Tensor], start: Tensor | None) -> Tensor:

@@ -29,7 +29,7 @@ class LBFGS:
     FIRST_STEP = 0.01
 
     #: An objective so many times the least is astray.
-    ASTRAY = 10.0
+    ASTRAY = 1000.0
 
     def __init__(self, image: Tensor) -> None:
         self.image = image

@@ -46,7 +46,7 @@ class Recipe(BaseModel):
     content_layers: LayerWeights = Field({}, description="weight of each layer's content loss")
     style_layers: LayerWeights = Field({}, description="weight of each layer's style loss")
     content_weight: Weight = Field(1.0, description="alpha, the weight of the content losses")
-    style_weight: Weight = Field(1000.0, description="beta, the weight of the style losses")
+    style_weight: Weight = Field(100.0, description="beta, the weight of the style losses")
     style_image_weights: tuple[Weight, ...] = Field((), description="share of each style image; empty: equal shares")
     total_variation_weight: Weight = Field(0.0, description="weight of the total variation")
     formula: Formula = Field("mean", description="means of squares, or the paper's sums")
