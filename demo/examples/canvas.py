@@ -39,7 +39,7 @@ def fractal(shape: Shape, scale: float, rng: np.random.Generator, octaves: int =
     return total / total.std()
 
 
-def smoothstep(low: float, high: float, values: Array) -> Array:
+def smoothstep(low: float | Array, high: float | Array, values: Array) -> Array:
     """Rise gently from 0 at `low` to 1 at `high`."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

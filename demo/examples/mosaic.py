@@ -37,7 +37,7 @@ def mosaic(rng: np.random.Generator) -> Array:
     taken = np.zeros(LANDSCAPE, bool)
     spots = _rows(distance)
     for size in (STONE, STONE * 0.66, STONE * 0.42):
-        free = [spot for spot in spots.tolist() if _claim(taken, *spot, angles, size)]
+        free = [(row, column) for row, column in spots.tolist() if _claim(taken, row, column, angles, size)]
         _set_stones(stones, height, np.array(free), size, colours, angles, rng)
         spots = rng.permutation(np.argwhere(distance_transform_edt(~taken) > size * 0.26))
     surface = blur(np.asarray(height), 1.5) + 0.09 * fractal(LANDSCAPE, 9, rng, 3)
