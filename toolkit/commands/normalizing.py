@@ -65,17 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
         held_out = [open_image(path) for path in list_images(arguments.held_out)]
     else:
         held_out = list(example_photographs().values())
-    total = len(images.paths)
-    with (
-        tqdm(total=total, desc="measuring", unit="image") as measuring,
-        tqdm(total=total, desc="measuring anew", unit="image") as proving,
-    ):
+    # Every image is measured twice: for the means, and for the proof.
+    with tqdm(total=2 * len(images.paths), desc="measuring", unit="image") as bar:
         rescaled, proof = normalize(
             original,
             images,
             [fit(image, 256).to(where) for image in held_out],
-            measuring.update,
-            proving.update,
+            bar.update,
             PRECISIONS[arguments.precision],
         )
     for name, reason in images.skipped.items():

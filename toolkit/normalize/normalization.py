@@ -14,8 +14,6 @@ from .activations import measure
 from .images import ImageStream
 from .rescale import TOLERANCES, largest_relative_error, rescale, spread_around_one
 
-Progress = Callable[[int], object]
-
 
 @dataclass(frozen=True)
 class Proof:
@@ -34,8 +32,7 @@ def normalize(
     network: Network,
     images: ImageStream,
     held_out: Iterable[Tensor],
-    measuring: Progress = lambda images: None,
-    proving: Progress = lambda images: None,
+    progress: Callable[[int], object] = lambda images: None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Network, Proof]:
     """Rescales a network so that every filter's mean activation over the images is one.
@@ -44,8 +41,7 @@ def normalize(
         network: the original, with the pooling it is to be used with.
         images: over which to take the means.
         held_out: images (N, 3, H, W) apart from those, on which the two networks are compared.
-        measuring: told the images of every batch measured.
-        proving: likewise, when the rescaled network is measured anew.
+        progress: told the images of every batch measured, on the original and then, anew, on the rescaled network.
         dtype: float32, or float16 for half the file and means that are one to three digits.
 
     Raises:
@@ -53,7 +49,7 @@ def normalize(
     """
     if network.mean_activations:
         raise ToolkitError("This network is normalised already: start from the original weights.")
-    measured = measure(network, images, measuring)
+    measured = measure(network, images, progress)
     means = measured.means()
     names = "\n".join(path.name for path in images.paths if str(path) not in images.skipped)
     rescaled = rescale(
@@ -72,5 +68,5 @@ def normalize(
         dtype,
     )
     error = largest_relative_error(network, rescaled, held_out, TOLERANCES[dtype])
-    spread = spread_around_one(measure(rescaled, images, proving).means())
+    spread = spread_around_one(measure(rescaled, images, progress).means())
     return rescaled, Proof(error, spread, sum(int((mean == 0).sum()) for mean in means.values()))
