@@ -95,15 +95,17 @@ def transfer_tab(network: Network, device: str, jobs: Jobs) -> None:
             with jobs.under_way(str(request.session_hash)) as flag:
                 for progress, rows in _shown(synthesis, flag):
                     yield {result: to_picture(progress.preview()), status: _status(progress), curve: rows}
-            saved = _saved(synthesis)
             ended = "Stopped" if flag.is_set() else "Done"
-            yield {
-                result: saved,
-                status: f"{ended} after {progress.evaluation} evaluations in {progress.seconds:.0f} s.",
-                download: gr.update(value=saved, interactive=True),
-                run: gr.update(interactive=True),
-                stop: gr.update(interactive=False),
-            }
+            with tempfile.TemporaryDirectory() as folder:  # Gradio copies what is yielded into its own cache
+                saved = Path(folder) / "transfer.png"
+                save_png(synthesis.image, saved, synthesis.recipe.to_json())
+                yield {
+                    result: str(saved),
+                    status: f"{ended} after {progress.evaluation} evaluations in {progress.seconds:.0f} s.",
+                    download: gr.update(value=str(saved), interactive=True),
+                    run: gr.update(interactive=True),
+                    stop: gr.update(interactive=False),
+                }
         except ToolkitError as error:
             yield {run: gr.update(interactive=True), stop: gr.update(interactive=False), status: str(error)}
             raise gr.Error(str(error), print_exception=False) from error
@@ -177,9 +179,3 @@ def _status(progress: Progress) -> str:
     rate = progress.evaluation / max(progress.seconds, 1e-6)
     left = (progress.evaluations - progress.evaluation) / rate
     return f"Evaluation {progress.evaluation} of {progress.evaluations} · {rate:.1f} per second · {left:.0f} s left"
-
-
-def _saved(synthesis: Synthesis) -> str:
-    path = Path(tempfile.mkdtemp(prefix="transfer-")) / "transfer.png"
-    save_png(synthesis.image, path, synthesis.recipe.to_json())
-    return str(path)
