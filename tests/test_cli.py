@@ -70,6 +70,7 @@ def test_each_synthesis_makes_a_picture_with_its_recipe(network, command, output
     text = capsys.readouterr()
     assert text.out.endswith(f"written to {output}\n") and "relu" in text.out
     assert "objective" in text.err and "4/4" in text.err
+    assert ("style " in text.err) == bool(json.loads(read_recipe(output))["style_layers"])
     assert max(open_image(output).shape) == 32
     recipe = json.loads(read_recipe(output))
     assert (recipe["size"], recipe["evaluations"]) == (32, 4)

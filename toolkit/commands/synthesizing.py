@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ..errors import ToolkitError
 from ..pictures import open_image, read_recipe, save_png
-from ..synthesis import Recipe, Synthesis
+from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Start, SynthesisName
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         with tqdm(total=recipe.evaluations, unit="evaluation") as bar:
             for progress in synthesis:
                 losses = progress.losses
-                bar.set_postfix_str(f"objective {progress.objective:.4g}", refresh=False)
+                bar.set_postfix_str(_summary(progress), refresh=False)
                 bar.update()
     except KeyboardInterrupt:
         print("Interrupted: keeping the best image so far.", file=sys.stderr)
@@ -126,6 +126,15 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{name:<20} {loss:.4g}")
         print(f"written to {output}")
     return status
+
+
+def _summary(progress: Progress) -> str:
+    """The objective, and the losses summed by kind, short enough for a line."""
+    shown = [f"objective {progress.objective:.4g}"]
+    for kind in ("content", "style", "total variation"):
+        losses = [loss for name, loss in progress.losses.items() if name.startswith(kind)]
+        shown += [f"{kind} {sum(losses):.3g}"] if losses else []
+    return ", ".join(shown)
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
