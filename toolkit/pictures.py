@@ -33,9 +33,17 @@ def open_image(source: str | Path | BinaryIO) -> Tensor:
     return to_tensor(open_picture(source))
 
 
-def open_picture(source: str | Path | BinaryIO) -> Image.Image:
-    """Like ``open_image``, as a Pillow image of mode RGB."""
-    name = str(source) if isinstance(source, str | Path) else "The picture"
+def open_picture(
+    source: str | Path | BinaryIO, name: str | None = None, at_least: tuple[int, int] | None = None
+) -> Image.Image:
+    """Like ``open_image``, as a Pillow image of mode RGB.
+
+    Args:
+        source: a path, or an open file.
+        name: what to call it in messages, for a file.
+        at_least: (width, height) that are enough: a JPEG may then be decoded at a half, a quarter or an eighth.
+    """
+    name = name or (str(source) if isinstance(source, str | Path) else "The picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is next
@@ -46,6 +54,8 @@ def open_picture(source: str | Path | BinaryIO) -> Image.Image:
                 raise ToolkitError(
                     f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS:,} that are read: scale it down."
                 )
+            if at_least is not None:
+                opened.draft("RGB", at_least)
             return _to_rgb(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError as error:
         raise ToolkitError(f"{name} is not a picture in a known format: use PNG, JPEG or WebP.") from error
@@ -72,8 +82,12 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """An RGB Pillow image -> (1, 3, H, W) float32 in [0, 1]."""
-    values = torch.from_numpy(np.array(picture, dtype=np.uint8))
-    return values.permute(2, 0, 1).unsqueeze(0).float().div_(255)
+    return to_bytes(picture).float().div_(255)
+
+
+def to_bytes(picture: Image.Image) -> Tensor:
+    """An RGB Pillow image -> (1, 3, H, W) uint8, channels last in memory."""
+    return torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1).unsqueeze(0)
 
 
 def to_picture(image: Tensor) -> Image.Image:

@@ -9,7 +9,7 @@ from toolkit.cli import main
 from toolkit.distill import Distillation, Schedule, Student, explained_variance
 from toolkit.errors import ToolkitError
 from toolkit.network import Architecture, load_network, save_network
-from toolkit.normalize import ImageStream, list_images, normalize
+from toolkit.normalize import ImageStream, Job, list_images, normalize
 
 SCHEDULE = Schedule(steps=12, batch_size=4, size=32, warmup=2, dream_every=4, dream_pool=8)
 NARROW = Architecture("vgg11", (2, 3, 3, 4, 4))
@@ -27,8 +27,9 @@ def folder(tmp_path):
 
 @pytest.fixture
 def teacher(tiny_network, folder, random_image):
-    images = ImageStream(list_images(folder), "native")
-    return normalize(tiny_network("vgg11", widths=(6,) * 5), images, [random_image()])[0]
+    job = Job(ImageStream(list_images(folder), "native"))
+    (result,), _ = normalize([tiny_network("vgg11", widths=(6,) * 5)], job, [random_image()])
+    return result.network
 
 
 @pytest.fixture(autouse=True)

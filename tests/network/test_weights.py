@@ -87,8 +87,13 @@ def test_weights_as_trained_pool_by_maximum_unless_told_otherwise(tiny_network, 
     assert load_network(tmp_path / "w.pth", convention="torchvision").pooling == "max"
 
 
-def test_a_file_of_ours_keeps_the_pooling_it_was_made_for(tiny_network, tmp_path):
-    save_network(tiny_network(pooling="max"), tmp_path / "n.safetensors")
+def test_a_normalised_file_keeps_the_pooling_it_was_made_for(tiny_network, tmp_path):
+    network = tiny_network(pooling="max")
+    save_network(network, tmp_path / "n.safetensors")
+    assert load_network(tmp_path / "n.safetensors", pooling="average").pooling == "average"
+    for name, (_, filters) in network.architecture.convolutions.items():
+        network.mean_activations[name] = torch.ones(filters, dtype=torch.float64)
+    save_network(network, tmp_path / "n.safetensors")
     assert "was made for max pooling: normalise the original weights again with --pooling average." in refused(
         tmp_path / "n.safetensors", pooling="average"
     )

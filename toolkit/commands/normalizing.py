@@ -1,20 +1,56 @@
-"""``normalize``: a VGG rescaled over a folder of images, proven, and written with its provenance."""
+"""``normalize``: VGGs rescaled over a set of images, proven, and written with their provenance."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import ToolkitError
-from ..network import POOLINGS, load_network, save_network
-from ..normalize import PREPARATIONS, ImageStream, list_images, normalize
-from ..pictures import example_photographs, fit, open_image
+from ..files import written_atomically
+from ..network import POOLINGS, Pooling, load_network, save_network
+from ..normalize import (
+    PREPARATIONS,
+    Example,
+    ImageStream,
+    Job,
+    Normalized,
+    Preparation,
+    Proof,
+    Scales,
+    apply_scales,
+    decoders,
+    list_images,
+    normalize,
+)
+from ..normalize.activations import Arithmetic, Measurement
+from ..normalize.report import report
+from ..normalize.scales import SUFFIX
+from ..normalize.sources import Source
+from ..pictures import example_photographs, fit, to_tensor
+from ..ranks import Ranks
 from .common import SOURCE_HELP, add_device_option, add_source_options, device
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
+
+
+class Preset(NamedTuple):
+    """What goes together: ``synthesis`` serves our own; ``gatys`` is how the paper's network was made."""
+
+    pooling: Pooling
+    preparation: Preparation
+
+
+APPROXIMATE = (
+    "note: scales from four photographs are approximate; name ImageNet's images, or a few hundred of your own, for "
+    "scales that are not"
+)
+
+PRESETS = {"synthesis": Preset("average", "crop"), "gatys": Preset("max", "stretch")}
 
 
 def add_commands(commands: Any) -> None:
@@ -22,21 +58,51 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "normalize",
         help="rescale a VGG so that every filter's mean activation is one",
-        description="Measures the mean activation of every filter over a folder of images, rescales the network so "
-        "that each becomes one, proves that it still computes the same, and writes it.",
+        description="Measures the mean activation of every filter over images, rescales the network so that each "
+        "becomes one, proves that it still computes the same, and writes it. Ended at any moment, the same command "
+        "goes on where it was. Under torchrun, all processes share the images.",
     )
     parser.add_argument("source", help=SOURCE_HELP)
-    parser.add_argument("images", type=Path, help="a folder of images, such as ImageNet's validation set")
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
-    parser.add_argument("--pooling", choices=POOLINGS, default="average", help="of the result (default: average)")
+    parser.add_argument(
+        "images",
+        type=Path,
+        nargs="?",
+        help="a folder, an uncompressed .tar or a .txt list of images, such as ImageNet's validation set "
+        "(default: the four photographs at hand, which give approximate scales)",
+    )
+    parser.add_argument(
+        "--output", "-o", type=Path, required=True, metavar="FILE", help=f"the .safetensors or {SUFFIX} to write"
+    )
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="synthesis",
+        help="synthesis: average pooling, centre crops (default); gatys: max pooling, stretched to 256 x 256, which "
+        "with Caffe's VGG-19 is how the paper's network was made",
+    )
+    parser.add_argument("--pooling", choices=[*POOLINGS, "both"], help="of the result; both writes two files")
     parser.add_argument(
         "--prepare",
         choices=PREPARATIONS,
-        default="crop",
-        help="crop: shorter side to 256, centre 224 x 224 (default); stretch: all of it to 256 x 256; "
+        help="crop: shorter side to 256, centre 224 x 224; stretch: all of it to 256 x 256; "
         "native: all of it at its own size",
     )
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="images at a time (default: 8)")
+    parser.add_argument("--limit", type=_count, metavar="N", help="the first N images")
+    parser.add_argument("--sample", type=_count, metavar="N", help="N images at random")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the sample (default: 0)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first image that can't be read")
+    parser.add_argument("--scales", type=Path, metavar="FILE", help="apply these scales instead of measuring images")
+    parser.add_argument(
+        "--scales-only", action="store_true", help=f"write the mean activations alone, as a {SUFFIX} file"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="an .html page that tells and shows all of it")
+    parser.add_argument("--batch-size", type=_count, default=8, metavar="N", help="images at a time (default: 8)")
+    parser.add_argument("--workers", type=int, metavar="N", help="decoding processes (default: as the device needs)")
+    parser.add_argument(
+        "--arithmetic",
+        choices=get_args(Arithmetic),
+        help="of the measurement (default: tf32 on a GPU, float32 elsewhere); sums are float64 in any case",
+    )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -55,31 +121,130 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Normalises, prints the proof, writes the file."""
-    if arguments.output.suffix != ".safetensors":
-        raise ToolkitError(f"{arguments.output} must end in .safetensors.")
+    """Normalises, prints the proof, writes what was asked for."""
+    suffix = SUFFIX if arguments.scales_only else ".safetensors"
+    if arguments.output.suffix != suffix:
+        raise ToolkitError(f"{arguments.output} must end in {suffix}.")
+    if arguments.scales is not None:
+        return _apply(arguments)
     where = device(arguments.device)
-    original = load_network(arguments.source, convention=arguments.convention, pooling=arguments.pooling).to(where)
-    images = ImageStream(list_images(arguments.images), arguments.prepare, max(1, arguments.batch_size))
-    if arguments.held_out:
-        held_out = [open_image(path) for path in list_images(arguments.held_out)]
-    else:
-        held_out = list(example_photographs().values())
-    # Every image is measured twice: for the means, and for the proof.
-    with tqdm(total=2 * len(images.paths), desc="measuring", unit="image") as bar:
-        rescaled, proof = normalize(
-            original,
-            images,
-            [fit(image, 256).to(where) for image in held_out],
-            bar.update,
-            PRECISIONS[arguments.precision],
-        )
-    for name, reason in images.skipped.items():
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+    ranks = Ranks.join(where)
+    try:
+        return _measure(arguments, where, ranks)
+    finally:
+        ranks.leave()
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    if arguments.images is not None or arguments.scales_only:
+        raise ToolkitError("With --scales nothing is measured: leave out the images and --scales-only.")
+    scales = Scales.load(arguments.scales)
+    where = device(arguments.device)
+    original = load_network(arguments.source, convention=arguments.convention, pooling=scales.pooling).to(where)
+    held_out = _held_out(arguments, where)
+    rescaled, proof = apply_scales(original, scales, held_out, PRECISIONS[arguments.precision])
     save_network(rescaled, arguments.output, PRECISIONS[arguments.precision])
-    counted = rescaled.provenance["normalization"]["images"]
-    print(f"{counted} images measured, {len(images.skipped)} skipped, {proof.silent} filters never fired")
-    print(f"largest relative error of an output on {len(held_out)} held-out images: {proof.relative_error:.1e}")
-    print(f"mean activations measured anew: within {proof.spread:.1e} of 1")
-    print(f"written to {arguments.output}")
+    _tell_proof(proof, len(held_out))
+    print(f"written to {arguments.output}, with the scales of {scales.provenance.get('images', '?')} images")
     return 0
+
+
+def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -> int:
+    preset = PRESETS[arguments.preset]
+    pooling = arguments.pooling or preset.pooling
+    precision = PRECISIONS[arguments.precision]
+    originals = [
+        load_network(arguments.source, convention=arguments.convention, pooling=each).to(where)
+        for each in (POOLINGS if pooling == "both" else [pooling])
+    ]
+    held_out = _held_out(arguments, where)
+    images, provenance = _images(arguments, preset, where)
+    # Every image is measured twice: for the means, and for the proof.
+    total = len(images.entries) * (1 if arguments.scales_only else 2)
+    with tqdm(total=total, desc="measuring", unit="image", disable=not ranks.first) as bar:
+        job = Job(
+            images,
+            arguments.arithmetic or ("tf32" if where.type == "cuda" else "float32"),
+            ranks,
+            arguments.output,
+            # The others' share of the work is taken to be as far as this one's.
+            lambda done: bar.update(min(done * ranks.size, total - bar.n)),
+        )
+        try:
+            if arguments.scales_only:
+                scales, measured = job.scales(originals, provenance)
+                results: list[Normalized] = []
+            else:
+                results, measured = normalize(originals, job, held_out, provenance, precision)
+                scales = [result.scales for result in results]
+        except KeyboardInterrupt:
+            print("Interrupted: what was measured is kept; the same command goes on from there.", file=sys.stderr)
+            return 130
+    if ranks.first:
+        _tell(measured)
+        outputs = [_output(arguments.output, own.pooling, several=len(scales) > 1) for own in scales]
+        if arguments.scales_only:
+            for own, output in zip(scales, outputs, strict=True):
+                own.save(output)
+        for result, output in zip(results, outputs, strict=False):
+            save_network(result.network, output, precision)
+            _tell_proof(result.proof, len(held_out))
+        if arguments.report is not None and results:
+            with written_atomically(arguments.report) as temporary:
+                temporary.write_text(report(results, measured), encoding="utf-8")
+            outputs.append(arguments.report)
+        print(f"written to {', '.join(map(str, outputs))}")
+        if arguments.images is None:
+            print(APPROXIMATE)
+    ranks.gather(None)  # nobody forgets its share before the result is safe
+    job.forget()
+    return 0
+
+
+def _images(arguments: argparse.Namespace, preset: Preset, where: torch.device) -> tuple[ImageStream, dict[str, Any]]:
+    """The images that were asked for, and what to say of where they come from."""
+    if arguments.images is None:
+        entries: Sequence[Source] = [Example(name) for name in example_photographs()]
+        provenance = {"source": "scikit-image's photographs"}
+    else:
+        chosen = {"limit": arguments.limit, "sample": arguments.sample, "seed": arguments.seed}
+        entries = list_images(arguments.images, **chosen)
+        provenance = {"source": arguments.images.name, **chosen}
+    preparation = arguments.prepare or preset.preparation
+    workers = decoders(where) if arguments.workers is None else arguments.workers
+    return ImageStream(entries, preparation, arguments.batch_size, workers, arguments.strict), provenance
+
+
+def _held_out(arguments: argparse.Namespace, where: torch.device) -> list[Tensor]:
+    """The images on which original and result are compared."""
+    if arguments.held_out:
+        images = [to_tensor(entry.picture()) for entry in list_images(arguments.held_out)]
+    else:
+        images = list(example_photographs().values())
+    return [fit(image, 256).to(where) for image in images]
+
+
+def _output(path: Path, pooling: Pooling, *, several: bool) -> Path:
+    return path.with_name(f"{path.stem}-{pooling}{path.suffix}") if several else path
+
+
+def _tell(measured: Measurement) -> None:
+    for reason in measured.skipped.values():
+        print(f"skipped: {reason}", file=sys.stderr)
+    print(
+        f"{measured.images} images measured, {len(measured.skipped)} skipped, "
+        f"{measured.images / measured.seconds:.1f} images/s, "
+        f"{1 - measured.waiting / measured.seconds:.0%} of the time in the network"
+    )
+
+
+def _tell_proof(proof: Proof, held_out: int) -> None:
+    print(f"largest relative error of an output on {held_out} held-out images: {proof.relative_error:.1e}")
+    if proof.means is not None:
+        print(f"mean activations measured anew: within {proof.spread:.1e} of 1; {proof.silent} filters never fired")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return int(text)

@@ -1,16 +1,16 @@
 """What the student is shown: crops at several scales, recoloured, noise among them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..pictures import open_picture, to_tensor
+from ..normalize.sources import Source
+from ..pictures import to_tensor
 
 
 def random_crop(picture: Image.Image, size: int, rng: random.Random) -> Image.Image:
@@ -36,7 +36,7 @@ def noise(size: int, generator: torch.Generator) -> Tensor:
     return ((fine - 0.5) * contrast + torch.rand(1, 3, 1, 1, generator=generator)).clamp(0, 1)
 
 
-def batches(paths: list[Path], size: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+def batches(images: Sequence[Source], size: int, batch_size: int, seed: int) -> Iterator[Tensor]:
     """Endless batches (N, 3, size, size), RGB in [0, 1], drawn ahead in a thread.
 
     Half of the crops are recoloured, one image in sixteen is noise.
@@ -46,7 +46,7 @@ def batches(paths: list[Path], size: int, batch_size: int, seed: int) -> Iterato
     def one(_: int) -> Tensor:
         if rng.random() < 1 / 16:
             return noise(size, generator)
-        image = to_tensor(random_crop(open_picture(rng.choice(paths)), size, rng))
+        image = to_tensor(random_crop(rng.choice(images).picture(), size, rng))
         return recolour(image, rng) if rng.random() < 0.5 else image
 
     def batch() -> Tensor:

@@ -1,9 +1,10 @@
 """Distillation: a narrow student learns to carry, linearly, what every layer of the normalised teacher carries."""
 
+import math
 import pickle
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..network import Network
+from ..normalize.sources import Source
 from .dreams import dream
 from .inputs import batches
 from .student import Student
@@ -21,8 +23,9 @@ from .student import Student
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train: AdamW with a warm-up and a cosine decay over ``steps``.
+    """How to train: AdamW with a warm-up and a cosine decay to step ``steps``.
 
+    The first layer of each block, whose Gram matrices style losses compare, counts ``emphasis`` times.
     Every ``dream_every`` steps a batch of half-optimised images joins the last ``dream_pool`` of them, from which
     a quarter of every batch is drawn.
     """
@@ -33,6 +36,7 @@ class Schedule:
     learning_rate: float = 3e-3
     warmup: int = 200
     weight_decay: float = 1e-4
+    emphasis: float = 3.0
     dream_every: int = 40
     dream_pool: int = 512
     seed: int = 0
@@ -50,17 +54,20 @@ class Step:
 class Distillation:
     """Training under way; iterate over it, stop at any step, and it can go on from its checkpoint.
 
+    A checkpoint whose own schedule has ended goes on to a later step by a warm restart: the learning rate rises
+    and decays once more (Loshchilov & Hutter 2017).
+
     Args:
         student: what learns.
         teacher: a normalised network with average pooling, on the device to train on.
-        paths: images to learn from.
+        images: what to learn from.
         schedule: how.
         checkpoint: where to keep the state, every ``checkpoint_seconds``; read first when it exists.
     """
 
     student: Student
     teacher: Network
-    paths: list[Path]
+    images: Sequence[Source]
     schedule: Schedule = field(default_factory=Schedule)
     checkpoint: Path | None = None
     checkpoint_seconds: float = 60.0
@@ -73,7 +80,7 @@ class Distillation:
         self.optimizer = torch.optim.AdamW(
             self.student.parameters(), self.schedule.learning_rate, weight_decay=self.schedule.weight_decay
         )
-        self.number = 0
+        self.number = self.restarted = 0
         self.variances: dict[str, Tensor] = {}
         self.unexplained: dict[str, Tensor] = {}
         if self.checkpoint is not None and self.checkpoint.exists():
@@ -86,7 +93,7 @@ class Distillation:
             ToolkitError: when an image can't be read, or the checkpoint can't be written.
         """
         loss = torch.compile(self.student.unexplained)
-        stream = batches(self.paths, self.schedule.size, self.schedule.batch_size, self.schedule.seed + self.number)
+        stream = batches(self.images, self.schedule.size, self.schedule.batch_size, self.schedule.seed + self.number)
         generator = torch.Generator().manual_seed(self.schedule.seed + self.number)
         pool: deque[Tensor] = deque(maxlen=self.schedule.dream_pool)
         saved = time.monotonic()
@@ -114,7 +121,8 @@ class Distillation:
         with torch.autocast(self.device.type, torch.bfloat16):
             errors = loss(images, targets, self.variances)
         self.optimizer.zero_grad()
-        torch.stack(list(errors.values())).sum().backward()
+        emphasis = {name: self.schedule.emphasis if name.endswith("_1") else 1.0 for name in errors}
+        torch.stack([error * emphasis[name] for name, error in errors.items()]).sum().backward()
         self.optimizer.step()
         for name, error in errors.items():
             self.unexplained[name] = torch.lerp(self.unexplained.get(name, error.detach()), error.detach(), 0.01)
@@ -125,9 +133,10 @@ class Distillation:
             self.variances[name] = torch.lerp(self.variances.get(name, variance), variance, 0.01)
 
     def _learning_rate(self) -> float:
-        progress = torch.tensor(self.number / self.schedule.steps)
-        warm = min(1.0, (self.number + 1) / self.schedule.warmup)
-        return self.schedule.learning_rate * warm * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+        done = self.number - self.restarted
+        progress = done / (self.schedule.steps - self.restarted)
+        warm = min(1.0, (done + 1) / self.schedule.warmup)
+        return self.schedule.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
     def save(self) -> None:
         """Writes the checkpoint, atomically."""
@@ -137,6 +146,7 @@ class Distillation:
             "schedule": asdict(self.schedule),
             "architecture": asdict(self.student.architecture),
             "number": self.number,
+            "restarted": self.restarted,
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "variances": self.variances,
@@ -152,9 +162,12 @@ class Distillation:
             raise ToolkitError(
                 f"{checkpoint} is no checkpoint that could be read: remove it or name another."
             ) from error
-        if state["schedule"] != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
+        ended = state["number"] == state["schedule"]["steps"]
+        schedule = state["schedule"] | ({"steps": self.schedule.steps} if ended else {})
+        if schedule != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
             raise ToolkitError(f"{checkpoint} belongs to another schedule or architecture: remove it or name another.")
         self.number = state["number"]
+        self.restarted = self.number if ended else state["restarted"]
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.variances, self.unexplained = state["variances"], state["unexplained"]

@@ -1,7 +1,7 @@
 """VGG networks: architectures, layers by name, weights with provenance."""
 
 from .vgg import CONVENTIONS, DEPTHS, POOLINGS, Architecture, Layer, Network, Pooling, Preprocessing
-from .weights import BUNDLED, find_network, fingerprint, load_network, save_network
+from .weights import BUNDLED, find_network, fingerprint, load_network, save_network, weights_fingerprint
 
 __all__ = [
     "BUNDLED",
@@ -17,4 +17,5 @@ __all__ = [
     "fingerprint",
     "load_network",
     "save_network",
+    "weights_fingerprint",
 ]

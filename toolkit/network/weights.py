@@ -3,7 +3,7 @@
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,9 @@ VERSION = "1"
 
 #: The network that comes with the project, and is used when nobody names another.
 BUNDLED = "vgg19-small"
+
+#: Present in files whose first convolution is their preprocessing.
+INPUT_CONVOLUTION = "0.weight"
 
 #: Beside the package in a checkout, inside it once installed.
 MODEL_FOLDERS = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
@@ -150,7 +153,14 @@ def save_network(network: Network, path: Path, dtype: torch.dtype = torch.float3
 
 def fingerprint(network: Network) -> str:
     """SHA-256 of what the network computes: pooling, preprocessing, weights and biases in order."""
-    digest = hashlib.sha256(f"{network.pooling} {network.preprocessing}".encode())
+    return hashlib.sha256(
+        f"{network.pooling} {network.preprocessing} {weights_fingerprint(network)}".encode()
+    ).hexdigest()
+
+
+def weights_fingerprint(network: Network) -> str:
+    """SHA-256 of the convolutions' weights and biases in order, whatever file they came in."""
+    digest = hashlib.sha256()
     for name in network.architecture.convolutions:
         for parameter in network.convolution(name).parameters():
             digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
@@ -176,11 +186,13 @@ def _own_network(path: Path, file: WeightsFile, pooling: Pooling | None) -> Netw
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ToolkitError(f"{path} does not describe its network as it should: fetch or make it again.") from error
-    if pooling not in (None, network.pooling):
+    normalized = f"{next(iter(network.architecture.convolutions))}.mean_activation" in file.tensors
+    if normalized and pooling not in (None, network.pooling):
         raise ToolkitError(
             f"{path} was made for {network.pooling} pooling: normalise the original weights again "
             f"with --pooling {pooling}."
         )
+    network.pooling = pooling or network.pooling
     _fill(network, file.tensors, {name: name for name in network.architecture.convolutions}, path)
     for name, (_, filters) in network.architecture.convolutions.items():
         if (mean := file.tensors.get(f"{name}.mean_activation")) is not None:
@@ -191,15 +203,19 @@ def _own_network(path: Path, file: WeightsFile, pooling: Pooling | None) -> Netw
 
 
 def _foreign_network(path: Path, file: WeightsFile, convention: str | None, pooling: Pooling | None) -> Network:
-    convention = convention or file.metadata.get("convention")
-    if convention is None:
-        raise ToolkitError(f"{path} does not say which convention its weights follow: {STATE_THE_CONVENTION}")
-    if convention not in CONVENTIONS:
-        raise ToolkitError(f"Unknown convention {convention!r}: {did_you_mean(convention, CONVENTIONS)}")
     architecture, keys = _recognise(path, file.tensors)
+    if INPUT_CONVOLUTION in file.tensors:
+        convention, preprocessing = "its own", _from_convolution(path, file.tensors)
+    else:
+        convention = convention or file.metadata.get("convention")
+        if convention is None:
+            raise ToolkitError(f"{path} does not say which convention its weights follow: {STATE_THE_CONVENTION}")
+        if convention not in CONVENTIONS:
+            raise ToolkitError(f"Unknown convention {convention!r}: {did_you_mean(convention, CONVENTIONS)}")
+        preprocessing = CONVENTIONS[convention]
     network = Network(
         architecture,
-        CONVENTIONS[convention],
+        preprocessing,
         pooling=pooling or "max",
         provenance={"source": path.name, "sha256": sha256(path), "convention": convention},
     )
@@ -207,16 +223,23 @@ def _foreign_network(path: Path, file: WeightsFile, convention: str | None, pool
     return network
 
 
+def _key_styles(architecture: Architecture) -> Iterator[dict[str, str]]:
+    """From each convolution's name to its key's stem, in every way that VGGs are stored."""
+    yield {name: name for name in architecture.convolutions}
+    indices = [index for index, layer in enumerate(architecture.layers) if layer.kind == "conv"]
+    yield dict(zip(architecture.convolutions, (f"features.{index}" for index in indices), strict=True))
+    # Behind a 1 x 1 convolution that prepares the input, each convolution has its own padding layer before it.
+    padded = (f"{1 + index + number}" for number, index in enumerate(indices, 1))
+    yield {"": "0"} | dict(zip(architecture.convolutions, padded, strict=True))
+
+
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str]]:
     """The architecture whose keys the tensors have, and from each convolution's name to its key's stem."""
     present = {key.removesuffix(".weight") for key, t in tensors.items() if key.endswith(".weight") and t.ndim == 4}
     for name in DEPTHS:
-        architecture = Architecture(name)
-        indices = [index for index, layer in enumerate(architecture.layers) if layer.kind == "conv"]
-        numbered = dict(zip(architecture.convolutions, (f"features.{i}" for i in indices), strict=True))
-        named = {convolution: convolution for convolution in architecture.convolutions}
-        for keys in (numbered, named):
+        for keys in _key_styles(Architecture(name)):
             if present == set(keys.values()):
+                keys.pop("", None)
                 last = [[c for c in keys if c.startswith(f"conv{block}_")][-1] for block in range(1, 6)]
                 widths = tuple(tensors[f"{keys[convolution]}.weight"].shape[0] for convolution in last)
                 return Architecture(name, widths), keys
@@ -224,6 +247,20 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture,
         f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
         f"use the weights of {', '.join(DEPTHS)} without batch normalisation."
     )
+
+
+def _from_convolution(path: Path, tensors: Mapping[str, Tensor]) -> Preprocessing:
+    """The preprocessing that a 1 x 1 convolution does, as in the files of Huang & Belongie 2017 (AdaIN)."""
+    weight, bias = tensors[INPUT_CONVOLUTION], tensors.get(INPUT_CONVOLUTION.replace("weight", "bias"))
+    if weight.shape == (3, 3, 1, 1) and bias is not None and bias.shape == (3,):
+        matrix = weight[:, :, 0, 0].double()
+        for channels, factors in (("RGB", matrix.diagonal()), ("BGR", matrix.flip(1).diagonal())):
+            if torch.count_nonzero(matrix) == 3 and (factors > 0).all():
+                full = float(factors.max())
+                std = full / factors
+                mean = -bias.double() * std
+                return Preprocessing(channels, full, tuple(mean.tolist()), tuple(std.tolist()))  # type: ignore[arg-type]
+    raise ToolkitError(f"{path} begins with a convolution that is no preprocessing: use another file.")
 
 
 def _fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str], path: Path) -> None:

@@ -1,62 +1,128 @@
 """The mean activation of every filter, over images and positions, in one streaming pass."""
 
-from collections.abc import Callable, Iterable
+import copy
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..errors import ToolkitError
 from ..network import Network
+from ..ranks import ALONE, Ranks
+from .images import ImageStream
+from .partial import PartialFile, Share
+from .sums import ActivationSums
+
+#: Of the convolutions; ``tf32`` differs from ``float32`` on NVIDIA's GPUs alone. Sums are float64 in any case.
+Arithmetic = Literal["float32", "tf32", "bfloat16"]
 
 
-class ActivationSums:
-    """Running sums of post-ReLU activations by convolution, in float64, and of the positions they cover.
+@dataclass(frozen=True)
+class Measurement:
+    """What one pass over the images found.
 
-    Sums over different images add up, so that shards can be measured apart and merged.
+    ``sums``: one for each network. ``images``: how many were read; ``skipped``: the others, with the reason.
+    ``seconds``: how long it took, ``waiting`` of them for images to be decoded.
     """
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.positions: dict[str, int] = {}
-        self.images = 0
-
-    def add(self, features: dict[str, Tensor]) -> None:
-        """Adds a batch: from ``reluB_N`` to its activations (N, C, h, w); every image counts by its positions."""
-        for name, activation in features.items():
-            convolution = name.replace("relu", "conv")
-            sums = activation.sum((0, 2, 3), dtype=torch.float64).cpu()
-            self.sums[convolution] = self.sums[convolution] + sums if convolution in self.sums else sums
-            self.positions[convolution] = self.positions.get(convolution, 0) + activation[:, 0].numel()
-        self.images += len(next(iter(features.values())))
-
-    def means(self) -> dict[str, Tensor]:
-        """From each convolution to its filters' mean activations, float64 (O).
-
-        Raises:
-            ToolkitError: when nothing was measured, or an activation was not finite.
-        """
-        if not self.images:
-            raise ToolkitError("No image could be read, so there is nothing to measure: name a folder of images.")
-        means = {name: sums / self.positions[name] for name, sums in self.sums.items()}
-        if not all(torch.isfinite(mean).all() for mean in means.values()):
-            raise ToolkitError("The network's activations are not finite: its weights must be damaged.")
-        return means
+    sums: tuple[ActivationSums, ...]
+    images: int
+    skipped: dict[str, str]
+    seconds: float
+    waiting: float
 
 
 def measure(
-    network: Network, batches: Iterable[Tensor], progress: Callable[[int], object] = lambda images: None
-) -> ActivationSums:
-    """Sums the activations behind every ReLU over batches of images.
+    networks: Sequence[Network],
+    images: ImageStream,
+    *,
+    arithmetic: Arithmetic = "float32",
+    progress: Callable[[int], object] = lambda images: None,
+    partial: PartialFile | None = None,
+    ranks: Ranks = ALONE,
+) -> Measurement:
+    """Sums the activations behind every ReLU over a stream of images, all networks' in one pass.
 
     Args:
-        network: the network, on the device where it is to run.
-        batches: (N, 3, H, W) each, RGB in [0, 1]; sizes may differ.
-        progress: told the number of images of every batch done.
+        networks: on the device where they are to run.
+        images: each is counted once, whatever the number of processes.
+        arithmetic: of the convolutions.
+        progress: told the number of images of every chunk done, and at first of those that an earlier run did.
+        partial: where this process keeps its share, and takes it up again.
+        ranks: the processes that share the work.
+
+    Raises:
+        ToolkitError: when the stream ends the pass; what was measured before is kept in ``partial``.
     """
-    layers = [layer.name for layer in network.architecture.layers if layer.kind == "relu"]
-    device = next(network.parameters()).device
-    measured = ActivationSums()
-    for batch in batches:
-        measured.add(network(batch.to(device), layers))
-        progress(len(batch))
-    return measured
+    device = next(networks[0].parameters()).device
+    if arithmetic == "bfloat16":
+        networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
+    share = (partial.load() if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
+    progress(share.images + len(share.skipped))
+    numbers = range(ranks.rank, len(images), ranks.size)[share.chunks :]
+    on_gpu = device.type == "cuda"
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=arithmetic != "float32")
+    try:
+        with cudnn if on_gpu else nullcontext():
+            asked = time.monotonic()
+            for chunk in images.chunks(numbers, pinned=on_gpu):
+                came = time.monotonic()
+                new = tuple(ActivationSums() for _ in networks)
+                for batch in chunk.batches:
+                    image = batch.to(device, non_blocking=True).float().div_(255)
+                    for network, sums in zip(networks, new, strict=True):
+                        _add_activations(network, image, sums)
+                now = time.monotonic()
+                # One assignment, so that an interruption finds a chunk counted whole or not at all.
+                share = Share(
+                    tuple(total.to(device) + more for total, more in zip(share.sums, new, strict=True)),
+                    share.chunks + 1,
+                    share.images + chunk.images - len(chunk.skipped),
+                    share.skipped | chunk.skipped,
+                    share.seconds + now - asked,
+                    share.waiting + came - asked,
+                )
+                asked = now
+                if partial and partial.due():
+                    partial.save(share)
+                progress(chunk.images)
+    finally:
+        if partial and share.chunks:
+            partial.save(share)
+    return _together(share, networks, ranks, device)
+
+
+def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> None:
+    """Layer by layer, so that no more than two are held at once."""
+    x = network.preprocessing(image).to(network.dtype, memory_format=torch.channels_last)
+    convolution = ""
+    for layer in network.architecture.layers[:-1]:  # nothing is measured behind the last pooling
+        x = network.step(layer, x)
+        if layer.kind == "conv":
+            convolution = layer.name
+        elif layer.kind == "relu":
+            sums.add(convolution, x.sum((0, 2, 3), dtype=torch.float64), x[:, 0].numel())
+
+
+def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:
+    """Every process's share added up; the times are the slowest one's."""
+    totals = []
+    for network, own in zip(networks, share.sums, strict=True):
+        total = ActivationSums()
+        for name, (_, filters) in network.architecture.convolutions.items():
+            positions = int(ranks.sum(torch.tensor([own.positions.get(name, 0)], device=device)))
+            sums = ranks.sum(own.sums.get(name, torch.zeros(filters, dtype=torch.float64)).to(device, copy=True))
+            if positions:
+                total.add(name, sums, positions)
+        totals.append(total)
+    shares = ranks.gather((share.images, share.skipped, share.seconds, share.waiting))
+    return Measurement(
+        tuple(totals),
+        sum(images for images, *_ in shares),
+        dict(sorted(item for _, skipped, *_ in shares for item in skipped.items())),
+        max(seconds for _, _, seconds, _ in shares),
+        max(waiting for *_, waiting in shares),
+    )

@@ -1,22 +1,21 @@
-"""A stream of images from a folder, prepared alike; what can't be read is skipped and reported."""
+"""A stream of images, decoded in worker processes and prepared alike; what can't be read is skipped and reported."""
 
-import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, get_args
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
-from ..pictures import open_picture, to_tensor
+from ..pictures import to_bytes
+from .sources import Source
 
 Preparation = Literal["crop", "stretch", "native"]
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 
 
 def crop(picture: Image.Image) -> Image.Image:
@@ -37,78 +36,106 @@ def native(picture: Image.Image) -> Image.Image:
     return picture
 
 
-PREPARATIONS: dict[Preparation, Callable[[Image.Image], Image.Image]] = {
-    "crop": crop,
-    "stretch": stretch,
-    "native": native,
+class Prepared(NamedTuple):
+    """How images are prepared, and the size from which they may be decoded smaller than they are."""
+
+    function: Callable[[Image.Image], Image.Image]
+    at_least: tuple[int, int] | None
+
+
+PREPARATIONS: dict[Preparation, Prepared] = {
+    "crop": Prepared(crop, (512, 512)),
+    "stretch": Prepared(stretch, (512, 512)),
+    "native": Prepared(native, None),
 }
 assert set(PREPARATIONS) == set(get_args(Preparation))
 
 
+class Chunk(NamedTuple):
+    """Consecutive images, in batches of one size (N, 3, H, W) each, uint8; and what could not be read, with reasons."""
+
+    number: int
+    batches: list[Tensor]
+    skipped: dict[str, str]
+
+    @property
+    def images(self) -> int:
+        """How many images it took, read or not."""
+        return sum(len(batch) for batch in self.batches) + len(self.skipped)
+
+
 @dataclass
-class ImageStream:
-    """Batches of prepared images, in the order of their paths; iterate as often as needed.
+class ImageStream(Dataset[Chunk]):
+    """Images in chunks of ``CHUNK`` consecutive ones: the unit that is dealt to processes and resumed from.
+
+    What a chunk's batches are depends on nothing but the entries and the batch size.
 
     Args:
-        paths: the files.
+        entries: the images.
         preparation: ``crop``, ``stretch`` or ``native``.
-        batch_size: at most so many images of one size in a batch; the last one may be smaller.
-        threads: how many decode ahead (Pillow works outside Python's lock).
-
-    ``skipped`` names every file that could not be read in the last pass, with the reason.
+        batch_size: at most so many images of one size in a batch.
+        workers: processes that decode ahead; none for 0.
+        strict: stop at the first image that can't be read.
     """
 
-    paths: list[Path]
+    CHUNK = 32
+
+    entries: Sequence[Source]
     preparation: Preparation = "crop"
     batch_size: int = 8
-    threads: int = 2
-    skipped: dict[str, str] = field(default_factory=dict, init=False)
+    workers: int = 0
+    strict: bool = False
 
-    def __iter__(self) -> Iterator[Tensor]:
-        """Yields (N, 3, H, W) float32, RGB in [0, 1]."""
-        self.skipped.clear()
-        with ThreadPoolExecutor(self.threads) as pool:
-            images = (
-                image
-                for path, pending in _ahead(pool, self._prepared, self.paths, 2 * self.batch_size)
-                if (image := self._received(path, pending)) is not None
-            )
-            for _, same_size in itertools.groupby(images, key=lambda image: image.shape):
-                while batch := list(itertools.islice(same_size, self.batch_size)):
-                    yield torch.cat(batch)
+    def __len__(self) -> int:
+        """The number of chunks."""
+        return -(-len(self.entries) // self.CHUNK)
 
-    def _prepared(self, path: Path) -> Tensor:
-        return to_tensor(PREPARATIONS[self.preparation](open_picture(path)))
+    def __getitem__(self, number: int) -> Chunk:
+        """Decodes one chunk."""
+        by_size: dict[tuple[int, ...], list[Tensor]] = {}
+        skipped = {}
+        for entry in self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]:
+            prepare, at_least = PREPARATIONS[self.preparation]
+            try:
+                image = to_bytes(prepare(entry.picture(at_least)))
+            except ToolkitError as error:
+                skipped[entry.name] = str(error)
+            else:
+                by_size.setdefault(tuple(image.shape), []).append(image)
+        batches = [torch.cat(part) for images in by_size.values() for part in _parts(images, self.batch_size)]
+        return Chunk(number, batches, skipped)
 
-    def _received(self, path: Path, pending: Future[Tensor]) -> Tensor | None:
-        try:
-            return pending.result()
-        except ToolkitError as error:
-            self.skipped[str(path)] = str(error)
-            return None
+    def fingerprint(self) -> str:
+        """SHA-256 of which images these are, by name and place."""
+        return hashlib.sha256("\n".join(map(repr, self.entries)).encode()).hexdigest()
+
+    def chunks(self, numbers: Sequence[int], *, pinned: bool = False) -> Iterator[Chunk]:
+        """Those chunks, in that order.
+
+        Args:
+            numbers: which.
+            pinned: in memory that a GPU can fetch from by itself.
+
+        Raises:
+            ToolkitError: when an image can't be read and the stream is strict, or when none of a whole chunk can.
+        """
+        loader = DataLoader(
+            self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
+        )
+        for chunk in loader:
+            if chunk.skipped and (self.strict or len(chunk.skipped) == self.CHUNK):
+                name, reason = next(iter(chunk.skipped.items()))
+                count = "An image" if self.strict else f"{len(chunk.skipped)} images in a row"
+                raise ToolkitError(f"{count} could not be read, first {name}: {reason}")
+            yield chunk
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, function: Callable[[Path], Tensor], paths: Iterable[Path], count: int
-) -> Iterator[tuple[Path, Future[Tensor]]]:
-    """Each path with its pending result, in order, at most ``count`` of them under way."""
-    waiting: deque[tuple[Path, Future[Tensor]]] = deque()
-    for path in paths:
-        waiting.append((path, pool.submit(function, path)))
-        if len(waiting) == count:
-            yield waiting.popleft()
-    yield from waiting
+def _parts(images: list[Tensor], size: int) -> Iterator[list[Tensor]]:
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted, told by their suffix.
-
-    Raises:
-        ToolkitError: when there is no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise ToolkitError(f"There is no folder {folder}: name one that holds images.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ToolkitError(f"The folder {folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
-    return paths
+def decoders(device: torch.device) -> int:
+    """How many processes should decode: all cores to feed a GPU, a quarter of them beside a network on the CPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores if device.type == "cuda" else cores // 4)

@@ -1,0 +1,129 @@
+"""Scales travel apart from the weights, are recognised, and can be compared with anyone's."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from toolkit.cli import main
+from toolkit.errors import ToolkitError
+from toolkit.network import CONVENTIONS, load_network, save_network
+from toolkit.normalize import ImageStream, Job, Scales, apply_scales, list_images, normalize
+from toolkit.normalize.comparison import agreement, implied_scales
+
+
+@pytest.fixture
+def job(tmp_path, random_image):
+    from toolkit.pictures import to_picture
+
+    (tmp_path / "images").mkdir()
+    for seed in range(5):
+        to_picture(random_image(40, 44, seed)).save(tmp_path / "images" / f"{seed}.png")
+    return Job(ImageStream(list_images(tmp_path / "images"), "native"))
+
+
+def test_scales_applied_without_images_are_the_normalisation(tiny_network, job, random_image, tmp_path):
+    original = tiny_network()
+    (result,), _ = normalize([original], job, [random_image()])
+    result.scales.save(tmp_path / "x.scales")
+    rescaled, proof = apply_scales(original, Scales.load(tmp_path / "x.scales"), [random_image()])
+    assert proof.relative_error == result.proof.relative_error and proof.means is None
+    for one, other in zip(rescaled.parameters(), result.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert (tmp_path / "x.scales").stat().st_size < 20_000
+
+
+def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_network, job, random_image):
+    original = tiny_network()
+    (scales,), _ = job.scales([original], {})
+    copied = tiny_network()
+    for parameter in copied.parameters():  # as an 8-bit copy has them
+        step = parameter.abs().max() / 127
+        parameter.copy_((parameter / step).round() * step)
+    assert scales.fits(original) and scales.fits(copied)
+    with pytest.raises(ToolkitError, match="measured on other weights: normalise over images instead"):
+        apply_scales(tiny_network(seed=1), scales, [random_image()])
+    with pytest.raises(ToolkitError, match="measured under average pooling"):
+        apply_scales(tiny_network(pooling="max"), scales, [random_image()])
+
+
+def test_scales_are_implied_by_the_weights_alone(tiny_network, job, random_image):
+    original = tiny_network()
+    (result,), _ = normalize([original], job, [random_image()])
+    implied = implied_scales(result.network, original)
+    for name, mean in result.scales.means.items():
+        torch.testing.assert_close(implied[name], torch.where(mean > 0, mean, 1.0), rtol=1e-5, atol=0)
+    with pytest.raises(ToolkitError, match="conv1_1 is not the original's, rescaled: the two come from different"):
+        implied_scales(result.network, tiny_network(seed=1))
+
+
+def test_agreement_is_by_logarithms_and_medians():
+    ours = {"conv1_1": torch.tensor([1.0, 2.0, 4.0, 0.0]), "conv1_2": torch.tensor([1.0, 10.0, 100.0])}
+    theirs = {"conv1_1": torch.tensor([2.0, 4.0, 8.0, 1.0]), "conv1_2": torch.tensor([100.0, 10.0, 1.0])}
+    found = agreement(ours, theirs)
+    assert found["conv1_1"] == pytest.approx((1.0, 0.5, 3))
+    assert found["conv1_2"] == pytest.approx((-1.0, 1.0, 3))
+
+
+@pytest.fixture
+def adain(tiny_network, job, random_image, tmp_path):
+    """A normalised network as the AdaIN family stores it: numbered, behind a convolution that prepares the input."""
+    original = tiny_network(convention="caffe")
+    (result,), _ = normalize([original], job, [random_image()])
+    mean = torch.tensor(CONVENTIONS["caffe"].mean)
+    tensors = {"0.weight": 255 * torch.eye(3).flip(0).view(3, 3, 1, 1), "0.bias": -mean}
+    numbers = (2, 5, 9, 12, 16, 19, 22, 25, 29, 32, 35, 38, 42, 45, 48, 51)
+    for number, name in zip(numbers, original.architecture.convolutions, strict=True):
+        for part, parameter in result.network.convolution(name).named_parameters():
+            tensors[f"{number}.{part}"] = parameter.contiguous()
+    torch.save(tensors, tmp_path / "vgg_normalised.pth")
+    save_network(original, tmp_path / "original.safetensors")
+    result.scales.save(tmp_path / "ours.scales")
+    return tmp_path, result.network
+
+
+def test_a_file_that_prepares_its_input_by_a_convolution_is_read(adain, random_image):
+    folder, expected = adain
+    network = load_network(folder / "vgg_normalised.pth", pooling="average")
+    assert network.preprocessing.channels == "BGR"
+    layers = ["relu1_1", "relu5_1"]
+    for name, features in network(random_image(), layers).items():
+        torch.testing.assert_close(features, expected(random_image(), layers)[name], rtol=1e-5, atol=1e-5)
+
+
+def test_anyones_normalised_network_is_compared_through_its_original(adain, monkeypatch, capsys):
+    folder, _ = adain
+    monkeypatch.chdir(folder)
+    assert main(["compare", "ours.scales", "vgg_normalised.pth"]) == 2
+    assert "name the original weights with --original" in capsys.readouterr().err
+    assert main(["compare", "ours.scales", "vgg_normalised.pth", "--original", "original.safetensors"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 17 and lines[0].split() == ["layer", "log-correlation", "median", "A/B", "filters"]
+    assert all(line.split()[1:3] == ["1.00000", "1.0000"] for line in lines[1:])
+
+
+def test_other_leading_convolutions_are_refused(adain):
+    folder, _ = adain
+    tensors = torch.load(folder / "vgg_normalised.pth")
+    tensors["0.weight"] = torch.randn(3, 3, 1, 1)
+    torch.save(tensors, folder / "odd.pth")
+    with pytest.raises(ToolkitError, match="begins with a convolution that is no preprocessing"):
+        load_network(folder / "odd.pth")
+
+
+def test_scales_on_the_command_line(adain, monkeypatch, capsys):
+    folder, _ = adain
+    monkeypatch.chdir(folder)
+    command = ["normalize", "original.safetensors", "images", "--prepare", "native", "--scales-only"]
+    assert main([*command, "-o", "mine.scales"]) == 0
+    assert main(["normalize", "original.safetensors", "--scales", "mine.scales", "-o", "mine.safetensors"]) == 0
+    assert "with the scales of 5 images" in capsys.readouterr().out
+    assert main(["compare", "mine.safetensors", "ours.scales"]) == 0
+    assert capsys.readouterr().out.count(" 1.00000 ") == 16
+    assert main([*command, "-o", "mine.safetensors"]) == 2
+    assert "must end in .scales" in capsys.readouterr().err
+    weights = load_file("mine.safetensors")
+    save_file(weights, "other.scales")
+    assert main(["compare", "other.scales", "ours.scales"]) == 2
+    assert "holds no scales" in capsys.readouterr().err
+    assert main(["normalize", "original.safetensors", "-o", "rough.safetensors"]) == 0
+    assert "four photographs are approximate" in capsys.readouterr().out

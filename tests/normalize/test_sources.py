@@ -1,0 +1,140 @@
+"""Images are found in folders, archives and lists, and read in place whatever is wrong with some of them."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from toolkit.errors import ToolkitError
+from toolkit.normalize import ImageStream, list_images
+from toolkit.pictures import to_bytes
+
+
+def picture(seed=0, mode="RGB", size=(60, 50)):
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A .tar of five images in two folders, and a note."""
+    path = tmp_path / "images.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in ("b/2.JPEG", "a/1.JPEG", "a/0.png", "b/3.JPEG", "4.jpeg", "notes.txt"):
+            buffer = io.BytesIO()
+            picture(len(name)).save(buffer, "PNG" if "png" in name else "JPEG")
+            member = tarfile.TarInfo(name)
+            member.size = len(buffer.getvalue())
+            buffer.seek(0)
+            tar.addfile(member, buffer)
+    return path
+
+
+def test_an_archive_gives_what_its_folder_gives(archive, tmp_path):
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "folder", filter="data")
+    packed, plain = list_images(archive), list_images(tmp_path / "folder")
+    assert [entry.name for entry in packed] == ["4.jpeg", "a/0.png", "a/1.JPEG", "b/2.JPEG", "b/3.JPEG"]
+    assert [entry.name for entry in plain] == [entry.name for entry in packed]
+    for one, other in zip(packed, plain, strict=True):
+        assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
+
+
+def test_an_archive_cut_short_gives_what_is_whole(archive):
+    whole = list_images(archive)
+    last = max(entry.offset + entry.size for entry in whole)
+    archive.write_bytes(archive.read_bytes()[: last - 700])
+    chunk = ImageStream(list_images(archive))[0]
+    assert sum(len(batch) for batch in chunk.batches) == 4
+    assert list(chunk.skipped.values()) == ["4.jpeg could not be read (damaged or cut short)."]
+
+
+def test_a_compressed_archive_is_refused_in_a_sentence(archive, tmp_path):
+    with tarfile.open(tmp_path / "images.tar.gz", "w:gz") as tar:
+        tar.add(archive, "images.tar")
+    with pytest.raises(ToolkitError, match="images are read in place, so unzip a compressed archive first"):
+        list_images(tmp_path / "images.tar.gz")
+
+
+def test_a_list_keeps_its_order_and_starts_from_where_it_lies(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        picture().save(tmp_path / "images" / name)
+    (tmp_path / "list.txt").write_text("images/b.png\n\nimages/a.png\nimages/none.png\n")
+    entries = list_images(tmp_path / "list.txt")
+    assert [entry.name for entry in entries] == ["images/b.png", "images/a.png", "images/none.png"]
+    assert ImageStream(entries)[0].skipped == {"images/none.png": "There is no picture images/none.png."}
+
+
+def test_links_in_a_circle_end_and_linked_folders_count_once(tmp_path):
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    picture().save(tmp_path / "folder" / "deep" / "a.png")
+    (tmp_path / "folder" / "deep" / "up").symlink_to(tmp_path / "folder")
+    (tmp_path / "folder" / "loop.JPEG").symlink_to(tmp_path / "folder" / "loop.JPEG")
+    entries = list_images(tmp_path / "folder")
+    assert [entry.name for entry in entries] == ["deep/a.png", "loop.JPEG"]
+    assert "Too many levels of symbolic links" in ImageStream(entries)[0].skipped["loop.JPEG"]
+
+
+def test_a_folder_named_like_an_image_is_a_folder(tmp_path):
+    (tmp_path / "a.JPEG").mkdir()
+    picture().save(tmp_path / "a.JPEG" / "b.png")
+    assert [entry.name for entry in list_images(tmp_path)] == ["a.JPEG/b.png"]
+
+
+@pytest.mark.parametrize(("mode", "format"), [("L", "JPEG"), ("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG")])
+def test_grey_cmyk_and_mislabelled_images_are_read(tmp_path, mode, format):
+    picture(mode=mode).save(tmp_path / "x.JPEG", format)
+    (batch,) = ImageStream(list_images(tmp_path), "native")[0].batches
+    assert batch.shape == (1, 3, 50, 60)
+    expected = to_bytes(Image.open(tmp_path / "x.JPEG").convert("RGB"))
+    assert (batch.int() - expected.int()).abs().max() <= 1
+
+
+def test_samples_are_seeded_and_limits_take_the_first(tmp_path):
+    for number in range(20):
+        picture(size=(4, 4)).save(tmp_path / f"{number:02}.png")
+    names = [[e.name for e in list_images(tmp_path, sample=7, seed=seed)] for seed in (0, 0, 1)]
+    assert names[0] == names[1] != names[2] and len(names[0]) == 7 and names[0] == sorted(names[0])
+    assert [e.name for e in list_images(tmp_path, limit=2)] == ["00.png", "01.png"]
+    assert len(list_images(tmp_path, limit=50, sample=50)) == 20
+
+
+def test_large_jpegs_are_decoded_smaller_with_little_difference(tmp_path):
+    ramp = np.linspace(0, 255, 1200)
+    values = np.stack([ramp[None].repeat(1100, 0), ramp[:1100, None].repeat(1200, 1), np.full((1100, 1200), 90)], -1)
+    Image.fromarray(values.astype(np.uint8)).save(tmp_path / "large.jpg", quality=95)
+    (entry,) = list_images(tmp_path)
+    assert entry.picture().size == (1200, 1100)
+    assert entry.picture((512, 512)).size == (600, 550)
+    whole = entry.picture().resize((256, 256), Image.Resampling.BILINEAR)
+    (batch,) = ImageStream([entry], "stretch")[0].batches
+    assert (batch.int() - to_bytes(whole).int()).abs().max() <= 3
+
+
+def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(tmp_path):
+    for number in range(40):
+        picture(size=(8, 8)).save(tmp_path / f"{number:02}.png")
+    entries = list_images(tmp_path)
+    (tmp_path / "05.png").write_text("no image")
+    with pytest.raises(ToolkitError, match=r"An image could not be read, first 05.png: 05.png is not a picture"):
+        list(ImageStream(entries, strict=True).chunks(range(2)))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(ToolkitError, match=r"32 images in a row could not be read, first 00.png: There is no picture"):
+        list(ImageStream(entries).chunks(range(2)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_worker_processes_change_nothing(tmp_path, workers):
+    for number in range(70):
+        picture(number, size=(9 + number % 2, 8)).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "40.png").write_text("no image")
+    stream = ImageStream(list_images(tmp_path), "native", 4, workers)
+    chunks = list(stream.chunks(range(len(stream))))
+    assert [chunk.number for chunk in chunks] == [0, 1, 2]
+    assert [chunk.images for chunk in chunks] == [32, 32, 6]
+    assert list(chunks[1].skipped) == ["40.png"]
+    assert {len(batch) for chunk in chunks for batch in chunk.batches} == {4, 3}

@@ -1,0 +1,91 @@
+"""Two normalisations of the same weights against each other: how far their scales agree, layer by layer."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import ToolkitError
+from ..network import Network
+
+#: A layer whose weights are not the original's, rescaled, to this share of their size belongs to other weights;
+#: an 8-bit copy is within it.
+RESIDUAL = 0.05
+
+
+class Agreement(NamedTuple):
+    """Of one layer: the correlation of the scales' logarithms, the median of their ratios, filters compared."""
+
+    log_correlation: float
+    median_ratio: float
+    filters: int
+
+
+def implied_scales(network: Network, original: Network) -> dict[str, Tensor]:
+    """The mean activations by which a network was rescaled, from its weights and the original's alone.
+
+    With ``W'[o, i] = W[o, i] mu_below[i] / mu[o]``, each filter's ``mu`` is the least-squares ratio of the two.
+    Preprocessing may differ: it is folded into the first layer before.
+
+    Args:
+        network: normalised by whomever.
+        original: the same architecture, not normalised.
+
+    Returns:
+        From each convolution to float64 (O).
+
+    Raises:
+        ToolkitError: when the one is not the other, rescaled.
+    """
+    if network.architecture != original.architecture:
+        raise ToolkitError("The two networks have different architectures: name the original of the normalised one.")
+    scales = {}
+    below = torch.ones(3, dtype=torch.float64)
+    for name in network.architecture.convolutions:
+        expected, given = (_weights_on_rgb(each, name).flatten(2) for each in (original, network))
+        expected = expected * below.view(1, -1, 1)
+        squares = given.square().sum((1, 2))
+        mean = (expected * given).sum((1, 2)) / squares.where(squares > 0, 1.0)
+        residual = (given * mean.view(-1, 1, 1) - expected).norm() / expected.norm()
+        if not residual < RESIDUAL:
+            raise ToolkitError(f"{name} is not the original's, rescaled: the two come from different weights.")
+        scales[name] = mean
+        below = mean.where(mean > 0, 1.0)
+    return scales
+
+
+def _weights_on_rgb(network: Network, name: str) -> Tensor:
+    """A convolution's weights, float64 (O, I, 3, 3); the first one's as applied to RGB in [0, 1]."""
+    weight = network.convolution(name).weight.double().cpu()
+    if name != next(iter(network.architecture.convolutions)):
+        return weight
+    preprocessing = network.preprocessing
+    factor = preprocessing.range / torch.tensor(preprocessing.std, dtype=torch.float64)
+    weight = weight * factor.view(1, 3, 1, 1)
+    return weight.flip(1) if preprocessing.channels == "BGR" else weight
+
+
+def agreement(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Agreement]:
+    """How far two sets of scales agree, over the filters that fire in both.
+
+    Args:
+        ours: from each convolution to float64 (O); its median ratio is over ``theirs``.
+        theirs: likewise.
+
+    Raises:
+        ToolkitError: when they have no layer in common, or a different number of filters there.
+    """
+    found = {}
+    for name in (name for name in ours if name in theirs):
+        if ours[name].shape != theirs[name].shape:
+            raise ToolkitError(
+                f"{name} has {len(ours[name])} filters in one network and {len(theirs[name])} in the other."
+            )
+        fires = (ours[name] > 0) & (theirs[name] > 0)
+        logs = torch.stack([ours[name][fires].log(), theirs[name][fires].log()])
+        correlation = float(torch.corrcoef(logs)[0, 1]) if logs.shape[1] > 1 else float("nan")
+        found[name] = Agreement(correlation, float((logs[0] - logs[1]).median().exp()), logs.shape[1])
+    if not found:
+        raise ToolkitError("The two have no layer in common, so there is nothing to compare.")
+    return found

@@ -1,0 +1,83 @@
+"""Sums on disk while they grow, so that a pass that was ended, however rudely, is taken up where it was."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import load_file, save_file
+
+from ..errors import ToolkitError
+from ..files import written_atomically
+from .sums import ActivationSums
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's share of a pass so far: sums by network, chunks done, images read, others skipped, times."""
+
+    sums: tuple[ActivationSums, ...]
+    chunks: int = 0
+    images: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    waiting: float = 0.0
+
+
+@dataclass
+class PartialFile:
+    """Where a share is kept.
+
+    Args:
+        path: the file.
+        key: everything that the sums depend on, by name; another file's sums are refused.
+        every: seconds between writes.
+    """
+
+    path: Path
+    key: dict[str, str]
+    every: float = 60.0
+    _saved: float = field(default_factory=time.monotonic, init=False)
+
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() - self._saved >= self.every
+
+    def save(self, share: Share) -> None:
+        """Writes it, atomically.
+
+        Raises:
+            ToolkitError: when it can't be written.
+        """
+        tensors = {f"{n}.{name}": s.cpu() for n, total in enumerate(share.sums) for name, s in total.sums.items()}
+        plain = {name: value for name, value in vars(share).items() if name != "sums"}
+        plain["positions"] = [total.positions for total in share.sums]
+        with written_atomically(self.path) as temporary:
+            save_file(tensors, temporary, {"key": json.dumps(self.key), "share": json.dumps(plain)})
+        self._saved = time.monotonic()
+
+    def load(self) -> Share | None:
+        """What was saved, on the CPU; nothing when there is no file.
+
+        Raises:
+            ToolkitError: when the file is damaged, or belongs to other images, weights or settings.
+        """
+        if not self.path.exists():
+            return None
+        remedy = f"remove {self.path} to start anew, or name another output."
+        try:
+            with safetensors.safe_open(self.path, "pt") as opened:
+                metadata = dict(opened.metadata() or {})
+            tensors = load_file(self.path)
+            key, plain = json.loads(metadata["key"]), json.loads(metadata["share"])
+            sums = [
+                ActivationSums({name: tensors[f"{n}.{name}"] for name in positions}, positions)
+                for n, positions in enumerate(plain.pop("positions"))
+            ]
+            share = Share(tuple(sums), **plain)
+        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ToolkitError(f"The partial sums in {self.path} can't be read: {remedy}") from error
+        if other := sorted(name for name in {*key, *self.key} if key.get(name) != self.key.get(name)):
+            raise ToolkitError(f"The partial sums in {self.path} were made with other {', '.join(other)}: {remedy}")
+        return share
