@@ -1,4 +1,4 @@
-"""The command line: ``python -m toolkit normalize|transfer|reconstruct|texture|amalgamate|distill|inspect``."""
+"""The command line, ``python -m toolkit COMMAND``; each module in ``commands`` adds what it is named after."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import comparing, distilling, inspecting, normalizing, synthesizing
+from .commands import comparing, distilling, exporting, inspecting, normalizing, synthesizing
 from .errors import ToolkitError
 
 EPILOG = """\
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (synthesizing, normalizing, comparing, distilling, inspecting):
+    for module in (synthesizing, normalizing, exporting, comparing, distilling, inspecting):
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that being told to stop keeps the work too

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, get_args
 from tqdm import tqdm
 
 from ..errors import ToolkitError
+from ..export import OnnxObjective
 from ..pictures import open_image, read_recipe, save_png
 from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
+from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Start, SynthesisName
 from .common import add_network_options, device, network
@@ -31,6 +33,8 @@ COMMANDS = {
     "texture": Command("texture", False, True, "make a texture in the style of images, from noise"),
     "amalgamate": Command("amalgamation", True, True, "imprint a content image on a style image"),
 }
+
+ENGINES = {"torch": Objective, "onnx": OnnxObjective}
 
 OVERRIDES = [
     "size",
@@ -85,6 +89,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument("--total-variation", type=float, metavar="WEIGHT", dest="total_variation_weight")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of the network (default: float32)")
+    parser.add_argument("--engine", choices=ENGINES, default="torch", help="what computes (default: torch)")
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)
 
@@ -107,7 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         styles=[open_image(style) for style in styles],
         start=open_image(arguments.start_image) if arguments.start_image else None,
         device=device(arguments.device),
+        objective=ENGINES[arguments.engine],
     )
+    print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0
     losses: dict[str, float] = {}
     try:

@@ -37,6 +37,8 @@ class Progress:
 class Synthesis:
     """One synthesis. Iterate over it to run it; ``image`` is its best image at any time.
 
+    ``runs_on`` says what computes.
+
     Args:
         network: best a normalised one; it is left as it is.
         recipe: what to make.
@@ -44,6 +46,7 @@ class Synthesis:
         styles: (1, 3, h, w) each, resized likewise.
         start: where to start when the recipe says ``image``; fitted to the result's size.
         device: where to compute.
+        objective: what computes losses and gradient.
 
     Raises:
         ToolkitError: when an image that the recipe needs is missing or too small, or a layer unknown.
@@ -58,6 +61,7 @@ class Synthesis:
         styles: Sequence[Tensor] = (),
         start: Tensor | None = None,
         device: str | torch.device = "cpu",
+        objective: type[Objective] = Objective,
     ) -> None:
         self.recipe = recipe.with_(
             made_from=Ingredients(
@@ -72,7 +76,8 @@ class Synthesis:
         content = None if content is None else fit(content, recipe.size).to(device)
         styles = [fit(style, recipe.size).to(device) for style in styles]
         image = _start(recipe, content, styles, start).to(device, copy=True).contiguous()
-        self._objective = Objective(network, recipe, content, styles)
+        self._objective = objective(network, recipe, content, styles)
+        self.runs_on = self._objective.runs_on
         self._optimizer = OPTIMIZERS[recipe.optimizer](image)
 
     @property

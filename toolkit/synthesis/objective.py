@@ -34,6 +34,8 @@ class Objective:
         content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
         styles: (1, 3, h, w) each; needed for style losses.
 
+    ``runs_on`` says what computes, and where.
+
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
     """
@@ -42,6 +44,7 @@ class Objective:
         self, network: Network, recipe: Recipe, content: Tensor | None = None, styles: Sequence[Tensor] = ()
     ) -> None:
         self.recipe = recipe
+        self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self.content_weights = _scaled(recipe.content_layers, recipe.content_weight)
         self.style_weights = _scaled(recipe.style_layers, recipe.style_weight)
         if self.content_weights and content is None:
@@ -62,26 +65,32 @@ class Objective:
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum."""
+        losses, gradient = self.network_losses(image)
+        weights = {f"content {name}": weight for name, weight in self.content_weights.items()}
+        weights |= {f"style {name}": weight for name, weight in self.style_weights.items()}
+        if weight := self.recipe.total_variation_weight:
+            weights["total variation"] = weight
+            losses["total variation"], smoothing = total_variation(image, weight)
+            gradient = gradient + smoothing
+        values = torch.stack(list(losses.values())).tolist()  # one wait for the device
+        named = dict(zip(losses, values, strict=True))
+        return Evaluation(sum(weight * named[name] for name, weight in weights.items()), named, gradient)
+
+    def network_losses(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Content and style losses of an image by name (``style relu1_1``), and the gradient of their weighted sum."""
         formula = self.recipe.formula
         features, trail = self.pullback.forward(image)
-        weighted: dict[str, tuple[Tensor, float]] = {}
+        losses: dict[str, Tensor] = {}
         gradients: dict[str, Tensor] = {}
         for name, weight in self.content_weights.items():
             loss, gradients[name] = content_loss(features[name], self.content_targets[name], weight, formula)
-            weighted[f"content {name}"] = loss, weight
+            losses[f"content {name}"] = loss
         for name, weight in self.style_weights.items():
             loss, gradient = style_loss(features[name], self.style_targets[name], weight, formula)
             gradients[name] = gradients[name].add_(gradient) if name in gradients else gradient
-            weighted[f"style {name}"] = loss, weight
+            losses[f"style {name}"] = loss
         features.clear()
-        gradient = self.pullback.backward(trail, gradients)
-        if weight := self.recipe.total_variation_weight:
-            loss, smoothing = total_variation(image, weight)
-            gradient = gradient + smoothing
-            weighted["total variation"] = loss, weight
-        values = torch.stack([loss for loss, _ in weighted.values()]).tolist()  # one wait for the device
-        losses = dict(zip(weighted, values, strict=True))
-        return Evaluation(sum(weight * losses[name] for name, (_, weight) in weighted.items()), losses, gradient)
+        return losses, self.pullback.backward(trail, gradients)
 
 
 def _scaled(layers: dict[str, float], weight: float) -> dict[str, float]:

@@ -1,0 +1,16 @@
+"""Networks, and the whole loss-and-gradient step, as ONNX: written, checked, and run by ONNX Runtime."""
+
+from .graphs import PRECISIONS, features_model, step_model
+from .runtime import OnnxObjective, Session
+from .writing import BOUNDS, export_features, export_step
+
+__all__ = [
+    "BOUNDS",
+    "PRECISIONS",
+    "OnnxObjective",
+    "Session",
+    "export_features",
+    "export_step",
+    "features_model",
+    "step_model",
+]
