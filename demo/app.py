@@ -10,7 +10,8 @@ import torch
 
 from toolkit.commands.common import device as find_device
 from toolkit.errors import ToolkitError
-from toolkit.network import BUNDLED, Network, load_network
+from toolkit.network import BUNDLED, Network
+from toolkit.normalize import load_normalized
 
 from .jobs import Jobs
 from .transfer import transfer_tab
@@ -56,11 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     chosen = parser.parse_args(arguments)
     try:
-        network = load_network(chosen.network)
+        network, how = load_normalized(chosen.network)
         device = find_device(chosen.device)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if how:
+        print(f"note: {chosen.network} is not normalised: {how}", file=sys.stderr)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     torch.set_grad_enabled(False)
     page(network, str(device)).launch(

@@ -109,9 +109,13 @@ def test_inspect_tells_what_a_file_is(network, capsys):
     assert json.loads(capsys.readouterr().out)["synthesis"] == "reconstruction"
 
 
-def test_a_network_that_is_not_normalised_is_used_with_a_note(desk, capsys):
-    assert main(["texture", "painting.png", "--network", "plain.safetensors", *SMALL]) == 0
-    assert "note: plain.safetensors is not normalised, so its losses are badly scaled" in capsys.readouterr().err
+def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys):
+    command = ["texture", "painting.png", "--network", "plain.safetensors", *SMALL]
+    assert main(command) == 0
+    note = "note: plain.safetensors is not normalised: "
+    assert f"{note}scales were measured on four photographs and are approximate" in capsys.readouterr().err
+    assert main([*command, "--no-normalization"]) == 0
+    assert f"{note}its losses will be badly scaled" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -126,4 +126,16 @@ def test_scales_on_the_command_line(adain, monkeypatch, capsys):
     assert main(["compare", "other.scales", "ours.scales"]) == 2
     assert "holds no scales" in capsys.readouterr().err
     assert main(["normalize", "original.safetensors", "-o", "rough.safetensors"]) == 0
-    assert "four photographs are approximate" in capsys.readouterr().out
+    assert "four photographs and are approximate" in capsys.readouterr().out
+
+
+def test_shipped_scales_are_found_by_the_weights(shared_data, capsys):
+    from toolkit.normalize import load_normalized
+
+    source = shared_data / "weights" / "vgg19-features-caffe.safetensors"
+    network, how = load_normalized(source, convention="caffe")
+    assert how == "normalised by vgg19-caffe-synthesis.scales, which fits its weights"
+    assert network.pooling == "average" and network.provenance["normalization"]["images"] == 400
+    network, how = load_normalized(source, convention="caffe", pooling="max")
+    assert how == "normalised by vgg19-caffe-gatys.scales, which fits its weights"
+    assert load_normalized("vgg19-small")[1] == ""

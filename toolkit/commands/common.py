@@ -1,11 +1,13 @@
 """Options that several commands share."""
 
 import argparse
+import sys
 
 import torch
 
 from ..errors import ToolkitError
-from ..network import BUNDLED, CONVENTIONS, POOLINGS, Network, load_network
+from ..network import BUNDLED, CONVENTIONS, POOLINGS, Network, Pooling, load_network
+from ..normalize import load_normalized
 
 SOURCE_HELP = (
     "vgg11, vgg13, vgg16 or vgg19 (torchvision's ImageNet weights, downloaded once), the name of a file in models/, "
@@ -26,7 +28,10 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Which network to use, and where to run it."""
     parser.add_argument("--network", default=BUNDLED, help=f"{SOURCE_HELP} (default: {BUNDLED})")
-    parser.add_argument("--pooling", choices=POOLINGS, help="for a network that is not normalised (default: max)")
+    parser.add_argument("--pooling", choices=POOLINGS, help="for a network that is not normalised (default: average)")
+    parser.add_argument(
+        "--no-normalization", action="store_true", help="leave a network that is not normalised as it is"
+    )
     add_source_options(parser)
     add_device_option(parser)
 
@@ -53,5 +58,14 @@ def device(name: str) -> torch.device:
 
 
 def network(arguments: argparse.Namespace) -> Network:
-    """The network that was asked for."""
-    return load_network(arguments.network, convention=arguments.convention, pooling=arguments.pooling)
+    """The network that was asked for; one that is not normalised is normalised with what is at hand, and it is said."""
+    load = _as_it_is if arguments.no_normalization else load_normalized
+    loaded, how = load(arguments.network, convention=arguments.convention, pooling=arguments.pooling)
+    if how:
+        print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
+    return loaded
+
+
+def _as_it_is(source: str, *, convention: str | None, pooling: Pooling | None) -> tuple[Network, str]:
+    loaded = load_network(source, convention=convention, pooling=pooling)
+    return loaded, "" if loaded.mean_activations else "its losses will be badly scaled"

@@ -14,8 +14,8 @@ from ..errors import ToolkitError
 from ..files import written_atomically
 from ..network import POOLINGS, Pooling, load_network, save_network
 from ..normalize import (
+    APPROXIMATE,
     PREPARATIONS,
-    Example,
     ImageStream,
     Job,
     Normalized,
@@ -24,6 +24,7 @@ from ..normalize import (
     Scales,
     apply_scales,
     decoders,
+    example_stream,
     list_images,
     normalize,
 )
@@ -44,11 +45,6 @@ class Preset(NamedTuple):
     pooling: Pooling
     preparation: Preparation
 
-
-APPROXIMATE = (
-    "note: scales from four photographs are approximate; name ImageNet's images, or a few hundred of your own, for "
-    "scales that are not"
-)
 
 PRESETS = {"synthesis": Preset("average", "crop"), "gatys": Preset("max", "stretch")}
 
@@ -195,7 +191,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             outputs.append(arguments.report)
         print(f"written to {', '.join(map(str, outputs))}")
         if arguments.images is None:
-            print(APPROXIMATE)
+            print(f"note: {APPROXIMATE}")
     ranks.gather(None)  # nobody forgets its share before the result is safe
     job.forget()
     return 0
@@ -204,7 +200,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
 def _images(arguments: argparse.Namespace, preset: Preset, where: torch.device) -> tuple[ImageStream, dict[str, Any]]:
     """The images that were asked for, and what to say of where they come from."""
     if arguments.images is None:
-        entries: Sequence[Source] = [Example(name) for name in example_photographs()]
+        entries: Sequence[Source] = example_stream().entries
         provenance = {"source": "scikit-image's photographs"}
     else:
         chosen = {"limit": arguments.limit, "sample": arguments.sample, "seed": arguments.seed}

@@ -103,8 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
     content = getattr(arguments, "content", None)
     styles = getattr(arguments, "styles", [])
     chosen = network(arguments)
-    if not chosen.mean_activations:
-        print(f"note: {arguments.network} is not normalised, so its losses are badly scaled", file=sys.stderr)
     synthesis = Synthesis(
         chosen,
         recipe,

@@ -1,11 +1,13 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
+from .at_hand import APPROXIMATE, example_stream, load_normalized, normalize_at_hand
 from .images import PREPARATIONS, ImageStream, Preparation, decoders
 from .normalization import Job, Normalized, Proof, apply_scales, normalize
 from .scales import Scales
 from .sources import Entry, Example, list_images
 
 __all__ = [
+    "APPROXIMATE",
     "PREPARATIONS",
     "Entry",
     "Example",
@@ -17,6 +19,9 @@ __all__ = [
     "Scales",
     "apply_scales",
     "decoders",
+    "example_stream",
     "list_images",
+    "load_normalized",
     "normalize",
+    "normalize_at_hand",
 ]
