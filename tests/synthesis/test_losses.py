@@ -1,11 +1,10 @@
 """Every loss and its closed-form gradient against the textbook formula and autograd, in float64."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.losses import content_loss, gram_matrix, style_loss, total_variation
+from toolkit.synthesis.losses import ContentLoss, StyleLoss, gram_matrix, total_variation
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
@@ -15,9 +14,29 @@ def features(shape, seed):
     return torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+def whole(loss, x):
+    """A loss' value and gradient, shown all features at once."""
+    loss.add(x)
+    value, gradient = loss.value(), torch.zeros_like(x)
+    loss.add_gradient(gradient, x)
+    return value, gradient
+
+
+def in_two(loss, x):
+    """The same, shown the features in two parts."""
+    cut = x.shape[-1] // 2
+    parts = [(slice(None), slice(0, cut)), (slice(None), slice(cut, None))]
+    for region in parts:
+        loss.add(x[..., region[1]], region)
+    value, gradient = loss.value(), torch.zeros_like(x)
+    for region in parts:
+        loss.add_gradient(gradient[..., region[1]], x[..., region[1]], region)
+    return value, gradient
+
+
 def assert_matches(found, expected_value, x, weight):
     value, gradient = found
-    (expected_gradient,) = torch.autograd.grad(weight * expected_value, x)
+    (expected_gradient,) = torch.autograd.grad(weight * expected_value, x, retain_graph=True)
     torch.testing.assert_close(value, expected_value.detach(), rtol=1e-10, atol=0)
     scale = expected_gradient.abs().max().item()
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-10, atol=1e-12 * scale)
@@ -26,13 +45,14 @@ def assert_matches(found, expected_value, x, weight):
 @given(SHAPES, SEEDS)
 def test_the_content_loss_is_the_mean_square(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
-    assert_matches(content_loss(x.detach(), target, 3.0), (x - target).square().mean(), x, 3.0)
+    for shown in (whole, in_two):
+        assert_matches(shown(ContentLoss(target, 3.0), x.detach()), (x - target).square().mean(), x, 3.0)
 
 
 @given(SHAPES, SEEDS)
 def test_the_papers_content_loss_is_half_the_sum(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
-    assert_matches(content_loss(x.detach(), target, 0.5, "paper"), (x - target).square().sum() / 2, x, 0.5)
+    assert_matches(whole(ContentLoss(target, 0.5, "paper"), x.detach()), (x - target).square().sum() / 2, x, 0.5)
 
 
 @given(SHAPES, SEEDS)
@@ -40,7 +60,8 @@ def test_the_style_loss_is_the_mean_square_between_gram_matrices(shape, seed):
     x, target = features(shape, seed).requires_grad_(), gram_matrix(features(shape, seed + 1))
     flat = x[0].flatten(1)
     expected = (flat @ flat.T / flat.shape[1] - target).square().mean()
-    assert_matches(style_loss(x.detach(), target, 2.0), expected, x, 2.0)
+    for shown in (whole, in_two):
+        assert_matches(shown(StyleLoss(target, 2.0), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -49,7 +70,19 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(style_loss(x.detach(), gram_matrix(other), 2.0, "paper"), expected, x, 2.0)
+    assert_matches(whole(StyleLoss(gram_matrix(other), 2.0, "paper"), x.detach()), expected, x, 2.0)
+
+
+@given(SHAPES, SEEDS)
+def test_a_guided_style_loss_compares_guided_gram_matrices(shape, seed):
+    """Gatys et al. 2017, equations 6 to 8: features times a guidance channel whose squares sum to one."""
+    x, target = features(shape, seed).requires_grad_(), gram_matrix(features(shape, seed + 1))
+    guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1
+    channel = (guide / guide.square().sum().sqrt())[0, 0]
+    guided = (x[0] * channel).flatten(1)
+    expected = (guided @ guided.T - target).square().mean()
+    for shown in (whole, in_two):
+        assert_matches(shown(StyleLoss(target, 2.0, guide=guide.square()), x.detach()), expected, x, 2.0)
 
 
 @given(st.tuples(st.just(3), st.integers(1, 6), st.integers(1, 6)), SEEDS)
@@ -73,8 +106,8 @@ def test_gram_matrices_of_bfloat16_features_are_accumulated_in_float32():
     torch.testing.assert_close(gram_matrix(x), gram_matrix(x.double()).float(), rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("loss", [content_loss, style_loss])
-def test_gradients_keep_the_precision_of_their_features(loss):
+def test_gradients_keep_the_precision_of_their_features():
     x = torch.rand(1, 4, 5, 5).bfloat16()
-    target = x + 1 if loss is content_loss else gram_matrix(x) + 1
-    assert loss(x, target)[1].dtype == torch.bfloat16
+    for loss in (ContentLoss(x + 1), StyleLoss(gram_matrix(x) + 1)):
+        value, gradient = whole(loss, x)
+        assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)

@@ -91,9 +91,13 @@ class OnnxObjective(Objective):
         recipe: Recipe,
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
+        masks: Sequence[Tensor] = (),
+        memory: int | None = None,
         session: Session | None = None,
     ) -> None:
-        super().__init__(network, recipe, content, styles)
+        super().__init__(network, recipe, content, styles, masks, memory)
+        if masks:
+            raise ToolkitError("The exported step knows no masks: use --engine torch.")
         if network.dtype != torch.float32:
             raise ToolkitError("ONNX Runtime computes the step in float32: leave the precision at that.")
         device = next(network.parameters()).device
@@ -103,9 +107,10 @@ class OnnxObjective(Objective):
         self.runs_on = f"ONNX Runtime's {self.session.provider}"
         paper = recipe.formula == "paper"
         self._scales = {f"content {name}": t.numel() / 2 if paper else 1.0 for name, t in self.content_targets.items()}
-        self._scales |= {f"style {name}": 0.25 if paper else 1.0 for name in self.style_targets}
+        self._scales |= {f"style {name}": 0.25 if paper else 1.0 for name in self.style_weights}
         self._feeds = {f"content_{name}": target for name, target in self.content_targets.items()}
-        self._feeds |= {f"gram_{name}": target for name, target in self.style_targets.items()}
+        for target in self.style_targets:
+            self._feeds |= {f"gram_{name}": gram for name, gram in target.grams.items()}
         for kind, weights in (("content", self.content_weights), ("style", self.style_weights)):
             if weights:
                 scaled = [weight * self._scales[f"{kind} {name}"] for name, weight in weights.items()]

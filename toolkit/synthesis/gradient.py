@@ -1,6 +1,6 @@
 """Forward to the layers in use, and the gradient back from them to the image, without autograd."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -12,10 +12,11 @@ from ..network.vgg import check_size
 
 
 class Passed(NamedTuple):
-    """What the way back needs to know of a layer that the way forward passed."""
+    """What the way back needs to know of a layer that the way forward passed, and its output when it is in use."""
 
     layer: Layer
     kept: Any
+    features: Tensor | None
 
 
 class Pullback:
@@ -76,24 +77,30 @@ class Pullback:
                     x = F.avg_pool2d(x, 2)
             else:
                 x = network.step(layer, x)
-            trail.append(Passed(layer, kept))
+            trail.append(Passed(layer, kept, x if layer.name in self.layers else None))
             if layer.name in self.layers:
                 features[layer.name] = x
             before = layer.name
         return features, trail
 
-    def backward(self, trail: list[Passed], gradients: Mapping[str, Tensor]) -> Tensor:
-        """The gradient in the image, (1, 3, H, W), of a loss with the given gradients in the features."""
+    def backward(self, trail: list[Passed], add_gradient: Callable[[str, Tensor, Tensor], object]) -> Tensor:
+        """The gradient in the image, (1, 3, H, W), of a loss on the features.
+
+        Args:
+            trail: from ``forward``; used up, so that memory is given back on the way.
+            add_gradient: told a layer in use, the gradient that came down to its features, and the features; it adds
+                the loss's own in place.
+        """
         gradient: Tensor | None = None
         while trail:
-            layer, kept = trail.pop()
-            if layer.name in gradients:
-                own = gradients[layer.name]
-                gradient = own if gradient is None else gradient.add_(own)
+            layer, kept, features = trail.pop()
+            if features is not None:
+                gradient = torch.zeros_like(features) if gradient is None else gradient
+                add_gradient(layer.name, gradient, features)
             if gradient is not None:
                 gradient = self._through(layer, kept, gradient)
         if gradient is None:
-            raise ValueError("none of the gradients belongs to a layer on the trail")
+            raise ValueError("no layer is in use")
         return self.network.preprocessing.pullback(gradient.float() if gradient.dtype.itemsize < 4 else gradient)
 
     def _through(self, layer: Layer, kept: Any, gradient: Tensor) -> Tensor:
@@ -101,8 +108,8 @@ class Pullback:
             case "conv":
                 return F.conv2d(gradient, self.kernels[layer.name], padding=1)
             case "relu":
-                # Autograd's own kernel for it: where the activation is positive, in one sweep.
-                return torch.ops.aten.threshold_backward(gradient, kept, 0)
+                # Autograd's own kernel for it: where the activation is positive, in one sweep, in place.
+                return torch.ops.aten.threshold_backward(gradient, kept, 0, grad_input=gradient)
             case "pool":
                 if self.network.pooling == "max":
                     size, indices = kept

@@ -1,11 +1,12 @@
 """Content, style and total variation: each one's value and its gradient, in closed form.
 
-Features are those of one image, (1, C, h, w), with N = C filters and M = h w positions. Every function gives the
-loss itself, and the gradient of ``weight`` times the loss. The ReLU's case distinction (the gradient passes only
-where the activation is positive) belongs to the pullback, not here.
+Features are those of one image, (1, C, h, w), with N = C filters and M = h w positions. A loss is first shown the
+features, whole or region by region, then has a value, and then adds its gradient for the regions it is asked for. So
+an image may be larger than memory. The ReLU's case distinction (the gradient passes only where the activation is
+positive) belongs to the pullback, not here.
 """
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,43 +15,124 @@ from torch import Tensor
 #: and 4 of Gatys, Ecker & Bethge 2016.
 Formula = Literal["mean", "paper"]
 
+#: Rows and columns of a layer's positions.
+Region = tuple[slice, slice]
+WHOLE: Region = (slice(None), slice(None))
 
-def content_loss(
-    features: Tensor, target: Tensor, weight: float = 1.0, formula: Formula = "mean"
-) -> tuple[Tensor, Tensor]:
+
+class Loss(Protocol):
+    """A loss on the features of one layer."""
+
+    def add(self, features: Tensor, region: Region = WHOLE) -> None:
+        """Takes in the features (1, C, h, w) of a region; regions must not overlap."""
+
+    def value(self) -> Tensor:
+        """The loss, (), before its weight, once all regions are in."""
+
+    def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
+        """Adds to ``gradient`` that of ``weight`` times the loss, for a region; after ``value``."""
+
+
+class ContentLoss:
     """Mean of (F - P)²; for the paper half its sum (Gatys, Ecker & Bethge 2016, equations 1 and 2).
 
     Args:
-        features: F, (1, C, h, w).
-        target: P, the content image's, of the same shape.
+        target: P, the content image's features, (1, C, h, w).
+        weight: of the gradient.
+        formula: which of the two.
     """
-    difference = features - target
-    squares = torch.linalg.vector_norm(difference, dtype=_accumulator(features)).square()
-    share = 0.5 if formula == "paper" else 1 / features.numel()
-    return squares * share, difference.mul_(2 * share * weight)
+
+    def __init__(self, target: Tensor, weight: float = 1.0, formula: Formula = "mean") -> None:
+        self.target = target
+        self.weight = weight
+        self.share = 0.5 if formula == "paper" else 1 / target.numel()
+        self.squares = torch.zeros((), dtype=_accumulator(target), device=target.device)
+
+    def add(self, features: Tensor, region: Region = WHOLE) -> None:
+        """As ``Loss`` has it."""
+        difference = features - self.target[..., region[0], region[1]]
+        self.squares += torch.linalg.vector_norm(difference, dtype=self.squares.dtype).square()
+
+    def value(self) -> Tensor:
+        """As ``Loss`` has it."""
+        return self.squares * self.share
+
+    def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
+        """As ``Loss`` has it."""
+        slope = 2 * self.share * self.weight
+        gradient.add_(features, alpha=slope).sub_(self.target[..., region[0], region[1]], alpha=slope)
+
+
+class StyleLoss:
+    """Mean of (G - A)²; for the paper a quarter of it (Gatys, Ecker & Bethge 2016, equations 4 and 6).
+
+    With a guide, G is that of the guided features, T F over the sum of T² (Gatys et al. 2017, section 4).
+
+    Args:
+        target: A, the style image's Gram matrix, (C, C).
+        weight: of the gradient.
+        formula: which of the two.
+        guide: T², (1, 1, h, w), how much each position counts; all alike when there is none.
+    """
+
+    def __init__(
+        self, target: Tensor, weight: float = 1.0, formula: Formula = "mean", guide: Tensor | None = None
+    ) -> None:
+        self.target = target
+        self.weight = weight
+        self.share = (0.25 if formula == "paper" else 1.0) / target.numel()
+        self.guide = guide
+        self.gram = GramMatrix(target.shape[0], target.device, target.dtype)
+        self.slope = target
+
+    def add(self, features: Tensor, region: Region = WHOLE) -> None:
+        """As ``Loss`` has it."""
+        self.gram.add(features, self._guide(region))
+
+    def value(self) -> Tensor:
+        """As ``Loss`` has it."""
+        difference = self.gram.mean() - self.target
+        self.slope = difference * (4 * self.share * self.weight / self.gram.positions)
+        return difference.square().sum() * self.share
+
+    def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
+        """As ``Loss`` has it."""
+        rows = _rows(features)
+        own = (rows @ self.slope.to(rows.dtype)).view(1, *features.shape[-2:], features.shape[1]).permute(0, 3, 1, 2)
+        guide = self._guide(region)
+        gradient.add_(own if guide is None else own * guide)
+
+    def _guide(self, region: Region) -> Tensor | None:
+        return None if self.guide is None else self.guide[..., region[0], region[1]]
+
+
+class GramMatrix:
+    """F Fᵀ / M, gathered region by region, accumulated in float32 at least (equation 3, over M)."""
+
+    def __init__(self, channels: int, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> None:
+        self.sums = torch.zeros(channels, channels, device=device, dtype=dtype)
+        self.positions = 0.0
+
+    def add(self, features: Tensor, guide: Tensor | None = None) -> None:
+        """Takes in the features (1, C, h, w) of a region, each position as much as the guide (1, 1, h, w) says."""
+        rows = _rows(features).to(_accumulator(features))
+        if guide is None:
+            self.sums.addmm_(rows.mT, rows)
+            self.positions += len(rows)
+        else:
+            self.sums.addmm_(rows.mT, rows * guide.reshape(-1, 1).to(rows.dtype))
+            self.positions += float(guide.sum())
+
+    def mean(self) -> Tensor:
+        """(C, C)."""
+        return self.sums / self.positions
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """F Fᵀ / M: (1, C, h, w) -> (C, C), accumulated in float32 at least (equation 3, over M)."""
-    rows = _rows(features).to(_accumulator(features))
-    return rows.mT @ rows / len(rows)
-
-
-def style_loss(
-    features: Tensor, target: Tensor, weight: float = 1.0, formula: Formula = "mean"
-) -> tuple[Tensor, Tensor]:
-    """Mean of (G - A)²; for the paper a quarter of it (Gatys, Ecker & Bethge 2016, equations 4 and 6).
-
-    Args:
-        features: F, (1, C, h, w).
-        target: A, the style image's Gram matrix, (C, C).
-    """
-    rows = _rows(features)
-    difference = gram_matrix(features) - target
-    share = (0.25 if formula == "paper" else 1.0) / difference.numel()
-    slope = difference * (4 * share * weight / len(rows))
-    gradient = (rows @ slope.to(rows.dtype)).view(1, *features.shape[-2:], -1).permute(0, 3, 1, 2)
-    return difference.square().sum() * share, gradient
+    """The Gram matrix of whole features: (1, C, h, w) -> (C, C)."""
+    gram = GramMatrix(features.shape[1], features.device, _accumulator(features))
+    gram.add(features)
+    return gram.mean()
 
 
 def total_variation(image: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -58,6 +140,10 @@ def total_variation(image: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]
 
     Args:
         image: (1, 3, H, W); a direction in which it has one pixel adds nothing.
+        weight: of the gradient.
+
+    Returns:
+        The loss before its weight, and the gradient of ``weight`` times it.
     """
     gradient = torch.zeros_like(image)
     value = image.new_zeros(())

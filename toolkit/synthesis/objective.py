@@ -1,16 +1,18 @@
 """A recipe's losses, bound to their targets: an image in, every loss and the gradient out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
-from .gradient import Pullback
-from .losses import content_loss, gram_matrix, style_loss, total_variation
+from .gradient import Passed, Pullback
+from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
+from .tiles import Tile, cut, side_within, strides
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class Objective:
     """What a recipe asks to be minimised.
 
     Several style images blend into one target, the weighted mean of their Gram matrices; its gradient is that
-    of the weighted sum of their losses.
+    of the weighted sum of their losses. Images that would need more memory than there is are worked on in tiles;
+    losses and gradient are those of the whole image.
 
     Args:
         network: on the device and in the precision to compute in.
         recipe: which losses, and their weights.
         content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
         styles: (1, 3, h, w) each; needed for style losses.
+        masks: where each style image is to show, (1, 1, H, W) in [0, 1] each (Gatys et al. 2017); everywhere, blended,
+            when there are none.
+        memory: bytes that the features may take; as much as it needs when ``None``.
 
     ``runs_on`` says what computes, and where.
 
@@ -41,7 +47,13 @@ class Objective:
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, content: Tensor | None = None, styles: Sequence[Tensor] = ()
+        self,
+        network: Network,
+        recipe: Recipe,
+        content: Tensor | None = None,
+        styles: Sequence[Tensor] = (),
+        masks: Sequence[Tensor] = (),
+        memory: int | None = None,
     ) -> None:
         self.recipe = recipe
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
@@ -54,14 +66,26 @@ class Objective:
         shares = recipe.style_image_weights or (1.0,) * len(styles)
         if styles and len(shares) != len(styles):
             raise ToolkitError(f"There are {len(styles)} style images but {len(shares)} weights for them.")
+        if masks and len(masks) != len(styles):
+            raise ToolkitError(f"There are {len(styles)} style images but {len(masks)} masks: name one for each.")
         self.pullback = Pullback(network, {*self.content_weights, *self.style_weights})
-        self.content_targets = network(content, self.content_weights) if self.content_weights else {}
-        self.style_targets: dict[str, Tensor] = {}
+        self.strides = strides(self.pullback.path)
+        self.side = side_within(memory, self.pullback.path, network.dtype.itemsize)
+        self.content_targets: dict[str, Tensor] = {}
+        if content is not None and self.content_weights:
+            self.content_targets = self._features(content)
+        self.style_targets: list[_StyleTarget] = []
         if self.style_weights:
-            for style, share in zip(styles, shares, strict=True):
-                for name, features in network(style, self.style_weights).items():
-                    gram = gram_matrix(features) * (share / sum(shares))
-                    self.style_targets[name] = self.style_targets.get(name, 0) + gram
+            grams = [self._grams(style) for style in styles]
+            shares = tuple(share / sum(shares) for share in shares)
+            if masks:
+                self.style_targets = [_StyleTarget(*each) for each in zip(grams, shares, masks, strict=True)]
+            else:
+                blend = {
+                    name: sum((share * gram[name] for share, gram in zip(shares, grams, strict=True)), torch.zeros(()))
+                    for name in self.style_weights
+                }
+                self.style_targets = [_StyleTarget(blend)]
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum."""
@@ -78,19 +102,119 @@ class Objective:
 
     def network_losses(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Content and style losses of an image by name (``style relu1_1``), and the gradient of their weighted sum."""
+        content, styles = self._losses(image)
+        on_layer = {name: [loss for loss, _ in styles.get(name, [])] for name in self.strides}
+        for name, loss in content.items():
+            on_layer[name].append(loss)
+        tiles = self._tiles(image)
+        trail: list[Passed] = []
+        for tile in tiles:
+            seen = image[..., tile.window[0], tile.window[1]]
+            if len(tiles) == 1:
+                features, trail = self.pullback.forward(seen)
+            else:
+                features = self.pullback.network(seen, self.pullback.layers)
+            for name, activation in features.items():
+                inner, outer = self._core(tile, name, image)
+                for loss in on_layer[name]:
+                    loss.add(activation[..., inner[0], inner[1]], outer)
+            del features
+        losses = {f"content {name}": loss.value() for name, loss in content.items()}
+        losses |= {
+            f"style {name}": torch.stack([loss.value() * share for loss, share in parts]).sum()
+            for name, parts in styles.items()
+        }
+        if len(tiles) == 1:
+            return losses, self.pullback.backward(trail, self._adder(on_layer, tiles[0], image))
+        gradient = torch.zeros_like(image)
+        for tile in tiles:
+            rows, columns = tile.window
+            _, trail = self.pullback.forward(image[..., rows, columns])
+            gradient[..., rows, columns] += self.pullback.backward(trail, self._adder(on_layer, tile, image))
+        return losses, gradient
+
+    def _losses(self, image: Tensor) -> tuple[dict[str, Loss], dict[str, list[tuple[Loss, float]]]]:
+        """This evaluation's losses by layer, those of style with the share that each has."""
         formula = self.recipe.formula
-        features, trail = self.pullback.forward(image)
-        losses: dict[str, Tensor] = {}
-        gradients: dict[str, Tensor] = {}
-        for name, weight in self.content_weights.items():
-            loss, gradients[name] = content_loss(features[name], self.content_targets[name], weight, formula)
-            losses[f"content {name}"] = loss
-        for name, weight in self.style_weights.items():
-            loss, gradient = style_loss(features[name], self.style_targets[name], weight, formula)
-            gradients[name] = gradients[name].add_(gradient) if name in gradients else gradient
-            losses[f"style {name}"] = loss
-        features.clear()
-        return losses, self.pullback.backward(trail, gradients)
+        content: dict[str, Loss] = {
+            name: ContentLoss(self.content_targets[name], weight, formula)
+            for name, weight in self.content_weights.items()
+        }
+        styles: dict[str, list[tuple[Loss, float]]] = {
+            name: [
+                (
+                    StyleLoss(
+                        target.grams[name], weight * target.share, formula, target.guide(self._size(name, image))
+                    ),
+                    target.share,
+                )
+                for target in self.style_targets
+            ]
+            for name, weight in self.style_weights.items()
+        }
+        return content, styles
+
+    def _adder(
+        self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor
+    ) -> Callable[[str, Tensor, Tensor], None]:
+        def add(name: str, gradient: Tensor, features: Tensor) -> None:
+            (rows, columns), outer = self._core(tile, name, image)
+            for loss in on_layer[name]:
+                loss.add_gradient(gradient[..., rows, columns], features[..., rows, columns], outer)
+
+        return add
+
+    def _features(self, image: Tensor) -> dict[str, Tensor]:
+        """The content layers' features of a whole image."""
+        found: dict[str, Tensor] = {}
+        for tile in self._tiles(image):
+            rows, columns = tile.window
+            for name, features in self.pullback.network(image[..., rows, columns], self.content_weights).items():
+                (inner_rows, inner_columns), (outer_rows, outer_columns) = self._core(tile, name, image)
+                if name not in found:
+                    found[name] = features.new_empty(1, features.shape[1], *self._size(name, image)).contiguous(
+                        memory_format=torch.channels_last
+                    )
+                found[name][..., outer_rows, outer_columns] = features[..., inner_rows, inner_columns]
+        return found
+
+    def _grams(self, image: Tensor) -> dict[str, Tensor]:
+        """The style layers' Gram matrices of a whole image."""
+        found: dict[str, GramMatrix] = {}
+        for tile in self._tiles(image):
+            rows, columns = tile.window
+            for name, features in self.pullback.network(image[..., rows, columns], self.style_weights).items():
+                (inner_rows, inner_columns), _ = self._core(tile, name, image)
+                gram = found.setdefault(name, GramMatrix(features.shape[1], features.device, _wide(features)))
+                gram.add(features[..., inner_rows, inner_columns])
+        return {name: gram.mean() for name, gram in found.items()}
+
+    def _tiles(self, image: Tensor) -> list[Tile]:
+        return list(cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.side))
+
+    def _core(self, tile: Tile, layer: str, image: Tensor) -> tuple[Region, Region]:
+        return tile.core(self.strides[layer], self._size(layer, image))
+
+    def _size(self, layer: str, image: Tensor) -> tuple[int, int]:
+        stride = self.strides[layer]
+        return image.shape[-2] // stride, image.shape[-1] // stride
+
+
+@dataclass(frozen=True)
+class _StyleTarget:
+    """Gram matrices to reach, by layer; with what share, and where."""
+
+    grams: dict[str, Tensor]
+    share: float = 1.0
+    mask: Tensor | None = None
+
+    def guide(self, size: tuple[int, int]) -> Tensor | None:
+        """The square of the mask at a layer's size, (1, 1, h, w)."""
+        return None if self.mask is None else F.interpolate(self.mask, size, mode="area").square()
+
+
+def _wide(features: Tensor) -> torch.dtype:
+    return torch.promote_types(features.dtype, torch.float32)
 
 
 def _scaled(layers: dict[str, float], weight: float) -> dict[str, float]:
