@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ..errors import ToolkitError
 from ..export import OnnxObjective
+from ..memory import available
 from ..pictures import open_image, read_recipe, save_png
 from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
@@ -16,6 +17,7 @@ from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Start, SynthesisName
 from .common import add_network_options, device, network
+from .sizes import byte_count
 
 
 class Command(NamedTuple):
@@ -86,10 +88,16 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument("--style-layers", type=_layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
         parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 100)")
         parser.add_argument("--style-image-weights", type=_numbers, metavar="W,W,…", help="one per style image")
+        parser.add_argument(
+            "--masks", nargs="+", metavar="MASK", help="one per style image: bright where on the content it is to show"
+        )
     parser.add_argument("--total-variation", type=float, metavar="WEIGHT", dest="total_variation_weight")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of the network (default: float32)")
     parser.add_argument("--engine", choices=ENGINES, default="torch", help="what computes (default: torch)")
+    parser.add_argument(
+        "--memory", type=byte_count, metavar="SIZE", help="such as 4GB, to stay within (default: what is free)"
+    )
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)
 
@@ -100,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or _free_name(arguments)
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png: the recipe travels inside PNG files.")
+    where = device(arguments.device)
     content = getattr(arguments, "content", None)
     styles = getattr(arguments, "styles", [])
     chosen = network(arguments)
@@ -109,8 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
         content=open_image(content) if content else None,
         styles=[open_image(style) for style in styles],
         start=open_image(arguments.start_image) if arguments.start_image else None,
-        device=device(arguments.device),
+        device=where,
         objective=ENGINES[arguments.engine],
+        masks=[open_image(mask)[:, :1] for mask in getattr(arguments, "masks", None) or []],
+        memory=arguments.memory or available(where),
     )
     print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0

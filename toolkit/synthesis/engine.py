@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import ToolkitError
+from ..memory import BASE
 from ..network import Network, fingerprint
-from ..pictures import cover, fit
+from ..pictures import cover, fit, resize
 from .objective import Objective
 from .optimizers import OPTIMIZERS
 from .recipe import Ingredients, Recipe
@@ -47,6 +48,8 @@ class Synthesis:
         start: where to start when the recipe says ``image``; fitted to the result's size.
         device: where to compute.
         objective: what computes losses and gradient.
+        masks: where each style is to show, (1, 1, H, W) in [0, 1] each; resized to the result. Everywhere when none.
+        memory: bytes to stay within; larger images are worked on in tiles, and L-BFGS remembers less.
 
     Raises:
         ToolkitError: when an image that the recipe needs is missing or too small, or a layer unknown.
@@ -62,6 +65,8 @@ class Synthesis:
         start: Tensor | None = None,
         device: str | torch.device = "cpu",
         objective: type[Objective] = Objective,
+        masks: Sequence[Tensor] = (),
+        memory: int | None = None,
     ) -> None:
         self.recipe = recipe.with_(
             made_from=Ingredients(
@@ -70,15 +75,17 @@ class Synthesis:
                 content=_pixels(content),
                 styles=tuple(hashes for style in styles if (hashes := _pixels(style))),
                 start=_pixels(start),
+                masks=tuple(hashes for mask in masks if (hashes := _pixels(mask))),
             )
         )
         network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
         content = None if content is None else fit(content, recipe.size).to(device)
         styles = [fit(style, recipe.size).to(device) for style in styles]
         image = _start(recipe, content, styles, start).to(device, copy=True).contiguous()
-        self._objective = objective(network, recipe, content, styles)
+        masks = [resize(mask.to(device), (image.shape[-2], image.shape[-1])) for mask in masks]
+        self._objective = objective(network, recipe, content, styles, masks, _for_features(memory, network, image))
         self.runs_on = self._objective.runs_on
-        self._optimizer = OPTIMIZERS[recipe.optimizer](image)
+        self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if memory is None else memory // 2)
 
     @property
     def image(self) -> Tensor:
@@ -102,6 +109,18 @@ class Synthesis:
                 time.monotonic() - began,
                 lambda: self.image,
             )
+
+
+def _for_features(memory: int | None, network: Network, image: Tensor) -> int | None:
+    """What is left for features beside the libraries, the weights (twice: the way back has its own) and the images.
+
+    The optimizer may have half of it all.
+    """
+    if memory is None:
+        return None
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    base = BASE if image.device.type == "cpu" else 0
+    return max(1, memory // 2 - base - 2 * weights - 2 * image.nbytes)
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:

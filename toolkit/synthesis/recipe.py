@@ -35,6 +35,7 @@ class Ingredients(BaseModel):
     content: str | None = None
     styles: tuple[str, ...] = ()
     start: str | None = None
+    masks: tuple[str, ...] = ()
 
 
 class Recipe(BaseModel):

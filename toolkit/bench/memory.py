@@ -1,0 +1,60 @@
+"""How much memory an optimisation takes, each contestant in a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import torch
+
+from ..network import load_network
+from ..synthesis import Recipe, Synthesis
+from .step import photographlike
+from .textbook import Textbook
+
+EVALUATIONS = 4
+CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
+
+
+def bench_memory(network: str, height: int, width: int, memory: int) -> dict[str, float]:
+    """Peak resident memory in MB of the textbook, of ours, and of ours in tiles, after a few steps of L-BFGS.
+
+    Args:
+        network: its name or path.
+        height: of the image, in pixels.
+        width: likewise.
+        memory: bytes that the tiled one is to stay within.
+
+    Returns:
+        ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb``,
+        and each one's ``share_…`` of the textbook's.
+    """
+    peaks = {}
+    for contestant in CONTESTANTS:
+        wanted = json.dumps([contestant, network, height, width, memory])
+        done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True, check=True)
+        peaks[contestant] = float(done.stdout)
+    found = {f"{name}_mb": peak for name, peak in peaks.items()}
+    return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
+
+
+def _contest(contestant: str, source: str, height: int, width: int, memory: int) -> None:
+    torch.set_grad_enabled(False)
+    network = load_network(source)
+    content, style = (photographlike(height, width, seed) for seed in range(2))
+    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=EVALUATIONS)
+    if contestant == "textbook":
+        textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS([image], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+        for _ in range(EVALUATIONS):
+            optimizer.step(lambda: textbook.evaluate(image))
+    elif contestant != "nothing":
+        recipe = recipe.with_(precision="bfloat16" if contestant == "bfloat16" else "float32")
+        limit = memory if contestant == "tiles" else None
+        for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
+            pass
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)  # kilobytes, on Linux
+
+
+if __name__ == "__main__":
+    _contest(*json.loads(sys.argv[1]))

@@ -1,0 +1,91 @@
+"""How long one evaluation of loss and gradient takes."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..export import OnnxObjective
+from ..network import Network
+from ..synthesis import Recipe
+from ..synthesis.objective import Objective
+from .textbook import Textbook
+
+
+def photographlike(height: int, width: int, seed: int) -> Tensor:
+    """(1, 3, height, width) with structure at several scales: any picture will do, but noise would not."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = [torch.rand(1, 3, 2**n, 2**n, generator=generator) for n in range(1, 7)]
+    return torch.stack(
+        [torch.nn.functional.interpolate(layer, (height, width), mode="bicubic") for layer in layers]
+    ).mean(0)
+
+
+def bench_step(network: Network, height: int, width: int, device: torch.device, rounds: int) -> dict[str, float]:
+    """Medians over ``rounds``, taken in turn: textbook, ours in each precision, ONNX Runtime; and the floor.
+
+    Args:
+        network: normalised, in float32.
+        height: of the image, in pixels.
+        width: likewise.
+        device: where to compute.
+        rounds: how often each is measured, after one that is not.
+
+    Returns:
+        By stable names, times in ms (``textbook_ms``, ``float32_ms`` …) and ratios (``speedup_float32`` …, the
+        textbook's time over ours).
+    """
+    recipe = Recipe.preset("transfer")
+    image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
+    exact, rounded = (copy.deepcopy(network).to(device, dtype) for dtype in (torch.float32, torch.bfloat16))
+    textbook = Textbook(exact, recipe, content, style)
+    contestants: dict[str, Callable[[Tensor], object]] = {
+        "textbook": lambda image: textbook.evaluate(image.clone()),
+        "float32": Objective(exact, recipe, content, [style]),
+        "bfloat16": Objective(rounded, recipe, content, [style]),
+        "onnx": OnnxObjective(exact, recipe, content, [style]),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds + 1):
+        for name, evaluate in contestants.items():
+            times[name].append(_seconds(lambda: evaluate(image), device))  # noqa: B023  # called at once
+    medians = {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    found: dict[str, float] = {f"{name}_ms": 1000 * seconds for name, seconds in medians.items()}
+    found |= {
+        f"speedup_{name}": medians["textbook"] / seconds for name, seconds in medians.items() if name != "textbook"
+    }
+    work = operations(network, recipe, height, width)
+    for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
+        floor = work / matrix_rate(dtype, device)
+        found[f"floor_{name}_ms"] = 1000 * floor
+        found[f"over_floor_{name}"] = medians[name] / floor
+    return found
+
+
+def operations(network: Network, recipe: Recipe, height: int, width: int) -> float:
+    """Floating-point operations of an evaluation's convolutions: two passes, two for each multiplication."""
+    total, stride = 0, 1
+    for layer in network.architecture.down_to([*recipe.content_layers, *recipe.style_layers]):
+        stride *= 2 if layer.kind == "pool" else 1
+        if layer.kind == "conv":
+            inputs, outputs = network.architecture.convolutions[layer.name]
+            total += 2 * 2 * 9 * inputs * outputs * (height // stride) * (width // stride)
+    return float(total)
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device, side: int = 2048, rounds: int = 5) -> float:
+    """Floating-point operations a second that this machine's matrix product reaches, at its best of ``rounds``."""
+    a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
+    return 2 * side**3 / min(_seconds(lambda: a @ b, device) for _ in range(rounds + 1))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began

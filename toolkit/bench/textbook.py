@@ -1,0 +1,74 @@
+"""The baseline: style transfer as it is commonly written, with autograd, in float32, at one scale.
+
+Nothing here is used elsewhere; it stands for what this project is measured against.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..network import Network
+from ..synthesis import Recipe
+
+
+class Textbook:
+    """A sequential VGG, channels first, with a loss module's worth of bookkeeping and nothing more.
+
+    Args:
+        network: whose weights to use.
+        recipe: a transfer's.
+        content: (1, 3, H, W), RGB in [0, 1].
+        style: (1, 3, h, w).
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, content: Tensor, style: Tensor) -> None:
+        self.recipe = recipe
+        self.preprocessing = network.preprocessing
+        self.names: list[str] = []
+        self.layers = nn.Sequential()
+        for layer in network.architecture.down_to([*recipe.content_layers, *recipe.style_layers]):
+            self.names.append(layer.name)
+            if layer.kind == "conv":
+                convolution = nn.Conv2d(*network.architecture.convolutions[layer.name], 3, padding=1)
+                convolution.load_state_dict(network.convolution(layer.name).state_dict())
+                self.layers.append(convolution.to(memory_format=torch.contiguous_format))
+            elif layer.kind == "relu":
+                self.layers.append(nn.ReLU())
+            else:
+                self.layers.append(nn.AvgPool2d(2) if network.pooling == "average" else nn.MaxPool2d(2))
+        self.layers.to(content.device).requires_grad_(False)
+        with torch.no_grad():
+            self.contents = self.features(content)
+            self.grams = {name: gram(features) for name, features in self.features(style).items()}
+
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        """The features of the layers in use."""
+        x, found = self.preprocessing(image), {}
+        for name, layer in zip(self.names, self.layers, strict=True):
+            x = layer(x)
+            if name in self.recipe.content_layers or name in self.recipe.style_layers:
+                found[name] = x
+        return found
+
+    def loss(self, image: Tensor) -> Tensor:
+        """The weighted sum of content and style losses."""
+        found, recipe, total = self.features(image), self.recipe, image.new_zeros(())
+        for name, weight in recipe.content_layers.items():
+            total = total + recipe.content_weight * weight * F.mse_loss(found[name], self.contents[name])
+        for name, weight in recipe.style_layers.items():
+            total = total + recipe.style_weight * weight * F.mse_loss(gram(found[name]), self.grams[name])
+        return total
+
+    def evaluate(self, image: Tensor) -> float:
+        """One evaluation of loss and gradient, the gradient left in ``image.grad``."""
+        with torch.enable_grad():
+            image.requires_grad_().grad = None
+            loss = self.loss(image)
+            loss.backward()
+        return loss.item()
+
+
+def gram(features: Tensor) -> Tensor:
+    """(1, C, h, w) -> (C, C)."""
+    rows = features[0].flatten(1)
+    return rows @ rows.T / rows.shape[1]
