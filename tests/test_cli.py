@@ -185,3 +185,17 @@ def test_help_teaches(command, capsys):
         main([*command.split(), "--help"])
     assert ended.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_nothing_half_written(desk, capsys, monkeypatch):
+    import safetensors
+
+    import toolkit.files
+
+    def full(*_):
+        raise safetensors.SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(toolkit.files, "save_file", full)
+    assert main(["normalize", "plain.safetensors", "images", "-o", "out/x.safetensors"]) == 2
+    assert "Could not write out/x.safetensors.before-0.partial: No space left on device" in capsys.readouterr().err
+    assert not list((desk / "out").iterdir())

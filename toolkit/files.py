@@ -3,9 +3,13 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
 
 from .errors import ToolkitError
 
@@ -34,6 +38,19 @@ def written_atomically(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file, atomically.
+
+    Raises:
+        ToolkitError: when it can't be written.
+    """
+    with written_atomically(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary, dict(metadata))
+        except safetensors.SafetensorError as error:  # how it reports a full disk
+            raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
 
 def sha256(path: Path) -> str:

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ToolkitError, did_you_mean
-from ..files import sha256, written_atomically
+from ..files import save_tensors, sha256
 from .vgg import CONVENTIONS, DEPTHS, Architecture, Network, Pooling, Preprocessing
 
 FORMAT = "normalized-vgg"
@@ -147,8 +146,7 @@ def save_network(network: Network, path: Path, dtype: torch.dtype = torch.float3
         "preprocessing": json.dumps(asdict(network.preprocessing)),
         "provenance": json.dumps(network.provenance),
     }
-    with written_atomically(path) as temporary:
-        save_file(tensors, temporary, metadata)
+    save_tensors(tensors, path, metadata)
 
 
 def fingerprint(network: Network) -> str:

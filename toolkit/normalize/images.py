@@ -124,9 +124,13 @@ class ImageStream(Dataset[Chunk]):
         )
         for chunk in loader:
             if chunk.skipped and (self.strict or len(chunk.skipped) == self.CHUNK):
-                name, reason = next(iter(chunk.skipped.items()))
-                count = "An image" if self.strict else f"{len(chunk.skipped)} images in a row"
-                raise ToolkitError(f"{count} could not be read, first {name}: {reason}")
+                reason = next(iter(chunk.skipped.values()))
+                if self.strict:
+                    raise ToolkitError(reason)
+                raise ToolkitError(
+                    f"{len(chunk.skipped)} images in a row could not be read; the first: {reason} "
+                    "What was measured is kept: once they are back, the same command goes on from there."
+                )
             yield chunk
 
 

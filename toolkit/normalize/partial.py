@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ..errors import ToolkitError
-from ..files import written_atomically
+from ..files import save_tensors
 from .sums import ActivationSums
 
 
@@ -53,8 +53,7 @@ class PartialFile:
         tensors = {f"{n}.{name}": s.cpu() for n, total in enumerate(share.sums) for name, s in total.sums.items()}
         plain = {name: value for name, value in vars(share).items() if name != "sums"}
         plain["positions"] = [total.positions for total in share.sums]
-        with written_atomically(self.path) as temporary:
-            save_file(tensors, temporary, {"key": json.dumps(self.key), "share": json.dumps(plain)})
+        save_tensors(tensors, self.path, {"key": json.dumps(self.key), "share": json.dumps(plain)})
         self._saved = time.monotonic()
 
     def load(self) -> Share | None:

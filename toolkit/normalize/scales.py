@@ -8,11 +8,11 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..files import written_atomically
+from ..files import save_tensors
 from ..network import Architecture, Network, Pooling, weights_fingerprint
 
 FORMAT = "normalized-vgg-scales"
@@ -73,8 +73,7 @@ class Scales:
             "weights": self.weights,
             "provenance": json.dumps(self.provenance),
         }
-        with written_atomically(path) as temporary:
-            save_file(tensors, temporary, metadata)
+        save_tensors(tensors, path, metadata)
 
     @classmethod
     def load(cls, path: Path) -> "Scales":

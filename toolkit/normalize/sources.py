@@ -61,6 +61,8 @@ class Entry:
                 content = archive.read(self.size)
         except OSError as error:
             raise ToolkitError(f"{self.name} could not be read ({error.strerror or error}).") from error
+        if len(content) < self.size:
+            raise ToolkitError(f"{self.name} is cut short, as {self.path.name} is there: fetch the archive again.")
         return open_picture(io.BytesIO(content), self.name, at_least)
 
 
