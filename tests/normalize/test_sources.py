@@ -125,8 +125,6 @@ def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(
         path.unlink()
     told = r"32 images in a row could not be read; the first: There is no picture 00.png. What was"
     with pytest.raises(ToolkitError, match=told):
-        ToolkitError, match=r"32 images in a row could not be read; the first: There is no picture 00.png. What was"
-    ):
         list(ImageStream(entries).chunks(range(2)))
 
 
