@@ -199,3 +199,59 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_half_written(desk, capsys
     assert main(["normalize", "plain.safetensors", "images", "-o", "out/x.safetensors"]) == 2
     assert "Could not write out/x.safetensors.before-0.partial: No space left on device" in capsys.readouterr().err
     assert not list((desk / "out").iterdir())
+
+
+def test_folders_make_every_pair_and_go_on_after_a_bad_file(network, desk, capsys):
+    command = ["transfer", "images", "painting.png", "--network", network, *SMALL]
+    assert main(command) == 2
+    assert "name the folder for them with --output" in capsys.readouterr().err
+    assert main([*command, "-o", "made"]) == 2
+    text = capsys.readouterr()
+    assert sorted(path.name for path in (desk / "made").iterdir()) == [f"{n}-painting.png" for n in "abc"]
+    assert "not made: made/broken-painting.png: images/broken.jpg is not a picture" in text.err
+    (desk / "images" / "broken.jpg").unlink()
+    (desk / "made" / "b-painting.png").unlink()
+    assert main([*command, "-o", "made"]) == 0
+    assert capsys.readouterr().out.count("written to") == 1
+
+
+def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypatch, capsys):
+    from toolkit.synthesis import Synthesis
+
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "32", "--evaluations", "8"]
+    assert main([*command, "-o", "whole.png"]) == 0
+    real = Synthesis.__iter__
+
+    def interrupted(self):
+        for progress in real(self):
+            yield progress
+            if progress.evaluation == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Synthesis, "__iter__", interrupted)
+    assert main([*command, "-o", "parts.png", "--resume"]) == 130
+    assert (desk / "parts.checkpoint").exists() and (desk / "parts.png").exists()
+    monkeypatch.setattr(Synthesis, "__iter__", real)
+    capsys.readouterr()
+    assert main([*command, "-o", "parts.png", "--resume"]) == 0
+    assert "3/8" in capsys.readouterr().err
+    assert not (desk / "parts.checkpoint").exists()
+    assert (open_image("parts.png") == open_image("whole.png")).all()
+
+
+def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, capsys):
+    for name, side in (("left", slice(0, 30)), ("right", slice(30, 60))):
+        mask = np.zeros((50, 60), np.uint8)
+        mask[:, side] = 255
+        Image.fromarray(mask).save(desk / f"{name}.png")
+    command = ["transfer", "photo.jpg", "painting.png", "images/a.jpg", "--network", network, *SMALL]
+    wishes = ["--masks", "left.png", "right.png", "--memory", "600MB", "--colour", "luminance", "--timelapse", "x.gif"]
+    assert main([*command, *wishes, "-o", "x.png"]) == 0
+    assert capsys.readouterr().out.endswith("written to x.png\nwritten to x.gif\n")
+    recipe = json.loads(read_recipe("x.png"))
+    assert recipe["colour"] == "luminance" and len(recipe["made_from"]["masks"]) == 2
+    assert main([*command, "--masks", "left.png"]) == 2
+    assert "There are 2 style images but 1 masks: name one for each." in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--memory", "much"])
+    assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err

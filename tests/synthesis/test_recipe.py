@@ -52,7 +52,7 @@ def test_the_four_syntheses_differ_in_losses_and_start():
     [
         ({"size": 3}, "The recipe is not valid: size: Input should be greater than or equal to 16."),
         ({"evaluations": 0}, "The recipe is not valid: evaluations: Input should be greater than or equal to 1."),
-        ({"colour": "red"}, "The recipe is not valid: colour: Extra inputs are not permitted."),
+        ({"colours": "red"}, "The recipe is not valid: colours: Extra inputs are not permitted."),
         ({"style_weight": -1}, "The recipe is not valid: style_weight: Input should be greater than or equal to 0."),
         ({"style_weight": float("nan")}, "The recipe is not valid: style_weight: Input should be"),
         (

@@ -2,20 +2,27 @@
 
 import argparse
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from tqdm import tqdm
 
+from ..colour import Colour
 from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..memory import available
+from ..network import Network
+from ..normalize import list_images
 from ..pictures import open_image, read_recipe, save_png
+from ..ranks import Ranks
 from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Start, SynthesisName
+from ..timelapse import Timelapse
 from .common import add_network_options, device, network
 from .sizes import byte_count
 
@@ -48,7 +55,13 @@ OVERRIDES = [
     "optimizer",
     "precision",
     "formula",
+    "levels",
+    "style_scale",
+    "colour",
 ]
+
+#: Between checkpoints.
+CHECKPOINT_SECONDS = 60.0
 
 
 def add_commands(commands: Any) -> None:
@@ -61,9 +74,11 @@ def add_commands(commands: Any) -> None:
             "Ctrl-C keeps the best image so far; the PNG holds its recipe.",
         )
         if command.takes_content:
-            parser.add_argument("content", help="the content image")
+            parser.add_argument("content", help="the content image, or a folder of them")
         if command.takes_style:
-            parser.add_argument("styles", nargs="+", metavar="style", help="a style image, or several to blend")
+            parser.add_argument(
+                "styles", nargs="+", metavar="style", help="a style image, several to blend, or a folder"
+            )
         _add_options(parser, command)
         parser.set_defaults(run=run, command=name)
 
@@ -87,6 +102,10 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     if command.takes_style and command.synthesis != "amalgamation":
         parser.add_argument("--style-layers", type=_layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
         parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 100)")
+        parser.add_argument("--style-scale", type=float, metavar="FACTOR", help="of the style image (default: 1)")
+        parser.add_argument(
+            "--colour", choices=get_args(Colour), help="whose: the style's (default), or a way to keep the content's"
+        )
         parser.add_argument("--style-image-weights", type=_numbers, metavar="W,W,…", help="one per style image")
         parser.add_argument(
             "--masks", nargs="+", metavar="MASK", help="one per style image: bright where on the content it is to show"
@@ -98,20 +117,40 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument(
         "--memory", type=byte_count, metavar="SIZE", help="such as 4GB, to stay within (default: what is free)"
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep a checkpoint beside the output, and go on from it when it is there"
+    )
+    parser.add_argument("--timelapse", type=Path, metavar="FILE", help="a film of it: .mp4, .gif or .webp")
+    parser.add_argument("--levels", type=int, metavar="N", help="sizes from coarse to fine (default: up to 3)")
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Synthesises with live progress, and saves the best image however it ends."""
+    """Makes one picture, or one of every pair when folders are named."""
     recipe = _recipe(arguments)
-    output = arguments.output or _free_name(arguments)
+    content: str | None = getattr(arguments, "content", None)
+    styles: list[str] = getattr(arguments, "styles", [])
+    chosen = network(arguments)
+    if any(Path(name).is_dir() for name in (content, *styles) if name):
+        return _every_pair(arguments, recipe, chosen, content or "", styles)
+    output = arguments.output or _name(arguments.command, content, styles, free=not arguments.resume)
+    return _make(arguments, recipe, chosen, content, styles, output)
+
+
+def _make(
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    chosen: Network,
+    content: str | None,
+    styles: Sequence[str],
+    output: Path,
+) -> int:
+    """Synthesises with live progress, and saves the best image however it ends."""
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png: the recipe travels inside PNG files.")
     where = device(arguments.device)
-    content = getattr(arguments, "content", None)
-    styles = getattr(arguments, "styles", [])
-    chosen = network(arguments)
+    timelapse = Timelapse(arguments.timelapse) if arguments.timelapse else None
     synthesis = Synthesis(
         chosen,
         recipe,
@@ -123,25 +162,71 @@ def run(arguments: argparse.Namespace) -> int:
         masks=[open_image(mask)[:, :1] for mask in getattr(arguments, "masks", None) or []],
         memory=arguments.memory or available(where),
     )
+    checkpoint = output.with_suffix(".checkpoint") if arguments.resume else None
+    if checkpoint and checkpoint.exists():
+        synthesis.resume(checkpoint)
     print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0
     losses: dict[str, float] = {}
+    saved = time.monotonic()
     try:
-        with tqdm(total=recipe.evaluations, unit="evaluation") as bar:
+        with tqdm(total=recipe.evaluations, initial=synthesis.evaluation, unit="evaluation") as bar:
             for progress in synthesis:
                 losses = progress.losses
                 bar.set_postfix_str(_summary(progress), refresh=False)
                 bar.update()
+                if timelapse:
+                    timelapse.add(progress)
+                if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    synthesis.save(checkpoint)
+                    saved = time.monotonic()
+        if checkpoint:
+            checkpoint.unlink(missing_ok=True)
     except KeyboardInterrupt:
         print("Interrupted: keeping the best image so far.", file=sys.stderr)
         status = 130
+        if checkpoint:
+            synthesis.save(checkpoint)
     finally:
         # Whatever ended the loop, what was made is kept.
         save_png(synthesis.image, output, synthesis.recipe.to_json())
         for name, loss in losses.items():
             print(f"{name:<20} {loss:.4g}")
         print(f"written to {output}")
+    if timelapse:
+        timelapse.save()
+        print(f"written to {timelapse.path}")
     return status
+
+
+def _every_pair(
+    arguments: argparse.Namespace, recipe: Recipe, chosen: Network, content: str, styles: Sequence[str]
+) -> int:
+    """One picture of every content in every style, into a folder; what is there already stays."""
+    folder: Path | None = arguments.output
+    if folder is None or folder.suffix:
+        raise ToolkitError("Folders make many pictures: name the folder for them with --output.")
+    pairs = [(one, other) for one in _pictures(content) for style in styles for other in _pictures(style)]
+    ranks = Ranks.join(device("cpu"))  # pictures are dealt out; nothing else is shared
+    failed = []
+    for one, other in pairs[ranks.rank :: ranks.size]:
+        output = folder / _name(arguments.command, one, [other], free=False)
+        if output.exists():
+            continue
+        try:
+            if status := _make(arguments, recipe, chosen, one, [other], output):
+                return status
+        except ToolkitError as error:
+            failed.append(f"{output}: {error}")
+    for failure in failed:
+        print(f"not made: {failure}", file=sys.stderr)
+    ranks.leave()
+    return 2 if failed else 0
+
+
+def _pictures(source: str) -> list[str]:
+    """A picture, or all those of a folder."""
+    return [str(Path(source, entry.name)) for entry in list_images(Path(source))] if Path(source).is_dir() else [source]
 
 
 def _summary(progress: Progress) -> str:
@@ -196,12 +281,11 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.3,0.7") from None
 
 
-def _free_name(arguments: argparse.Namespace) -> Path:
-    """A name in this folder that says what it is of, and overwrites nothing."""
-    sources = [getattr(arguments, "content", None), *getattr(arguments, "styles", [])]
-    stem = "-".join(Path(source).stem for source in sources if source)
-    stem = stem if arguments.command == "transfer" else f"{stem}-{arguments.command}"
+def _name(command: str, content: str | None, styles: Sequence[str], *, free: bool) -> Path:
+    """A name that says what it is of; one that overwrites nothing when it is to be free."""
+    stem = "-".join(Path(source).stem for source in (content, *styles) if source)
+    stem = stem if command == "transfer" else f"{stem}-{command}"
     path, number = Path(f"{stem}.png"), 2
-    while path.exists():
+    while free and path.exists():
         path, number = Path(f"{stem}-{number}.png"), number + 1
     return path

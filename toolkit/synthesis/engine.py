@@ -2,20 +2,25 @@
 
 import copy
 import hashlib
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .. import __version__
+from ..colour import prepare, with_colours_of
 from ..errors import ToolkitError
+from ..files import written_atomically
 from ..memory import BASE
 from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize
 from .objective import Objective
 from .optimizers import OPTIMIZERS
+from .pyramid import levels
 from .recipe import Ingredients, Recipe
 
 
@@ -78,37 +83,101 @@ class Synthesis:
                 masks=tuple(hashes for mask in masks if (hashes := _pixels(mask))),
             )
         )
-        network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
-        content = None if content is None else fit(content, recipe.size).to(device)
-        styles = [fit(style, recipe.size).to(device) for style in styles]
-        image = _start(recipe, content, styles, start).to(device, copy=True).contiguous()
-        masks = [resize(mask.to(device), (image.shape[-2], image.shape[-1])) for mask in masks]
-        self._objective = objective(network, recipe, content, styles, masks, _for_features(memory, network, image))
+        self.levels = levels(recipe)
+        self._network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
+        self._content, self._styles, self._start, self._masks = content, list(styles), start, masks
+        self._device, self._make_objective, self._memory = torch.device(device), objective, memory
+        self._begin(0)
+
+    def _begin(self, level: int, image: Tensor | None = None) -> None:
+        """Prepares a level, from an image (of another size) or from the recipe's start."""
+        self._level, self._done = level, 0
+        recipe, device = self.recipe, self._device
+        size = self.levels[level].size
+        content = None if self._content is None else fit(self._content, size).to(device)
+        styles = [fit(style, max(1, round(size * recipe.style_scale))).to(device) for style in self._styles]
+        if recipe.colour != "style":
+            content, styles = prepare(recipe.colour, content, styles)
+        frame = self._frame(size)
+        image = _start(recipe, frame, content, styles, self._start) if image is None else resize(image, frame)
+        image = image.to(device, copy=True).contiguous()
+        masks = [resize(mask.to(device), frame) for mask in self._masks]
+        budget = _for_features(self._memory, self._network, image)
+        self._objective = self._make_objective(self._network, recipe, content, styles, masks, budget)
+        self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
         self.runs_on = self._objective.runs_on
-        self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if memory is None else memory // 2)
 
     @property
     def image(self) -> Tensor:
-        """The best image so far, (1, 3, H, W) float32 in [0, 1], on the CPU."""
-        return self._optimizer.best.detach().clamp(0, 1).cpu()
+        """The best image so far, (1, 3, H, W) float32 in [0, 1], on the CPU; of the recipe's size at any level."""
+        frame = self._frame(self.recipe.size)
+        best = resize(self._optimizer.best.detach(), frame).clamp(0, 1).cpu()
+        if self.recipe.colour == "luminance" and self._content is not None:
+            return with_colours_of(best, resize(self._content, frame))
+        return best
+
+    def _frame(self, longest: int) -> tuple[int, int]:
+        return _frame(self.recipe, longest, (self._content, *self._styles, self._start))
+
+    @property
+    def evaluation(self) -> int:
+        """How many evaluations were made so far."""
+        return sum(level.evaluations for level in self.levels[: self._level]) + self._done
 
     def __iter__(self) -> Iterator[Progress]:
-        """Runs the recipe's evaluations, yielding after each.
+        """Runs what is left of the recipe's evaluations, yielding after each.
 
         Raises:
             ToolkitError: when the optimisation diverges; ``image`` is then the best before that.
         """
         began = time.monotonic()
-        for number in range(1, self.recipe.evaluations + 1):
-            evaluation = self._optimizer.step(self._objective)
-            yield Progress(
-                number,
-                self.recipe.evaluations,
-                evaluation.objective,
-                evaluation.losses,
-                time.monotonic() - began,
-                lambda: self.image,
-            )
+        while True:
+            while self._done < self.levels[self._level].evaluations:
+                evaluation = self._optimizer.step(self._objective)
+                self._done += 1
+                yield Progress(
+                    self.evaluation,
+                    self.recipe.evaluations,
+                    evaluation.objective,
+                    evaluation.losses,
+                    time.monotonic() - began,
+                    lambda: self.image,
+                )
+            if self._level + 1 == len(self.levels):
+                return
+            self._begin(self._level + 1, self._optimizer.best.detach())
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint, atomically: what it takes to go on as if nothing had happened.
+
+        Raises:
+            ToolkitError: when it can't be written.
+        """
+        state = {
+            "recipe": self.recipe.to_json(),
+            "level": self._level,
+            "done": self._done,
+            "optimizer": self._optimizer.state(),
+        }
+        with written_atomically(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint of the same synthesis.
+
+        Raises:
+            ToolkitError: when it can't be read, or belongs to another recipe, network or picture.
+        """
+        remedy = f"remove {path} to start anew."
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise ToolkitError(f"The checkpoint {path} can't be read: {remedy}") from error
+        if state["recipe"] != self.recipe.to_json():
+            raise ToolkitError(f"The checkpoint {path} belongs to another recipe, network or picture: {remedy}")
+        self._begin(state["level"])
+        self._done = state["done"]
+        self._optimizer.restore(state["optimizer"])
 
 
 def _for_features(memory: int | None, network: Network, image: Tensor) -> int | None:
@@ -131,12 +200,19 @@ def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Netwo
     return copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
-def _start(recipe: Recipe, content: Tensor | None, styles: Sequence[Tensor], start: Tensor | None) -> Tensor:
-    """The first image, of the content's size if there is one, else of the style's, else of its own."""
-    frame = next((image for image in (content, *styles, start) if image is not None), None)
-    if frame is None:
+def _frame(recipe: Recipe, longest: int, images: Sequence[Tensor | None]) -> tuple[int, int]:
+    """The result's (height, width): the proportions are those of the first image that there is."""
+    image = next((image for image in images if image is not None), None)
+    if image is None:
         raise ToolkitError(f"A {recipe.synthesis} needs an image: name one.")
-    size = (frame.shape[-2], frame.shape[-1])
+    scale = longest / max(image.shape[-2:])
+    return max(1, round(image.shape[-2] * scale)), max(1, round(image.shape[-1] * scale))
+
+
+def _start(
+    recipe: Recipe, size: tuple[int, int], content: Tensor | None, styles: Sequence[Tensor], start: Tensor | None
+) -> Tensor:
+    """The first image, of that size."""
     match recipe.start:
         case "content" | "style" | "image":
             given = {"content": content, "style": styles[0] if styles else None, "image": start}[recipe.start]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,24 @@ class LBFGS:
             tolerance_change=0,
         )
 
+    def state(self) -> dict[str, Any]:
+        """Everything that ``restore`` needs."""
+        return {
+            "image": self.image,
+            "best": self.best,
+            "least": self._least,
+            "first_step": self._first_step,
+            "scale": self._scale,
+            "torch": self._optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state."""
+        self.image.copy_(state["image"])
+        self.best.copy_(state["best"])
+        self._least, self._first_step, self._scale = state["least"], state["first_step"], state["scale"]
+        self._optimizer.load_state_dict(state["torch"])
+
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, remembers it if it is the best, and moves on.
 
@@ -103,6 +122,17 @@ class Adam:
     def best(self) -> Tensor:
         """The iterates' average; before the first step, the start."""
         return self._sum / self._mass if self._mass else self.image
+
+    def state(self) -> dict[str, Any]:
+        """Everything that ``restore`` needs."""
+        return {"image": self.image, "sum": self._sum, "mass": self._mass, "torch": self._optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state."""
+        self.image.copy_(state["image"])
+        self._sum.copy_(state["sum"])
+        self._mass = state["mass"]
+        self._optimizer.load_state_dict(state["torch"])
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, and moves on.

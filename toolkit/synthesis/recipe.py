@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..colour import Colour
 from ..errors import ToolkitError
 from .losses import Formula
 
@@ -54,7 +55,10 @@ class Recipe(BaseModel):
     start: Start = Field("content", description="the image that the optimisation starts from")
     size: int = Field(512, ge=16, le=16384, description="longest side of the result in pixels")
     optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="L-BFGS, or Adam with an averaged iterate")
-    evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient")
+    levels: int = Field(3, ge=1, le=4, description="sizes from coarse to fine, each twice the one before")
+    style_scale: float = Field(1.0, gt=0, le=4, description="size of the style image over that of the result")
+    colour: Colour = Field("style", description="the style's colours, or one of the ways to keep the content's")
+    evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient, over all levels")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of the network's arithmetic")
     seed: int = Field(0, ge=0, lt=2**63, description="of the noise")
     made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the engine")

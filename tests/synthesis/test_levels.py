@@ -1,0 +1,106 @@
+"""Coarse to fine, and stopped and taken up again anywhere."""
+
+import itertools
+
+import pytest
+import torch
+
+from toolkit.errors import ToolkitError
+from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [16, 200, 500, 1023])
+@pytest.mark.parametrize("evaluations", [1, 5, 300])
+def test_levels_double_and_share_all_evaluations(wanted, size, evaluations):
+    found = levels(Recipe.preset("transfer", levels=wanted, size=size, evaluations=evaluations))
+    assert found[-1].size == size and sum(level.evaluations for level in found) == evaluations
+    assert all(level.evaluations > 0 for level in found)
+    assert 1 <= len(found) <= wanted
+    for coarse, fine in itertools.pairwise(found):
+        assert coarse.size == fine.size // 2 and coarse.size >= SMALLEST
+    assert all(sum(shares) == pytest.approx(1) for shares in SHARES.values())
+
+
+@pytest.fixture
+def make(tiny_network, random_image):
+    def make(**wishes):
+        recipe = Recipe.preset("transfer", **{"size": 200, "evaluations": 9, "levels": 2, **wishes})
+        return Synthesis(tiny_network(), recipe, content=random_image(90, 120), styles=[random_image(seed=2)])
+
+    return make
+
+
+def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size(make):
+    synthesis = make()
+    sizes, numbers = [], []
+    for progress in synthesis:
+        sizes.append(synthesis._optimizer.image.shape[-1])
+        numbers.append(progress.evaluation)
+        assert progress.preview().shape == (1, 3, 150, 200)
+        assert progress.evaluations == 9
+    assert sizes == [100] * 4 + [200] * 5 and numbers == list(range(1, 10))
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("stop", [2, 4, 7])
+def test_resumed_anywhere_it_ends_with_the_same_picture(make, tmp_path, optimizer, stop):
+    whole = make(optimizer=optimizer)
+    objectives = [progress.objective for progress in whole]
+    begun = make(optimizer=optimizer)
+    for progress in begun:
+        if progress.evaluation == stop:
+            begun.save(tmp_path / "x.checkpoint")
+            break
+    resumed = make(optimizer=optimizer)
+    resumed.resume(tmp_path / "x.checkpoint")
+    assert [progress.objective for progress in resumed] == objectives[stop:]
+    assert torch.equal(resumed.image, whole.image)
+
+
+def test_iterating_again_goes_on(make):
+    synthesis, whole = make(), make()
+    for progress in synthesis:
+        if progress.evaluation == 5:
+            break
+    assert [progress.evaluation for progress in synthesis] == [6, 7, 8, 9]
+    list(whole)
+    assert torch.equal(synthesis.image, whole.image)
+
+
+def test_other_checkpoints_are_refused_in_a_sentence(make, tmp_path):
+    make().save(tmp_path / "x.checkpoint")
+    with pytest.raises(ToolkitError, match=r"belongs to another recipe, network or picture: remove .* to start anew"):
+        make(style_weight=7).resume(tmp_path / "x.checkpoint")
+    (tmp_path / "x.checkpoint").write_text("cut short")
+    with pytest.raises(ToolkitError, match=r"The checkpoint .* can't be read: remove"):
+        make().resume(tmp_path / "x.checkpoint")
+
+
+def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypatch):
+    sizes = []
+
+    class SeenError(Exception):
+        pass
+
+    def objective(network, recipe, content, styles, masks, memory):
+        sizes.append(tuple(styles[0].shape[-2:]))
+        raise SeenError
+
+    for scale in (0.5, 1.0, 2.0):
+        with pytest.raises(SeenError):
+            recipe = Recipe.preset("transfer", size=80, style_scale=scale)
+            pictures = {"content": random_image(), "styles": [random_image(40, 20)]}
+            Synthesis(tiny_network(), recipe, **pictures, objective=objective)
+    assert sizes == [(40, 20), (80, 40), (160, 80)]
+
+
+def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_image):
+    recipe = Recipe.preset("transfer", size=200, evaluations=3, levels=1)
+    arguments = {"content": random_image(90, 120), "styles": [random_image(seed=2)]}
+    ample, scarce = (Synthesis(tiny_network(), recipe, **arguments, memory=memory) for memory in (None, 8_000_000))
+    assert (ample._optimizer.history, len(ample._objective._tiles(ample.image))) == (100, 1)
+    assert scarce._optimizer.history < 10 and len(scarce._objective._tiles(scarce.image)) > 50
+    first = [next(iter(synthesis)).objective for synthesis in (ample, scarce)]
+    assert first[0] == pytest.approx(first[1], rel=1e-4)

@@ -1,0 +1,28 @@
+"""Coarse to fine: most of the way is gone at small sizes, where little is to be computed (Gatys et al. 2017)."""
+
+from typing import NamedTuple
+
+from .recipe import Recipe
+
+#: By number of levels, the share of the evaluations that each has, from the coarsest on; each is twice as large.
+SHARES = {1: (1.0,), 2: (0.4, 0.6), 3: (0.25, 0.25, 0.5), 4: (0.2, 0.2, 0.2, 0.4)}
+
+#: Longest side below which a level would see too little of the deepest layers.
+SMALLEST = 96
+
+
+class Level(NamedTuple):
+    """One size, and how many evaluations are made there."""
+
+    size: int
+    evaluations: int
+
+
+def levels(recipe: Recipe) -> tuple[Level, ...]:
+    """A recipe's levels, from the coarsest to its own size; fewer than it asks for where they were too small."""
+    count = recipe.levels
+    while count > 1 and (recipe.size >> (count - 1) < SMALLEST or recipe.evaluations < 2 * count):
+        count -= 1
+    budgets = [max(1, round(recipe.evaluations * share)) for share in SHARES[count]]
+    budgets[-1] = recipe.evaluations - sum(budgets[:-1])
+    return tuple(Level(recipe.size >> (count - 1 - n), budget) for n, budget in enumerate(budgets))
