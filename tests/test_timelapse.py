@@ -25,7 +25,8 @@ def test_a_film_opens_and_holds_its_last_frame(tmp_path, suffix):
     run(timelapse, 100)
     timelapse.save()
     with Image.open(tmp_path / f"x{suffix}") as film:
-        assert film.n_frames == len(timelapse.frames) and film.size == (40, 28)
+        assert len(timelapse.frames) // 2 < film.n_frames <= len(timelapse.frames)  # equal ones are merged
+        assert film.size == (40, 28)
         film.seek(film.n_frames - 1)
         assert min(film.convert("RGB").getpixel((5, 5))) > 250
 
