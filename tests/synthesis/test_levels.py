@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from toolkit.errors import ToolkitError
-from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis import Recipe, Synthesis, pyramid
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
 
 
 @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
-@pytest.mark.parametrize("size", [16, 200, 500, 1023])
+@pytest.mark.parametrize("size", [16, 300, 600, 1023])
 @pytest.mark.parametrize("evaluations", [1, 5, 300])
 def test_levels_double_and_share_all_evaluations(wanted, size, evaluations):
     found = levels(Recipe.preset("transfer", levels=wanted, size=size, evaluations=evaluations))
@@ -24,7 +24,9 @@ def test_levels_double_and_share_all_evaluations(wanted, size, evaluations):
 
 
 @pytest.fixture
-def make(tiny_network, random_image):
+def make(tiny_network, random_image, monkeypatch):
+    monkeypatch.setattr(pyramid, "SMALLEST", 96)
+
     def make(**wishes):
         recipe = Recipe.preset("transfer", **{"size": 200, "evaluations": 9, "levels": 2, **wishes})
         return Synthesis(tiny_network(), recipe, content=random_image(90, 120), styles=[random_image(seed=2)])

@@ -121,7 +121,9 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         "--resume", action="store_true", help="keep a checkpoint beside the output, and go on from it when it is there"
     )
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="a film of it: .mp4, .gif or .webp")
-    parser.add_argument("--levels", type=int, metavar="N", help="sizes from coarse to fine (default: up to 3)")
+    parser.add_argument(
+        "--levels", type=int, metavar="N", help="sizes from coarse to fine (default: 3, from 256 pixels on)"
+    )
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)
 
