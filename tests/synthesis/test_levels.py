@@ -86,7 +86,7 @@ def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypat
     class SeenError(Exception):
         pass
 
-    def objective(network, recipe, content, styles, masks, memory):
+    def objective(network, recipe, content, styles, masks, memory, ranks):
         sizes.append(tuple(styles[0].shape[-2:]))
         raise SeenError
 

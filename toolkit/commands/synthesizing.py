@@ -16,7 +16,7 @@ from ..memory import available
 from ..network import Network
 from ..normalize import list_images
 from ..pictures import open_image, read_recipe, save_png
-from ..ranks import Ranks
+from ..ranks import ALONE, Ranks
 from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.objective import Objective
@@ -137,7 +137,11 @@ def run(arguments: argparse.Namespace) -> int:
     if any(Path(name).is_dir() for name in (content, *styles) if name):
         return _every_pair(arguments, recipe, chosen, content or "", styles)
     output = arguments.output or _name(arguments.command, content, styles, free=not arguments.resume)
-    return _make(arguments, recipe, chosen, content, styles, output)
+    ranks = Ranks.join(device(arguments.device))
+    try:
+        return _make(arguments, recipe, chosen, content, styles, output, ranks)
+    finally:
+        ranks.leave()
 
 
 def _make(
@@ -147,8 +151,9 @@ def _make(
     content: str | None,
     styles: Sequence[str],
     output: Path,
+    ranks: Ranks = ALONE,
 ) -> int:
-    """Synthesises with live progress, and saves the best image however it ends."""
+    """Synthesises with live progress, and saves the best image however it ends; of several processes the first does."""
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png: the recipe travels inside PNG files.")
     where = device(arguments.device)
@@ -163,23 +168,27 @@ def _make(
         objective=ENGINES[arguments.engine],
         masks=[open_image(mask)[:, :1] for mask in getattr(arguments, "masks", None) or []],
         memory=arguments.memory or available(where),
+        ranks=ranks,
     )
     checkpoint = output.with_suffix(".checkpoint") if arguments.resume else None
     if checkpoint and checkpoint.exists():
         synthesis.resume(checkpoint)
-    print(f"computing with {synthesis.runs_on}", file=sys.stderr)
+    if ranks.first:
+        print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0
     losses: dict[str, float] = {}
     saved = time.monotonic()
     try:
-        with tqdm(total=recipe.evaluations, initial=synthesis.evaluation, unit="evaluation") as bar:
+        with tqdm(
+            total=recipe.evaluations, initial=synthesis.evaluation, unit="evaluation", disable=not ranks.first
+        ) as bar:
             for progress in synthesis:
                 losses = progress.losses
                 bar.set_postfix_str(_summary(progress), refresh=False)
                 bar.update()
-                if timelapse:
+                if timelapse and ranks.first:
                     timelapse.add(progress)
-                if checkpoint and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if checkpoint and ranks.first and time.monotonic() - saved > CHECKPOINT_SECONDS:
                     synthesis.save(checkpoint)
                     saved = time.monotonic()
         if checkpoint:
@@ -187,15 +196,16 @@ def _make(
     except KeyboardInterrupt:
         print("Interrupted: keeping the best image so far.", file=sys.stderr)
         status = 130
-        if checkpoint:
+        if checkpoint and ranks.first:
             synthesis.save(checkpoint)
     finally:
         # Whatever ended the loop, what was made is kept.
-        save_png(synthesis.image, output, synthesis.recipe.to_json())
-        for name, loss in losses.items():
-            print(f"{name:<20} {loss:.4g}")
-        print(f"written to {output}")
-    if timelapse:
+        if ranks.first:
+            save_png(synthesis.image, output, synthesis.recipe.to_json())
+            for name, loss in losses.items():
+                print(f"{name:<20} {loss:.4g}")
+            print(f"written to {output}")
+    if timelapse and ranks.first:
         timelapse.save()
         print(f"written to {timelapse.path}")
     return status

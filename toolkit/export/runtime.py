@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
+from ..ranks import ALONE, Ranks
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
 from .graphs import step_model
@@ -93,11 +94,12 @@ class OnnxObjective(Objective):
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
         memory: int | None = None,
+        ranks: Ranks = ALONE,
         session: Session | None = None,
     ) -> None:
         super().__init__(network, recipe, content, styles, masks, memory)
-        if masks:
-            raise ToolkitError("The exported step knows no masks: use --engine torch.")
+        if masks or ranks.size > 1:
+            raise ToolkitError("The exported step knows no masks and no other processes: use --engine torch.")
         if network.dtype != torch.float32:
             raise ToolkitError("ONNX Runtime computes the step in float32: leave the precision at that.")
         device = next(network.parameters()).device

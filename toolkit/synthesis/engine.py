@@ -18,6 +18,7 @@ from ..files import written_atomically
 from ..memory import BASE
 from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize
+from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import OPTIMIZERS
 from .pyramid import levels
@@ -54,6 +55,7 @@ class Synthesis:
         device: where to compute.
         objective: what computes losses and gradient.
         masks: where each style is to show, (1, 1, H, W) in [0, 1] each; resized to the result. Everywhere when none.
+        ranks: processes that share every evaluation; all of them go the same way.
         memory: bytes to stay within; larger images are worked on in tiles, and L-BFGS remembers less.
 
     Raises:
@@ -72,6 +74,7 @@ class Synthesis:
         objective: type[Objective] = Objective,
         masks: Sequence[Tensor] = (),
         memory: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe.with_(
             made_from=Ingredients(
@@ -87,6 +90,7 @@ class Synthesis:
         self._network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
         self._content, self._styles, self._start, self._masks = content, list(styles), start, masks
         self._device, self._make_objective, self._memory = torch.device(device), objective, memory
+        self._ranks = ranks
         self._begin(0)
 
     def _begin(self, level: int, image: Tensor | None = None) -> None:
@@ -103,7 +107,7 @@ class Synthesis:
         image = image.to(device, copy=True).contiguous()
         masks = [resize(mask.to(device), frame) for mask in self._masks]
         budget = _for_features(self._memory, self._network, image)
-        self._objective = self._make_objective(self._network, recipe, content, styles, masks, budget)
+        self._objective = self._make_objective(self._network, recipe, content, styles, masks, budget, self._ranks)
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
         self.runs_on = self._objective.runs_on
 

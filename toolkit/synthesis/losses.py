@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from ..ranks import Ranks
+
 #: ``mean``: means of squares, independent of size and width. ``paper``: equations 1
 #: and 4 of Gatys, Ecker & Bethge 2016.
 Formula = Literal["mean", "paper"]
@@ -25,6 +27,9 @@ class Loss(Protocol):
 
     def add(self, features: Tensor, region: Region = WHOLE) -> None:
         """Takes in the features (1, C, h, w) of a region; regions must not overlap."""
+
+    def sum_over(self, ranks: Ranks) -> None:
+        """Takes in what other processes' regions gave."""
 
     def value(self) -> Tensor:
         """The loss, (), before its weight, once all regions are in."""
@@ -52,6 +57,10 @@ class ContentLoss:
         """As ``Loss`` has it."""
         difference = features - self.target[..., region[0], region[1]]
         self.squares += torch.linalg.vector_norm(difference, dtype=self.squares.dtype).square()
+
+    def sum_over(self, ranks: Ranks) -> None:
+        """As ``Loss`` has it."""
+        ranks.sum(self.squares)
 
     def value(self) -> Tensor:
         """As ``Loss`` has it."""
@@ -89,6 +98,10 @@ class StyleLoss:
         """As ``Loss`` has it."""
         self.gram.add(features, self._guide(region))
 
+    def sum_over(self, ranks: Ranks) -> None:
+        """As ``Loss`` has it."""
+        self.gram.sum_over(ranks)
+
     def value(self) -> Tensor:
         """As ``Loss`` has it."""
         difference = self.gram.mean() - self.target
@@ -122,6 +135,11 @@ class GramMatrix:
         else:
             self.sums.addmm_(rows.mT, rows * guide.reshape(-1, 1).to(rows.dtype))
             self.positions += float(guide.sum())
+
+    def sum_over(self, ranks: Ranks) -> None:
+        """Takes in what other processes' regions gave."""
+        ranks.sum(self.sums)
+        self.positions = float(ranks.sum(self.sums.new_tensor(self.positions, dtype=torch.float64)))
 
     def mean(self) -> Tensor:
         """(C, C)."""

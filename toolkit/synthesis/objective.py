@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
+from ..ranks import ALONE, Ranks
 from .gradient import Passed, Pullback
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
@@ -39,6 +40,7 @@ class Objective:
         masks: where each style image is to show, (1, 1, H, W) in [0, 1] each (Gatys et al. 2017); everywhere, blended,
             when there are none.
         memory: bytes that the features may take; as much as it needs when ``None``.
+        ranks: processes that share the tiles of every evaluation; each gets all losses and the whole gradient.
 
     ``runs_on`` says what computes, and where.
 
@@ -54,8 +56,10 @@ class Objective:
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
         memory: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.recipe = recipe
+        self.ranks = ranks
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self.content_weights = _scaled(recipe.content_layers, recipe.content_weight)
         self.style_weights = _scaled(recipe.style_layers, recipe.style_weight)
@@ -107,10 +111,12 @@ class Objective:
         for name, loss in content.items():
             on_layer[name].append(loss)
         tiles = self._tiles(image)
+        whole = len(tiles) == 1 and self.ranks.size == 1
+        tiles = tiles[self.ranks.rank :: self.ranks.size]
         trail: list[Passed] = []
         for tile in tiles:
             seen = image[..., tile.window[0], tile.window[1]]
-            if len(tiles) == 1:
+            if whole:
                 features, trail = self.pullback.forward(seen)
             else:
                 features = self.pullback.network(seen, self.pullback.layers)
@@ -119,19 +125,22 @@ class Objective:
                 for loss in on_layer[name]:
                     loss.add(activation[..., inner[0], inner[1]], outer)
             del features
+        for parts in on_layer.values():
+            for loss in parts:
+                loss.sum_over(self.ranks)
         losses = {f"content {name}": loss.value() for name, loss in content.items()}
         losses |= {
             f"style {name}": torch.stack([loss.value() * share for loss, share in parts]).sum()
             for name, parts in styles.items()
         }
-        if len(tiles) == 1:
+        if whole:
             return losses, self.pullback.backward(trail, self._adder(on_layer, tiles[0], image))
         gradient = torch.zeros_like(image)
         for tile in tiles:
             rows, columns = tile.window
             _, trail = self.pullback.forward(image[..., rows, columns])
             gradient[..., rows, columns] += self.pullback.backward(trail, self._adder(on_layer, tile, image))
-        return losses, gradient
+        return losses, self.ranks.sum(gradient)
 
     def _losses(self, image: Tensor) -> tuple[dict[str, Loss], dict[str, list[tuple[Loss, float]]]]:
         """This evaluation's losses by layer, those of style with the share that each has."""
@@ -190,7 +199,10 @@ class Objective:
         return {name: gram.mean() for name, gram in found.items()}
 
     def _tiles(self, image: Tensor) -> list[Tile]:
-        return list(cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.side))
+        height, width = image.shape[-2:]
+        # Enough of them for every process.
+        side = self.side if self.ranks.size == 1 else min(self.side, int((height * width / self.ranks.size) ** 0.5))
+        return list(cut((height, width), self.pullback.path, side))
 
     def _core(self, tile: Tile, layer: str, image: Tensor) -> tuple[Region, Region]:
         return tile.core(self.strides[layer], self._size(layer, image))

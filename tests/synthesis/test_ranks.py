@@ -1,0 +1,67 @@
+"""Several processes compute one picture: losses and gradient are those of one."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from toolkit.network import save_network
+from toolkit.pictures import open_image, save_png
+from toolkit.synthesis import Recipe
+from toolkit.synthesis.objective import Objective
+
+SCRIPT = """
+import sys, torch
+from toolkit.network import load_network
+from toolkit.ranks import Ranks
+from toolkit.synthesis import Recipe
+from toolkit.synthesis.objective import Objective
+torch.set_grad_enabled(False)
+ranks = Ranks.join(torch.device("cpu"))
+image, content, style = torch.load("images.pt")
+objective = Objective(load_network("tiny.safetensors"), Recipe.preset("transfer"), content, [style], ranks=ranks)
+evaluation = objective(image)
+torch.save((evaluation.losses, evaluation.gradient), f"found-{ranks.rank}.pt")
+ranks.leave()
+"""
+
+
+def torchrun(folder, *arguments, processes=2):
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *launcher, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_losses_and_gradient_are_those_of_one_process(tiny_network, random_image, tmp_path, processes):
+    network = tiny_network()
+    save_network(network, tmp_path / "tiny.safetensors")
+    images = [random_image(141, 230, seed=seed) ** (1 + seed) for seed in range(3)]  # statistics that differ
+    torch.save(images, tmp_path / "images.pt")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = torchrun(tmp_path, "script.py", processes=processes)
+    assert done.returncode == 0, done.stderr
+    expected = Objective(network, Recipe.preset("transfer"), images[1], [images[2]])(images[0])
+    found = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(processes)]
+    for losses, gradient in found:
+        assert losses == found[0][0] == pytest.approx(expected.losses, rel=1e-4)
+        assert torch.equal(gradient, found[0][1])
+        scale = expected.gradient.abs().max().item()
+        torch.testing.assert_close(gradient, expected.gradient, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path):
+    save_network(tiny_network(), tmp_path / "tiny.safetensors")
+    save_png(random_image(90, 120), tmp_path / "a.png", "{}")
+    save_png(random_image(80, 80, seed=1), tmp_path / "b.png", "{}")
+    wishes = ["--network", "tiny.safetensors", "--size", "100", "--evaluations", "5", "--optimizer", "adam"]
+    done = torchrun(tmp_path, "-m", "toolkit", "transfer", "a.png", "b.png", *wishes, "-o", "two.png")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("written to two.png") == 1
+    alone = [sys.executable, "-m", "toolkit", "transfer", "a.png", "b.png", *wishes, "-o", "one.png"]
+    subprocess.run(alone, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    difference = (open_image(tmp_path / "one.png") - open_image(tmp_path / "two.png")).abs()
+    assert difference.max() <= 2 / 255 + 1e-6
