@@ -21,6 +21,8 @@ class Ranks:
         """Joins the others when torchrun started this process; over NCCL on GPUs, over Gloo otherwise."""
         if "WORLD_SIZE" not in os.environ or not dist.is_available():
             return cls()
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(dist.get_rank(), dist.get_world_size())

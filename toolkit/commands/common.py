@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import os
 import sys
 
 import torch
@@ -42,13 +43,15 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 
 def device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is a GPU if there is one.
+    """The device of that name; ``auto`` is a GPU if there is one. Under torchrun each process has a GPU of its own.
 
     Raises:
         ToolkitError: when there is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         chosen = torch.device(name)
         torch.empty(0, device=chosen)

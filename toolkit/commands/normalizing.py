@@ -121,6 +121,10 @@ def run(arguments: argparse.Namespace) -> int:
     suffix = SUFFIX if arguments.scales_only else ".safetensors"
     if arguments.output.suffix != suffix:
         raise ToolkitError(f"{arguments.output} must end in {suffix}.")
+    if arguments.scales_only and arguments.report is not None:
+        raise ToolkitError("A report tells of a whole normalisation: leave out --scales-only, or --report.")
+    if arguments.images is None and (arguments.limit or arguments.sample):
+        raise ToolkitError("There are no images to take --limit or --sample of: name a folder, archive or list.")
     if arguments.scales is not None:
         return _apply(arguments)
     where = device(arguments.device)
