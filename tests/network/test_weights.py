@@ -10,6 +10,7 @@ import pytest
 import safetensors
 import torch
 
+from toolkit import files
 from toolkit.errors import ToolkitError
 from toolkit.network import fingerprint, load_network, save_network, weights
 
@@ -167,7 +168,7 @@ def test_a_write_that_fails_leaves_nothing(tiny_network, tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", disk_full)
+    monkeypatch.setattr(files, "save_file", disk_full)
     with pytest.raises(ToolkitError, match=r"Could not write .*: No space left on device. Choose another place"):
         save_network(tiny_network(), tmp_path / "n.safetensors")
     assert list(tmp_path.iterdir()) == []

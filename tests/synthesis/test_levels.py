@@ -106,3 +106,31 @@ def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_imag
     assert scarce._optimizer.history < 10 and len(scarce._objective._tiles(scarce.image)) > 50
     first = [next(iter(synthesis)).objective for synthesis in (ample, scarce)]
     assert first[0] == pytest.approx(first[1], rel=1e-4)
+
+
+def test_mixed_precision_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):
+    from toolkit.synthesis import precision
+
+    monkeypatch.setattr(precision, "native_bfloat16", lambda device: True)
+    whole, types = make(precision="mixed", evaluations=14), []
+    for _ in whole:
+        types.append(whole._objective.pullback.network.dtype)
+    # Two levels of six and eight evaluations; the last four of the second are float32.
+    assert types == [torch.bfloat16] * 10 + [torch.float32] * 4
+    for stop in (8, 10, 12):
+        begun, resumed = make(precision="mixed", evaluations=14), make(precision="mixed", evaluations=14)
+        for progress in begun:
+            if progress.evaluation == stop:
+                begun.save(tmp_path / "x.checkpoint")
+                break
+        resumed.resume(tmp_path / "x.checkpoint")
+        list(resumed)
+        assert torch.equal(resumed.image, whole.image)
+
+
+def test_mixed_precision_is_float32_where_bfloat16_is_not_native(make, monkeypatch):
+    from toolkit.synthesis import precision
+
+    monkeypatch.setattr(precision, "native_bfloat16", lambda device: False)
+    mixed, plain = make(precision="mixed"), make()
+    assert [p.objective for p in mixed] == [p.objective for p in plain]

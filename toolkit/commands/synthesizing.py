@@ -21,7 +21,7 @@ from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
-from ..synthesis.recipe import LayerWeights, Start, SynthesisName
+from ..synthesis.recipe import LayerWeights, Precision, Start, SynthesisName
 from ..timelapse import Timelapse
 from .common import add_network_options, device, network
 from .sizes import byte_count
@@ -112,7 +112,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         )
     parser.add_argument("--total-variation", type=float, metavar="WEIGHT", dest="total_variation_weight")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of the network (default: float32)")
+    parser.add_argument("--precision", choices=get_args(Precision), help="of the network (default: float32)")
     parser.add_argument("--engine", choices=ENGINES, default="torch", help="what computes (default: torch)")
     parser.add_argument(
         "--memory", type=byte_count, metavar="SIZE", help="such as 4GB, to stay within (default: what is free)"

@@ -21,6 +21,7 @@ from ..pictures import cover, fit, resize
 from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import OPTIMIZERS
+from .precision import precisions
 from .pyramid import levels
 from .recipe import Ingredients, Recipe
 
@@ -87,7 +88,7 @@ class Synthesis:
             )
         )
         self.levels = levels(recipe)
-        self._network = _placed(network, torch.device(device), getattr(torch, recipe.precision))
+        self._network = network
         self._content, self._styles, self._start, self._masks = content, list(styles), start, masks
         self._device, self._make_objective, self._memory = torch.device(device), objective, memory
         self._ranks = ranks
@@ -107,7 +108,14 @@ class Synthesis:
         image = image.to(device, copy=True).contiguous()
         masks = [resize(mask.to(device), frame) for mask in self._masks]
         budget = _for_features(self._memory, self._network, image)
-        self._objective = self._make_objective(self._network, recipe, content, styles, masks, budget, self._ranks)
+
+        def objective(dtype: torch.dtype) -> Objective:
+            network = _placed(self._network, device, dtype)
+            return self._make_objective(network, recipe, content, styles, masks, budget, self._ranks)
+
+        self._precisions = precisions(recipe, self.levels, level, device)
+        self._objective_in = objective
+        self._objective = objective(self._precisions[0])
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
         self.runs_on = self._objective.runs_on
 
@@ -137,6 +145,8 @@ class Synthesis:
         began = time.monotonic()
         while True:
             while self._done < self.levels[self._level].evaluations:
+                if self._done and self._precisions[self._done] != self._precisions[self._done - 1]:
+                    self._objective = self._objective_in(self._precisions[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
                 yield Progress(
@@ -181,6 +191,8 @@ class Synthesis:
             raise ToolkitError(f"The checkpoint {path} belongs to another recipe, network or picture: {remedy}")
         self._begin(state["level"])
         self._done = state["done"]
+        if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
+            self._objective = self._objective_in(self._precisions[self._done - 1])
         self._optimizer.restore(state["optimizer"])
 
 
