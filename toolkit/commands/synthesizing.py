@@ -21,7 +21,7 @@ from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
-from ..synthesis.recipe import LayerWeights, Precision, Start, SynthesisName
+from ..synthesis.recipe import LayerWeights, Precision, Start, SynthesisName, parse_layers
 from ..timelapse import Timelapse
 from .common import add_network_options, device, network
 from .sizes import byte_count
@@ -278,12 +278,10 @@ def _recipe_text(path: Path) -> str:
 
 
 def _layers(text: str) -> LayerWeights:
-    """``relu1_1,relu2_1=0.5``; layers without a weight share one evenly."""
-    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
     try:
-        return {name: float(weight) if weight else 1 / len(parts) for name, _, weight in parts}
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of layers such as relu1_1,relu2_1=0.5") from None
+        return parse_layers(text)
+    except ToolkitError as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from error
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -120,6 +120,25 @@ class Recipe(BaseModel):
         return self.checked({**self.model_dump(), **wishes})
 
 
+def parse_layers(text: str) -> LayerWeights:
+    """``relu1_1, relu2_1=0.5`` as weights by layer; layers without a weight share one evenly.
+
+    Raises:
+        ToolkitError: when a weight is no number.
+    """
+    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    try:
+        return {name: float(weight) if weight else 1 / len(parts) for name, _, weight in parts}
+    except ValueError:
+        raise ToolkitError(f"{text!r} is no list of layers such as relu1_1,relu2_1=0.5.") from None
+
+
+def format_layers(layers: LayerWeights) -> str:
+    """The text that ``parse_layers`` reads as these weights."""
+    even = all(weight == 1 / len(layers) for weight in layers.values())
+    return ", ".join(name if even else f"{name}={weight:g}" for name, weight in layers.items())
+
+
 def _sentence(error: pydantic.ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
