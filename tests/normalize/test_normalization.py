@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from toolkit import normalize as normalizing
 from toolkit.errors import ToolkitError
 from toolkit.normalize import ImageStream, Job, list_images, normalize
 from toolkit.normalize.activations import measure
@@ -230,3 +231,16 @@ def test_it_is_what_a_plain_numpy_restatement_gives(tiny_network, folder, held_o
         np.testing.assert_allclose(result.convolution(name).weight.numpy(), expected, rtol=1e-6, atol=1e-12)
         np.testing.assert_allclose(result.convolution(name).bias.numpy(), bias / scale, rtol=1e-6, atol=1e-12)
         below = scale
+
+
+def test_the_original_is_had_back_from_its_mean_activations(tiny_network, folder, held_out):
+    network = tiny_network()
+    network.convolution("conv2_1").bias[1] = -1e6  # never fires
+    rescaled, _ = normalized(network, folder, held_out, provenance={"source": "here"})
+    restored = normalizing.original(rescaled)
+    assert (rescaled.mean_activations["conv2_1"] == 0).any()
+    assert not restored.mean_activations and restored.provenance == network.provenance
+    for given, found in zip(network.parameters(), restored.parameters(), strict=True):
+        torch.testing.assert_close(found, given, rtol=1e-6, atol=0)
+    with pytest.raises(ToolkitError, match="This network is not normalised, so it is its own original"):
+        normalizing.original(restored)

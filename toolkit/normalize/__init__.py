@@ -3,6 +3,7 @@
 from .at_hand import APPROXIMATE, example_stream, load_normalized, normalize_at_hand
 from .images import PREPARATIONS, ImageStream, Preparation, decoders
 from .normalization import Job, Normalized, Proof, apply_scales, normalize
+from .rescale import original
 from .scales import Scales
 from .sources import Entry, Example, list_images
 
@@ -24,4 +25,5 @@ __all__ = [
     "load_normalized",
     "normalize",
     "normalize_at_hand",
+    "original",
 ]

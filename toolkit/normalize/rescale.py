@@ -48,6 +48,21 @@ def rescale(
     return rescaled
 
 
+def original(network: Network) -> Network:
+    """The network that a normalised one was made from, to rounding: the same rescaling by the scales' inverses.
+
+    Raises:
+        ToolkitError: when the network is not normalised.
+    """
+    if not network.mean_activations:
+        raise ToolkitError("This network is not normalised, so it is its own original: name a normalised one.")
+    inverse = {name: torch.where(mean > 0, 1 / mean, 0.0) for name, mean in network.mean_activations.items()}
+    undone = rescale(network, inverse, {})
+    undone.mean_activations = {}
+    del undone.provenance["normalization"]
+    return undone
+
+
 def largest_relative_error(
     original: Network, rescaled: Network, images: Iterable[Tensor], tolerance: float = TOLERANCES[torch.float32]
 ) -> float:
