@@ -1,0 +1,177 @@
+"""Studies: every cell is what its own recipe makes, and no evaluation is made twice."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from toolkit.errors import ToolkitError
+from toolkit.normalize import normalize_at_hand
+from toolkit.studies import Axis, Study, Variation, data, parse_axis, picture
+from toolkit.studies.drawing import Labels, grid
+from toolkit.synthesis import Recipe, Synthesis
+
+CONTENT_LAYERS = parse_axis("content-layers=relu1_2,relu2_2")
+
+
+@pytest.fixture
+def make(tiny_network, random_image):
+    """Makes a small study."""
+
+    def make(rows, columns=None, network=None, synthesis="reconstruction", styles=(), options=None, **wishes):
+        recipe = Recipe.preset(synthesis, **{"size": 32, "evaluations": 4, **wishes})
+        return Study(
+            network or tiny_network(),
+            recipe,
+            parse_axis(rows) if isinstance(rows, str) else rows,
+            parse_axis(columns) if isinstance(columns, str) else columns,
+            content=random_image(24, 32),
+            styles=styles,
+            **(options or {}),
+        )
+
+    return make
+
+
+def test_every_cell_is_what_its_own_recipe_makes(make, tiny_network, random_image):
+    study = make("content-layers=relu1_2,relu2_2", "iterations=2,5,3", precision="mixed", levels=3)
+    list(study)
+    assert study.cells.keys() == {(row, column) for row in range(2) for column in range(3)}
+    for (row, column), cell in study.cells.items():
+        assert cell.recipe.content_layers == {f"relu{row + 1}_2": 1.0}
+        assert cell.evaluations == (2, 5, 3)[column]
+        alone = Synthesis(tiny_network(), cell.recipe.with_(made_from=None), content=random_image(24, 32))
+        least = min(list(alone), key=lambda progress: progress.objective)
+        assert alone.recipe == cell.recipe
+        assert torch.equal(alone.image, cell.image)
+        assert least.losses == cell.losses
+
+
+def test_iterations_are_snapshots_of_one_synthesis(make):
+    study = make("iterations=2,6", "content-layers=relu1_2,relu2_2")
+    steps = list(study)
+    assert len(steps) == study.total == 12
+    assert [step.done for step in steps] == list(range(1, 13))
+    assert [step.progress.evaluation for step in steps] == [*range(1, 7)] * 2
+    assert [(step.row, step.column) for step in steps] == [(0, 0)] * 2 + [(1, 0)] * 4 + [(0, 1)] * 2 + [(1, 1)] * 4
+    assert [number for number, step in enumerate(steps, 1) if step.finished] == [2, 6, 8, 12]
+
+
+def test_left_at_any_evaluation_it_goes_on_with_what_is_missing(make):
+    whole = make("content-layers=relu1_2,relu2_2")
+    list(whole)
+    study = make("content-layers=relu1_2,relu2_2")
+    for step in study:
+        if step.done == 6:
+            break
+    assert study.cells.keys() == {(0, 0)}
+    steps = list(study)
+    assert [step.done for step in steps] == [5, 6, 7, 8]
+    assert all(torch.equal(study.cells[place].image, cell.image) for place, cell in whole.cells.items())
+    assert not list(study)
+
+
+def test_what_was_kept_is_not_made_again(make):
+    first = make("content-layers=relu1_2,relu2_2", "iterations=2,4")
+    list(first)
+    asked = []
+
+    def kept(place, recipe):
+        asked.append((place, recipe))
+        return first.cells[place] if place[0] == 1 else None
+
+    second = make("content-layers=relu1_2,relu2_2", "iterations=2,4", options={"kept": kept})
+    steps = list(second)
+    assert [step.progress is None for step in steps] == [False] * 4 + [True] * 2
+    assert [step.done for step in steps] == [1, 2, 3, 4, 6, 8]
+    assert all(recipe == first.cells[place].recipe for place, recipe in asked)
+    assert second.cells[1, 1] is first.cells[1, 1]
+
+
+def test_a_cell_that_fails_says_why_and_the_others_are_made(make):
+    rows = Axis("size", (Variation("16", {"size": 16}), Variation("32", {"size": 32})))
+    study = make(rows, "iterations=2,3", content_layers={"pool5": 1.0})
+    steps = list(study)
+    assert study.cells[0, 1].image is None and study.cells[1, 1].error.startswith("An image of 32 x 24 pixels is too")
+    assert [(step.done, step.progress) for step in steps] == [(3, None), (3, None), (6, None), (6, None)]
+    study = make(rows, content_layers={"pool4": 1.0})
+    list(study)
+    assert study.cells[0, 0].error.startswith("An image of 16 x 12 pixels is too small for pool4")
+    assert study.cells[1, 0].error == "" and study.cells[1, 0].image.shape == (1, 3, 24, 32)
+    assert "too small" in json.dumps(data(study))
+    picture(study)
+
+
+def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_network):
+    network, _ = normalize_at_hand(tiny_network())
+    other, _ = normalize_at_hand(tiny_network(seed=1))
+    networks = Axis("network", (Variation("ours"), Variation("theirs", network=other)))
+    study = make(networks, "normalization", network=network, evaluations=1)
+    list(study)
+    prints = {place: cell.recipe.made_from.network for place, cell in study.cells.items()}
+    assert len(set(prints.values())) == 4
+    with pytest.raises(ToolkitError, match="This network is not normalised, so it is its own original"):
+        make("normalization")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "sentence"),
+    [
+        ("style-layers", "style-layer", r"Rows and columns both decide the style_layers: choose axes of different"),
+        ("iterations=0", None, r"The recipe is not valid: evaluations: Input should be greater"),
+        ("content-layers=relu9_1", None, r"Unknown layer 'relu9_1' of vgg19: did you mean"),
+        (Axis("x", (Variation("a", {"colour": "red"}),)), None, r"The recipe is not valid: colour: "),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_made(make, rows, columns, sentence):
+    with pytest.raises(ToolkitError, match=sentence):
+        make(rows, columns)
+
+
+def test_no_image_and_no_values_are_refused(tiny_network):
+    with pytest.raises(ToolkitError, match=r"^A study needs an image: name one\.$"):
+        Study(tiny_network(), Recipe.preset("texture"), CONTENT_LAYERS)
+    with pytest.raises(ToolkitError, match=r"^There are no values for seed: name at least one\.$"):
+        Axis("seed", ())
+
+
+def test_the_data_tell_everything_in_plain_json(make):
+    study = make("content-layers=relu1_2,relu2_2", "iterations=2,4")
+    for step in study:
+        if step.done == 5:
+            break
+    told = json.loads(json.dumps(data(study), allow_nan=False))
+    assert told["rows"]["title"] == "content layer" and told["columns"]["variations"][1]["label"] == "4"
+    assert [(cell["row"], cell["column"]) for cell in told["cells"]] == [("relu1_2", "2"), ("relu1_2", "4")]
+    assert Recipe.checked(told["cells"][1]["recipe"]) == study.cells[0, 1].recipe
+    assert told["cells"][1]["losses"].keys() == {"content relu1_2"}
+
+
+def test_the_picture_has_its_shape_from_the_start(make):
+    study = make("content-layers=relu1_2,relu2_2", "iterations=2,4")
+    before = picture(study)
+    list(study)
+    after = picture(study)
+    assert before.size == after.size and before.mode == "RGB" and before.tobytes() != after.tobytes()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rows=st.lists(st.text(max_size=30), min_size=1, max_size=4),
+    columns=st.lists(st.text(max_size=30), min_size=1, max_size=4),
+    titles=st.tuples(st.text(max_size=60), st.text(max_size=60)),
+    box=st.tuples(st.integers(1, 120), st.integers(1, 120)),
+)
+def test_a_grid_has_room_for_any_labels_and_cells(rows, columns, titles, box):
+    sheet = grid({(0, 0): "a sentence that is long"}, Labels(titles[0], rows), Labels(titles[1], columns), box)
+    assert sheet.width > len(columns) * box[0] and sheet.height > len(rows) * box[1]
+
+
+def test_cells_are_fitted_into_their_boxes():
+    cells = {(0, 0): Image.new("RGB", (60, 40), (200, 30, 30)), (1, 1): Image.new("RGB", (30, 20), (30, 30, 200))}
+    sheet = grid(cells, Labels("y", ["a", "b"]), Labels("x", ["c", "d"]), (60, 40))
+    counts = {colour: count for count, colour in sheet.getcolors(1 << 16)}
+    assert counts[200, 30, 30] == counts[30, 30, 200] == 60 * 40

@@ -1,0 +1,92 @@
+"""Pictures in a grid, with type around them that can be read from the back of a room."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+PAPER, INK, FAINT, BLANK = "#ffffff", "#1d2430", "#6b7280", "#eef0f4"
+
+#: Height of the type: this share of a cell's, within these bounds in pixels.
+SHARE, SMALLEST, LARGEST = 1 / 12, 14, 48
+
+
+class Labels(NamedTuple):
+    """One side's title, and the label of each row or column."""
+
+    title: str
+    labels: Sequence[str]
+
+
+def grid(
+    cells: Mapping[tuple[int, int], Image.Image | str], rows: Labels, columns: Labels, box: tuple[int, int]
+) -> Image.Image:
+    """Lays pictures out in a labelled grid.
+
+    Args:
+        cells: by row and column from 0, a picture, or a sentence to stand in its place; blank where there is none.
+        rows: what stands left of them.
+        columns: what stands above them.
+        box: (width, height) of a cell; pictures are fitted into it. Columns are as wide as their labels need.
+    """
+    size = round(min(max(max(box) * SHARE, SMALLEST), LARGEST))
+    font = ImageFont.load_default(size)
+    gap = size // 2
+    line = round(size * 1.6)
+    wide = max(box[0], *(_width(font, label) for label in columns.labels))
+    high = max(box[1], line)
+    left = size + (line if rows.title else 0) + max(_width(font, label) for label in rows.labels) + gap
+    top = size + (line if columns.title else 0) + (line if any(columns.labels) else 0)
+    width = max(left + len(columns.labels) * (wide + gap), left + _width(font, columns.title)) + gap
+    height = max(top + len(rows.labels) * (high + gap), top + _width(font, rows.title)) + gap
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+
+    middle = left + (len(columns.labels) * (wide + gap) - gap) // 2
+    draw.text((middle, size + line // 2), columns.title, FAINT, font, "mm")
+    for number, label in enumerate(columns.labels):
+        draw.text((left + number * (wide + gap) + wide // 2, top - line // 2), label, INK, font, "mm")
+    if rows.title:
+        middle = top + (len(rows.labels) * (high + gap) - gap) // 2
+        title = Image.new("L", (_width(font, rows.title), line))
+        ImageDraw.Draw(title).text((0, line // 2), rows.title, 255, font, "lm")
+        title = title.rotate(90, expand=True)
+        sheet.paste(FAINT, (size, max(0, middle - title.height // 2)), title)
+    for row, label in enumerate(rows.labels):
+        y = top + row * (high + gap)
+        draw.text((left - gap, y + high // 2), label, INK, font, "rm")
+        for column in range(len(columns.labels)):
+            x = left + column * (wide + gap)
+            _cell(sheet, cells.get((row, column), ""), (x + (wide - box[0]) // 2, y + (high - box[1]) // 2), box)
+    return sheet
+
+
+def _cell(sheet: Image.Image, content: Image.Image | str, corner: tuple[int, int], box: tuple[int, int]) -> None:
+    """A picture fitted into its box, or a sentence on a blank."""
+    if isinstance(content, str):
+        blank = Image.new("RGB", box, BLANK)
+        font = ImageFont.load_default(SMALLEST)
+        ImageDraw.Draw(blank).multiline_text(
+            (box[0] // 2, box[1] // 2), _wrapped(content, font, box[0] - SMALLEST), FAINT, font, "mm", align="center"
+        )
+        sheet.paste(blank, corner)
+        return
+    scale = min(box[0] / content.width, box[1] / content.height)
+    fitted = max(1, round(content.width * scale)), max(1, round(content.height * scale))
+    picture = content if fitted == content.size else content.resize(fitted, Image.Resampling.BICUBIC)
+    sheet.paste(picture, (corner[0] + (box[0] - fitted[0]) // 2, corner[1] + (box[1] - fitted[1]) // 2))
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _width(font, longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines).strip()
+
+
+def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
+    return round(font.getlength(text))
