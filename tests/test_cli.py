@@ -179,7 +179,9 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
     assert open_image("photo-painting.png").shape == (1, 3, 53, 64)
 
 
-@pytest.mark.parametrize("command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "inspect"])
+@pytest.mark.parametrize(
+    "command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "study", "inspect"]
+)
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), "--help"])
@@ -255,3 +257,66 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     with pytest.raises(SystemExit):
         main([*command, "--memory", "much"])
     assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err
+
+
+STUDY = ["study", "photo.jpg", "--synthesis", "reconstruction", "--rows", "content-layers=relu1_1,relu2_1"]
+
+
+def test_a_study_writes_its_grid_its_data_and_its_cells(network, desk, capsys):
+    command = [*STUDY, "--columns", "iterations=2,4", "--size", "32", "--network", network, "-o", "out/study.png"]
+    assert main(command) == 0
+    text = capsys.readouterr()
+    assert text.out == "written to out/study.png, out/study.json and out/study/\n"
+    assert "8/8" in text.err and "relu2_1, 4" in text.err
+    names = [f"relu{block}_1, {n}" for block in (1, 2) for n in (2, 4)]
+    assert sorted(path.name for path in (desk / "out/study").glob("*.png")) == [f"{name}.png" for name in names]
+    told = json.loads((desk / "out/study.json").read_text())
+    assert [f"{cell['row']}, {cell['column']}" for cell in told["cells"]] == names
+    assert json.loads(read_recipe("out/study/relu2_1, 4.png")) == told["cells"][3]["recipe"]
+    assert open_image("out/study.png").shape[-1] > 64
+
+
+def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
+    from toolkit.synthesis import Synthesis
+
+    real, made = Synthesis.__iter__, []
+
+    def counted(self):
+        made.append(self.recipe.content_layers)
+        for progress in real(self):
+            yield progress
+            if len(made) == 2 and progress.evaluation == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Synthesis, "__iter__", counted)
+    command = [*STUDY, *SMALL, "--network", network, "-o", "study.png"]
+    assert main(command) == 130
+    text = capsys.readouterr()
+    assert "Interrupted: keeping what is finished; the same command goes on from there." in text.err
+    assert len(json.loads((desk / "study.json").read_text())["cells"]) == 1
+    assert main(command) == 0 and "8/8" in capsys.readouterr().err
+    assert made == [{"relu1_1": 1}, {"relu2_1": 1}, {"relu2_1": 1}]
+    told = (desk / "study.json").read_text()
+    (desk / "study" / "relu1_1.json").write_text("damaged")
+    assert main(command) == 0 and len(made) == 4
+    assert main([*command, "--seed", "1"]) == 0 and len(made) == 6
+    assert json.loads(told)["cells"][0]["recipe"]["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--rows", "layers=relu1_1"], "Unknown axis 'layers': did you mean"),
+        (["--rows", "seed", "-o", "x.jpg"], "x.jpg must end in .png."),
+        (
+            ["--rows", "seed", "--synthesis", "amalgamation"],
+            "For amalgamation a style image is needed: name at least one.",
+        ),
+        (["--rows", "seed", "--columns", "seed"], "Rows and columns both decide the seed: choose axes of different"),
+        (["--rows", "content-layers=pool5", "--evaluations", "2", "--size", "16"], "not made: pool5: An image of 16"),
+    ],
+)
+def test_mistakes_in_a_study_are_told(network, options, sentence, capsys):
+    usual = ["--synthesis", "reconstruction", "-o", "x.png", "--network", network]
+    assert main(["study", "photo.jpg", *usual, *options]) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].removeprefix("error: ").startswith(sentence)

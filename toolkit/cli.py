@@ -7,7 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import benching, comparing, distilling, exporting, inspecting, normalizing, synthesizing
+from .commands import (
+    benching,
+    comparing,
+    distilling,
+    exporting,
+    inspecting,
+    normalizing,
+    studying,
+    synthesizing,
+)
 from .errors import ToolkitError
 
 EPILOG = """\
@@ -33,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (synthesizing, normalizing, exporting, comparing, benching, distilling, inspecting):
+    for module in (synthesizing, studying, normalizing, exporting, comparing, benching, distilling, inspecting):
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that being told to stop keeps the work too

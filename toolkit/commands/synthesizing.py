@@ -96,11 +96,11 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument("--start-image", metavar="FILE", help="start from this picture")
     if command.takes_content:
         parser.add_argument(
-            "--content-layers", type=_layers, metavar="LAYERS", help="such as relu4_2 or relu3_1=2,relu4_1"
+            "--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2 or relu3_1=2,relu4_1"
         )
         parser.add_argument("--content-weight", type=float, metavar="ALPHA", help="(default: 1)")
     if command.takes_style and command.synthesis != "amalgamation":
-        parser.add_argument("--style-layers", type=_layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
+        parser.add_argument("--style-layers", type=layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
         parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 100)")
         parser.add_argument("--style-scale", type=float, metavar="FACTOR", help="of the style image (default: 1)")
         parser.add_argument(
@@ -261,14 +261,15 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         wishes["start"] = "image"
     if arguments.recipe is None:
         return Recipe.preset(synthesis, **wishes)
-    recipe = Recipe.from_json(_recipe_text(Path(arguments.recipe)))
+    recipe = Recipe.from_json(recipe_text(Path(arguments.recipe)))
     if recipe.synthesis != synthesis:
         right = next(name for name, command in COMMANDS.items() if command.synthesis == recipe.synthesis)
         raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}: use the command {right}.")
     return recipe.with_(**wishes)
 
 
-def _recipe_text(path: Path) -> str:
+def recipe_text(path: Path) -> str:
+    """The JSON of a recipe, out of a PNG of ours or a JSON file."""
     if path.suffix.lower() != ".json":
         return read_recipe(path)
     try:
@@ -277,7 +278,8 @@ def _recipe_text(path: Path) -> str:
         raise ToolkitError(f"Could not read the recipe {path}: {error}.") from error
 
 
-def _layers(text: str) -> LayerWeights:
+def layers(text: str) -> LayerWeights:
+    """``relu1_1,relu2_1=0.5``, as an option's type."""
     try:
         return parse_layers(text)
     except ToolkitError as error:
