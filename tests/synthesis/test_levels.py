@@ -7,6 +7,7 @@ import torch
 
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import Recipe, Synthesis, pyramid
+from toolkit.synthesis.optimizers import LBFGS
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
 
 
@@ -102,7 +103,7 @@ def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_imag
     recipe = Recipe.preset("transfer", size=200, evaluations=3, levels=1)
     arguments = {"content": random_image(90, 120), "styles": [random_image(seed=2)]}
     ample, scarce = (Synthesis(tiny_network(), recipe, **arguments, memory=memory) for memory in (None, 8_000_000))
-    assert (ample._optimizer.history, len(ample._objective._tiles(ample.image))) == (100, 1)
+    assert (ample._optimizer.history, len(ample._objective._tiles(ample.image))) == (LBFGS.HISTORY, 1)
     assert scarce._optimizer.history < 10 and len(scarce._objective._tiles(scarce.image)) > 50
     first = [next(iter(synthesis)).objective for synthesis in (ample, scarce)]
     assert first[0] == pytest.approx(first[1], rel=1e-4)

@@ -120,10 +120,15 @@ class Synthesis:
         self.runs_on = self._objective.runs_on
 
     @property
+    def best(self) -> Tensor:
+        """The best image so far as it is being optimised: on the device, of the level's size, not clamped."""
+        return self._optimizer.best.detach()
+
+    @property
     def image(self) -> Tensor:
         """The best image so far, (1, 3, H, W) float32 in [0, 1], on the CPU; of the recipe's size at any level."""
         frame = self._frame(self.recipe.size)
-        best = resize(self._optimizer.best.detach(), frame).clamp(0, 1).cpu()
+        best = resize(self.best, frame).clamp(0, 1).cpu()
         if self.recipe.colour == "luminance" and self._content is not None:
             return with_colours_of(best, resize(self._content, frame))
         return best
@@ -159,7 +164,7 @@ class Synthesis:
                 )
             if self._level + 1 == len(self.levels):
                 return
-            self._begin(self._level + 1, self._optimizer.best.detach())
+            self._begin(self._level + 1, self.best)
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint, atomically: what it takes to go on as if nothing had happened.

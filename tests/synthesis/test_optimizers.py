@@ -1,0 +1,80 @@
+"""L-BFGS goes the way of PyTorch's, within rounding, and keeps no more than it may."""
+
+import pytest
+import torch
+
+from toolkit.synthesis import Recipe
+from toolkit.synthesis.curvature import CurvaturePairs
+from toolkit.synthesis.objective import Objective
+from toolkit.synthesis.optimizers import LBFGS
+
+
+@pytest.fixture
+def objective(tiny_network, random_image):
+    content, style = (random_image(40, 48, seed=seed).double() for seed in range(2))
+    return Objective(tiny_network().double(), Recipe.preset("transfer"), content, [style])
+
+
+@pytest.mark.parametrize("history", [5, 60])
+def test_it_goes_the_way_of_pytorchs(objective, random_image, monkeypatch, history):
+    monkeypatch.setattr(LBFGS, "HISTORY", history)
+    start = random_image(40, 48, seed=2).double()
+    ours, theirs = LBFGS(start.clone()), start.clone()
+    scale = 1 / objective(start).gradient.abs().mean()
+    pytorchs = torch.optim.LBFGS(
+        [theirs],
+        lr=LBFGS.FIRST_STEP * theirs.numel(),
+        max_iter=1,
+        history_size=history,
+        tolerance_grad=0,
+        tolerance_change=0,
+    )
+    for _ in range(40):
+        evaluation = objective(theirs)
+        theirs.grad = (evaluation.gradient * scale).contiguous()
+        pytorchs.step(lambda: evaluation.objective)  # noqa: B023  # called at once
+        pytorchs.param_groups[0]["lr"] = 1.0
+        assert ours.step(objective).objective == pytest.approx(evaluation.objective, rel=1e-6)
+        torch.testing.assert_close(ours.image, theirs, rtol=0, atol=1e-5)
+    assert evaluation.objective < 0.5 * objective(start).objective
+
+
+def test_the_direction_solves_a_quadratic_whose_curvature_it_knows():
+    curvatures = torch.tensor([1.0, 2.0, 5.0, 10.0], dtype=torch.float64)
+    pairs = CurvaturePairs(4)
+    for step in torch.eye(4, dtype=torch.float64):
+        pairs.add(step, curvatures * step)
+    gradient = torch.tensor([3.0, -1.0, 2.0, 0.5], dtype=torch.float64)
+    torch.testing.assert_close(pairs.direction(gradient), -gradient / curvatures)
+
+
+def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
+    pairs = CurvaturePairs(4)
+    pairs.add(torch.ones(3), -torch.ones(3))
+    pairs.add(torch.ones(3), torch.zeros(3))
+    assert pairs.state()["pairs"] == []
+    gradient = torch.tensor([1.0, 2.0, 3.0])
+    assert torch.equal(pairs.direction(gradient), -gradient)
+
+
+def test_the_oldest_pair_gives_way():
+    pairs = CurvaturePairs(2)
+    for length in (1.0, 2.0, 3.0):
+        pairs.add(torch.full((3,), length), torch.ones(3))
+    assert [step[0].item() for step, _, _ in pairs.state()["pairs"]] == [2.0, 3.0]
+
+
+def test_where_the_gradient_vanishes_it_stays(objective, random_image):
+    image = random_image(40, 48).double()
+    evaluation = objective(image)
+    optimizer = LBFGS(image.clone())
+    for _ in range(3):
+        object.__setattr__(evaluation, "gradient", torch.zeros_like(image))
+        optimizer.step(lambda _: evaluation)
+    assert torch.equal(optimizer.image, image)
+
+
+@pytest.mark.parametrize(("images", "history"), [(4, 1), (7, 1), (15, 5), (1000, LBFGS.HISTORY)])
+def test_memory_limits_the_history(images, history):
+    image = torch.zeros(1, 3, 8, 8)
+    assert LBFGS(image, images * image.nbytes).history == history
