@@ -5,10 +5,13 @@ import json
 import pytest
 import torch
 
+from toolkit.bench import bench_normalize, bench_transfer
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import Textbook
 from toolkit.cli import main
 from toolkit.network import save_network
+from toolkit.normalize import Example
+from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 
@@ -30,13 +33,60 @@ def test_operations_are_those_of_two_passes(tiny_network):
     assert operations(tiny_network(), recipe, 64, 48) == expected
 
 
-def test_bench_prints_stable_keys(tiny_network, tmp_path, monkeypatch, capsys):
+def test_a_transfer_is_timed_until_it_is_as_good_as_the_textbooks(tiny_network, random_image):
+    content, style = random_image(60, 80), random_image(50, 70, seed=1)
+    # The textbook gets no further than its start, and so ours is as good at once.
+    found = bench_transfer(tiny_network(), content, style, 40, 1, torch.device("cpu"))
+    assert found["ours_evaluations"] == 1
+    assert found["ours_objective"] == pytest.approx(found["textbook_objective"], rel=1e-4)
+    assert found["ratio"] == found["ours_seconds"] / found["textbook_seconds"]
+    found = bench_transfer(tiny_network(), content, style, 40, 30, torch.device("cpu"))
+    assert 0 < found["ours_objective"] < 2 * found["textbook_objective"]
+    assert (found["ours_seconds"] is None) == (found["ours_objective"] > found["textbook_objective"])
+
+
+def test_a_measuring_pass_finds_what_hooks_find(tiny_network):
+    found = bench_normalize(tiny_network(), [Example("coffee"), Example("chelsea")], torch.device("cpu"))
+    assert found["largest_difference"] < 1e-4
+    assert found["speedup_float32"] == pytest.approx(
+        found["float32_images_per_second"] / found["textbook_images_per_second"]
+    )
+
+
+@pytest.fixture
+def tiny_file(tiny_network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     network = tiny_network()
     for name, (_, filters) in network.architecture.convolutions.items():
         network.mean_activations[name] = torch.ones(filters, dtype=torch.float64)
     save_network(network, tmp_path / "tiny.safetensors")
-    common = ["--network", "tiny.safetensors", "--size", "40x32", "--json"]
+    return "tiny.safetensors"
+
+
+def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, capsys):
+    for name in "abc":
+        save_png(random_image(seed=ord(name)), tmp_path / f"{name}.png", "{}")
+    common = [
+        "bench",
+        "transfer",
+        "--network",
+        tiny_file,
+        "--size",
+        "40x32",
+        "--evaluations",
+        "2",
+        "--json",
+        "--pictures",
+    ]
+    assert main([*common, "a.png", "b.png", "a.png", "c.png"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["pairs"]) == ["a-b", "a-c"] and "median_ratio" in found
+    assert main([*common, "a.png", "b.png", "c.png"]) == 2
+    assert "in pairs, content and style: name an even number" in capsys.readouterr().err
+
+
+def test_bench_prints_stable_keys(tiny_file, capsys):
+    common = ["--network", tiny_file, "--size", "40x32", "--json"]
     assert main(["bench", "step", "--rounds", "1", *common]) == 0
     found = json.loads(capsys.readouterr().out)
     for name in ("textbook_ms", "float32_ms", "bfloat16_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):

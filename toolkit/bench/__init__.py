@@ -1,6 +1,8 @@
 """Benchmarks, always beside a textbook baseline in the same run, and beside what the machine can do."""
 
 from .memory import bench_memory
+from .normalize import bench_normalize
 from .step import bench_step
+from .transfer import bench_transfer
 
-__all__ = ["bench_memory", "bench_step"]
+__all__ = ["bench_memory", "bench_normalize", "bench_step", "bench_transfer"]

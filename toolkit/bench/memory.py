@@ -45,7 +45,7 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int)
     recipe = Recipe.preset("transfer", size=max(height, width), evaluations=EVALUATIONS)
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
-        optimizer = torch.optim.LBFGS([image], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+        optimizer = textbook.optimizer(image)
         for _ in range(EVALUATIONS):
             optimizer.step(lambda: textbook.evaluate(image))
     elif contestant != "nothing":

@@ -1,13 +1,15 @@
-"""The baseline: style transfer as it is commonly written, with autograd, in float32, at one scale.
+"""The baseline: a VGG and style transfer as they are commonly written, with autograd, in float32, at one scale.
 
 Nothing here is used elsewhere; it stands for what this project is measured against.
 """
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..network import Network
+from ..network import Layer, Network
 from ..synthesis import Recipe
 
 
@@ -24,19 +26,9 @@ class Textbook:
     def __init__(self, network: Network, recipe: Recipe, content: Tensor, style: Tensor) -> None:
         self.recipe = recipe
         self.preprocessing = network.preprocessing
-        self.names: list[str] = []
-        self.layers = nn.Sequential()
-        for layer in network.architecture.down_to([*recipe.content_layers, *recipe.style_layers]):
-            self.names.append(layer.name)
-            if layer.kind == "conv":
-                convolution = nn.Conv2d(*network.architecture.convolutions[layer.name], 3, padding=1)
-                convolution.load_state_dict(network.convolution(layer.name).state_dict())
-                self.layers.append(convolution.to(memory_format=torch.contiguous_format))
-            elif layer.kind == "relu":
-                self.layers.append(nn.ReLU())
-            else:
-                self.layers.append(nn.AvgPool2d(2) if network.pooling == "average" else nn.MaxPool2d(2))
-        self.layers.to(content.device).requires_grad_(False)
+        path = network.architecture.down_to([*recipe.content_layers, *recipe.style_layers])
+        self.names = [layer.name for layer in path]
+        self.layers = sequential(network, path).to(content.device)
         with torch.no_grad():
             self.contents = self.features(content)
             self.grams = {name: gram(features) for name, features in self.features(style).items()}
@@ -59,6 +51,10 @@ class Textbook:
             total = total + recipe.style_weight * weight * F.mse_loss(gram(found[name]), self.grams[name])
         return total
 
+    def optimizer(self, image: Tensor) -> torch.optim.LBFGS:
+        """PyTorch's L-BFGS on the image's pixels, one evaluation a step, with a hundred pairs and no tolerance."""
+        return torch.optim.LBFGS([image], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+
     def evaluate(self, image: Tensor) -> float:
         """One evaluation of loss and gradient, the gradient left in ``image.grad``."""
         with torch.enable_grad():
@@ -66,6 +62,21 @@ class Textbook:
             loss = self.loss(image)
             loss.backward()
         return loss.item()
+
+
+def sequential(network: Network, path: Iterable[Layer]) -> nn.Sequential:
+    """Those layers of a network in float32, channels first, with copies of its weights."""
+    layers = nn.Sequential()
+    for layer in path:
+        if layer.kind == "conv":
+            convolution = nn.Conv2d(*network.architecture.convolutions[layer.name], 3, padding=1)
+            convolution.load_state_dict(network.convolution(layer.name).state_dict())
+            layers.append(convolution.to(memory_format=torch.contiguous_format))
+        elif layer.kind == "relu":
+            layers.append(nn.ReLU())
+        else:
+            layers.append(nn.AvgPool2d(2) if network.pooling == "average" else nn.MaxPool2d(2))
+    return layers.requires_grad_(False)
 
 
 def gram(features: Tensor) -> Tensor:

@@ -2,11 +2,32 @@
 
 import argparse
 import json
+import math
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..bench import bench_memory, bench_step
+from ..bench import bench_memory, bench_normalize, bench_step, bench_transfer
+from ..errors import ToolkitError
+from ..normalize import Example, list_images
+from ..normalize.sources import Source
+from ..pictures import example_photographs, open_image
 from .common import add_network_options, device, network
 from .sizes import byte_count
+
+#: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
+STYLES = Path(__file__).parents[2] / "demo" / "examples"
+PAIRS = {
+    "astronaut": "stained_glass",
+    "chelsea": "oil_garden",
+    "coffee": "woodblock_waves",
+    "rocket": "night_swirls",
+}
+
+#: How often those photographs are measured when no images are named.
+REPEATS = 16
 
 
 def add_commands(commands: Any) -> None:
@@ -14,12 +35,22 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure time and memory beside a textbook implementation",
-        description="Measures this machine. step: one evaluation of loss and gradient; memory: the peak of a few steps "
-        "of L-BFGS. The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.",
+        description="Measures this machine. step: one evaluation of loss and gradient; transfer: a picture as good as "
+        "the textbook's; normalize: images a second of a measuring pass; memory: the peak of a few steps of L-BFGS. "
+        "The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.",
     )
-    parser.add_argument("what", choices=["step", "memory"])
+    parser.add_argument("what", choices=list(MEASURES))
+    parser.add_argument(
+        "--pictures",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="transfer: a content and a style image, and again (default: photographs in drawn styles); "
+        "normalize: a folder or an archive (default: photographs)",
+    )
     parser.add_argument("--size", type=_size, default=(512, 384), metavar="WxH", help="(default: 512x384)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="of a step (default: 7)")
+    parser.add_argument("--evaluations", type=int, default=300, metavar="N", help="of a transfer (default: 300)")
     parser.add_argument("--memory", type=byte_count, default=10**9, metavar="SIZE", help="of the tiles (default: 1GB)")
     parser.add_argument("--json", action="store_true", help="print JSON with stable keys")
     add_network_options(parser)
@@ -28,18 +59,75 @@ def add_commands(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures and prints."""
-    width, height = arguments.size
-    if arguments.what == "step":
-        found = dict(bench_step(network(arguments), height, width, device(arguments.device), arguments.rounds))
-    else:
-        found = dict(bench_memory(arguments.network, height, width, arguments.memory))
-    found = {"network": arguments.network, "width": width, "height": height, **found}
+    found = {"network": arguments.network, **MEASURES[arguments.what](arguments)}
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
-        for name, value in found.items():
-            print(f"{name:<22}{value:.4g}" if isinstance(value, float) else f"{name:<22}{value}")
+        _print(found)
     return 0
+
+
+def _step(arguments: argparse.Namespace) -> dict[str, Any]:
+    width, height = arguments.size
+    found = bench_step(network(arguments), height, width, device(arguments.device), arguments.rounds)
+    return {"width": width, "height": height, **found}
+
+
+def _memory(arguments: argparse.Namespace) -> dict[str, Any]:
+    width, height = arguments.size
+    found = bench_memory(arguments.network, height, width, arguments.memory)
+    return {"width": width, "height": height, **found}
+
+
+def _transfer(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The longer side of ``--size`` is the pictures' longest; their proportions are the photographs' own."""
+    chosen, where, size = network(arguments), device(arguments.device), max(arguments.size)
+    pairs = {}
+    for name, content, style in _pairs(arguments.pictures):
+        print(f"{name} …", file=sys.stderr)
+        pairs[name] = bench_transfer(chosen, content, style, size, arguments.evaluations, where)
+    ratios = [math.inf if found["ratio"] is None else found["ratio"] for found in pairs.values()]
+    median = statistics.median(ratios)
+    return {
+        "size": size,
+        "evaluations": arguments.evaluations,
+        "pairs": pairs,
+        "median_ratio": median if median < math.inf else None,
+    }
+
+
+def _pairs(pictures: list[str]) -> Iterator[tuple[str, Any, Any]]:
+    """Names, content and style images."""
+    if len(pictures) % 2:
+        raise ToolkitError("A transfer takes pictures in pairs, content and style: name an even number of them.")
+    if pictures:
+        for content, style in zip(pictures[::2], pictures[1::2], strict=True):
+            yield f"{Path(content).stem}-{Path(style).stem}", open_image(content), open_image(style)
+        return
+    photographs = example_photographs()
+    for content, style in PAIRS.items():
+        yield f"{content}-{style}", photographs[content], open_image(STYLES / f"{style}.jpg")
+
+
+def _normalize(arguments: argparse.Namespace) -> dict[str, Any]:
+    if len(arguments.pictures) > 1:
+        raise ToolkitError("A measuring pass takes one folder or archive of images: name one.")
+    images: Sequence[Source] = [Example(name) for name in example_photographs()] * REPEATS
+    if arguments.pictures:
+        images = list_images(Path(arguments.pictures[0]))
+    return {"images": len(images), **bench_normalize(network(arguments), images, device(arguments.device))}
+
+
+MEASURES = {"step": _step, "transfer": _transfer, "normalize": _normalize, "memory": _memory}
+
+
+def _print(found: dict[str, Any], indent: str = "") -> None:
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print(value, indent + "  ")
+        else:
+            print(f"{indent}{name:<28}{value:.4g}" if isinstance(value, float) else f"{indent}{name:<28}{value}")
 
 
 def _size(text: str) -> tuple[int, int]:

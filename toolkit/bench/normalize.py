@@ -1,0 +1,69 @@
+"""How many images a second the pass over ImageNet takes, beside a loop with forward hooks."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..network import Network
+from ..normalize import ImageStream, decoders
+from ..normalize.activations import measure
+from ..normalize.images import crop
+from ..normalize.sources import Source
+from ..pictures import to_tensor
+from ..synthesis.precision import native_bfloat16
+from .textbook import sequential
+
+
+def bench_normalize(network: Network, images: Sequence[Source], device: torch.device) -> dict[str, float]:
+    """Images a second, decoded, cropped and measured: the textbook's one by one, and ours in float32 and bfloat16.
+
+    Args:
+        network: whose filters' activations are measured.
+        images: to measure them on; a chunk at least, for what starts and ends a pass not to count.
+        device: where to compute.
+
+    Returns:
+        ``textbook_images_per_second``, ``float32_images_per_second`` and the ``speedup_float32`` between them; likewise
+        in ``bfloat16`` where the device computes in it; ``largest_difference``, relative, between the textbook's means
+        and ours in float32.
+    """
+    network = network.to(device)
+    stream = ImageStream(images, workers=decoders(device))
+    began = time.perf_counter()
+    expected = textbook_means(network, images, device)
+    textbook = time.perf_counter() - began
+    found = {"textbook_images_per_second": len(images) / textbook}
+    for arithmetic in ("float32", "bfloat16"):
+        if arithmetic == "float32" or native_bfloat16(device):
+            began = time.perf_counter()
+            measured = measure([network], stream, arithmetic=arithmetic)
+            seconds = time.perf_counter() - began
+            found[f"{arithmetic}_images_per_second"] = len(images) / seconds
+            found[f"speedup_{arithmetic}"] = textbook / seconds
+            if arithmetic == "float32":
+                means = measured.sums[0].means()
+                found["largest_difference"] = max(
+                    float(((means[name].to(mean) - mean) / mean.clamp(min=1e-6)).abs().max())
+                    for name, mean in expected.items()
+                )
+    return found
+
+
+def textbook_means(network: Network, images: Sequence[Source], device: torch.device) -> dict[str, Tensor]:
+    """Mean activations by convolution, (O) each, as they are commonly taken: image by image, by hooks on the ReLUs."""
+    path = network.architecture.layers
+    layers = sequential(network, path).to(device)
+    means: dict[str, Tensor] = {}
+
+    def remember(convolution: str, output: Tensor) -> None:
+        means[convolution] = means.get(convolution, 0) + output.mean((0, 2, 3)) / len(images)
+
+    for before, layer, module in zip(path, path[1:], layers[1:], strict=False):
+        if layer.kind == "relu":
+            module.register_forward_hook(lambda _, __, output, name=before.name: remember(name, output))
+    with torch.no_grad():
+        for image in images:
+            layers(network.preprocessing(to_tensor(crop(image.picture())).to(device)))
+    return means
