@@ -180,7 +180,7 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "study", "inspect"]
+    "command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "study", "atlas", "inspect"]
 )
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as ended:

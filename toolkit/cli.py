@@ -15,9 +15,22 @@ from .commands import (
     inspecting,
     normalizing,
     studying,
+    surveying,
     synthesizing,
 )
 from .errors import ToolkitError
+
+COMMANDS = (
+    synthesizing,
+    studying,
+    normalizing,
+    surveying,
+    exporting,
+    comparing,
+    benching,
+    distilling,
+    inspecting,
+)
 
 EPILOG = """\
 examples:
@@ -42,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (synthesizing, studying, normalizing, exporting, comparing, benching, distilling, inspecting):
+    for module in COMMANDS:
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that being told to stop keeps the work too

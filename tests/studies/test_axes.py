@@ -53,7 +53,7 @@ def test_networks_are_loaded_by_name(tmp_path, tiny_network):
     [
         ("iteration=3", r"Unknown axis 'iteration': did you mean iterations"),
         ("iterations=many", r"'many' is no list for iterations: write it like 25,50,100,300\."),
-        ("ratio=0", r"'0' is no list for content weight / style weight: write it like 1e-4"),
+        ("ratio=0", r"'0' is no list for content weight / style weight: write it like 1e-3"),
         ("ratio=nan", "'nan' is no list"),
         ("normalization=bare", r"'bare' is no list for network: write it like normalised,original\."),
         ("seed=1,1", r"The values for seed hold '1' twice: name each once\."),

@@ -5,19 +5,21 @@ from .images import PREPARATIONS, ImageStream, Preparation, decoders
 from .normalization import Job, Normalized, Proof, apply_scales, normalize
 from .rescale import original
 from .scales import Scales
-from .sources import Entry, Example, list_images
+from .sources import Entry, Example, Held, Source, list_images
 
 __all__ = [
     "APPROXIMATE",
     "PREPARATIONS",
     "Entry",
     "Example",
+    "Held",
     "ImageStream",
     "Job",
     "Normalized",
     "Preparation",
     "Proof",
     "Scales",
+    "Source",
     "apply_scales",
     "decoders",
     "example_stream",

@@ -95,15 +95,23 @@ class ImageStream(Dataset[Chunk]):
         by_size: dict[tuple[int, ...], list[Tensor]] = {}
         skipped = {}
         for entry in self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]:
-            prepare, at_least = PREPARATIONS[self.preparation]
             try:
-                image = to_bytes(prepare(entry.picture(at_least)))
+                image = self.image(entry)
             except ToolkitError as error:
                 skipped[entry.name] = str(error)
             else:
                 by_size.setdefault(tuple(image.shape), []).append(image)
         batches = [torch.cat(part) for images in by_size.values() for part in _parts(images, self.batch_size)]
         return Chunk(number, batches, skipped)
+
+    def image(self, entry: Source) -> Tensor:
+        """One of the images as it is in a batch, (1, 3, H, W) uint8.
+
+        Raises:
+            ToolkitError: when it can't be read.
+        """
+        prepare, at_least = PREPARATIONS[self.preparation]
+        return to_bytes(prepare(entry.picture(at_least)))
 
     def fingerprint(self) -> str:
         """SHA-256 of which images these are, by name and place."""

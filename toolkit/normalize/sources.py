@@ -5,7 +5,7 @@ import os
 import random
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,18 @@ class Example:
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
         """All of it."""
         return to_picture(example_photographs()[self.name])
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A picture that is in memory already."""
+
+    name: str
+    held: Image.Image = field(repr=False)
+
+    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+        """All of it."""
+        return self.held
 
 
 @dataclass(frozen=True)

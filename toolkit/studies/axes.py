@@ -120,7 +120,7 @@ AXES: dict[str, Kind] = {
         "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
         _each(lambda name: Variation(name, {"style_layers": {name: 1.0}})),
     ),
-    "ratio": Kind("content weight / style weight", "1e-4,1e-3,1e-2,1e-1", _each(_ratio)),
+    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
     "iterations": Kind(
         "iterations",
         "25,50,100,300",

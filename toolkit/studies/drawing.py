@@ -90,3 +90,24 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
 
 def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
     return round(font.getlength(text))
+
+
+#: Of a contact sheet: pixels of a patch, patches in a block's row, blocks in a row.
+PATCH, BLOCK, ACROSS = 64, 3, 8
+
+
+def contact_sheet(title: str, blocks: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+    """Blocks of three by three patches, each under its label; pixels stay square where patches are enlarged."""
+    block = BLOCK * (PATCH + 2)
+    cells: dict[tuple[int, int], Image.Image] = {}
+    font = ImageFont.load_default(SMALLEST)
+    for number, (label, patches) in enumerate(blocks.items()):
+        cell = Image.new("RGB", (block, block + 2 * SMALLEST), PAPER)
+        ImageDraw.Draw(cell).text((0, SMALLEST), label, INK, font, "lm")
+        for place, patch in enumerate(patches):
+            resampling = Image.Resampling.NEAREST if patch.width < PATCH else Image.Resampling.LANCZOS
+            corner = place % BLOCK * (PATCH + 2), place // BLOCK * (PATCH + 2) + 2 * SMALLEST
+            cell.paste(patch.resize((PATCH, PATCH), resampling), corner)
+        cells[divmod(number, ACROSS)] = cell
+    rows, columns = -(-len(blocks) // ACROSS), min(len(blocks), ACROSS)
+    return grid(cells, Labels("", [""] * rows), Labels(title, [""] * columns), (block, block + 2 * SMALLEST))

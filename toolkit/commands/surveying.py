@@ -1,0 +1,80 @@
+"""``atlas``: the image patches that excite each channel of a network most."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..errors import ToolkitError
+from ..normalize import decoders, list_images, load_normalized
+from ..studies import LAYERS, images_at_hand, measure
+from ..studies.atlas import SUFFIX
+from .common import SOURCE_HELP, add_device_option, add_source_options, device
+
+
+def add_commands(commands: Any) -> None:
+    """Adds ``atlas``."""
+    parser = commands.add_parser(
+        "atlas",
+        help="find the image patches that excite each channel of a network most",
+        description="Finds, in one pass over images, the nine image patches that excite each channel of some layers "
+        "most, at most one from each image. Ctrl-C keeps what was measured; the same command goes on from there.",
+    )
+    parser.add_argument("network", help=SOURCE_HELP)
+    parser.add_argument(
+        "images",
+        nargs="?",
+        type=Path,
+        help="a folder of images, an uncompressed .tar, or a .txt list (default: scikit-image's photographs)",
+    )
+    parser.add_argument(
+        "--layers", default=",".join(LAYERS), metavar="LAYERS", help=f"which (default: {','.join(LAYERS)})"
+    )
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help=f"the {SUFFIX} to write")
+    add_source_options(parser)
+    add_device_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, cuts the patches out, and writes them."""
+    output: Path = arguments.output
+    if output.suffix != SUFFIX:
+        raise ToolkitError(f"{output} must end in {SUFFIX}.")
+    where = device(arguments.device)
+    network, how = load_normalized(arguments.network, convention=arguments.convention)
+    if how:
+        print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
+    images = list_images(arguments.images) if arguments.images else images_at_hand()
+    partial = output.with_name(f"{output.name}.partial")
+    source = arguments.images.name if arguments.images else "scikit-image's photographs"
+    layers = [layer.strip() for layer in arguments.layers.split(",")]
+    steps = measure(
+        network.to(where),
+        images,
+        layers,
+        provenance={"source": source},
+        partial=partial,
+        workers=decoders(where),
+    )
+    try:
+        with tqdm(unit="image") as bar:
+            for step in steps:
+                if step.stage != bar.desc.removesuffix(": "):
+                    bar.reset(step.total)
+                    bar.set_description(step.stage)
+                bar.update(step.done - bar.n)
+    except KeyboardInterrupt:
+        print("Interrupted: what was measured is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    assert step.atlas is not None
+    step.atlas.write(output)
+    partial.unlink(missing_ok=True)
+    for reason in step.skipped.values():
+        print(f"skipped: {reason}", file=sys.stderr)
+    channels = sum(step.atlas.channels(layer) for layer in step.atlas.layers)
+    print(f"{step.atlas.images} images measured, {len(step.skipped)} skipped, {channels} channels")
+    print(f"written to {output}")
+    return 0
