@@ -187,7 +187,7 @@ class Atlas:
         return atlas
 
 
-class Step(NamedTuple):
+class Measured(NamedTuple):
     """Where a measurement stands.
 
     First images are measured, then patches are cut out of some of them: ``done`` of ``total`` images in ``stage``.
@@ -209,7 +209,7 @@ def measure(
     provenance: Mapping[str, Any] | None = None,
     partial: Path | None = None,
     workers: int = 0,
-) -> Iterator[Step]:
+) -> Iterator[Measured]:
     """Finds the patches that excite each channel most, in one pass over centre crops of 224 x 224 pixels.
 
     The pass keeps scores and places alone, however many images there are. Then the few images in question are read
@@ -229,7 +229,7 @@ def measure(
     stream = ImageStream(images, workers=workers)
     done: Pass | None = None
     for done in find_strongest(network, stream, layers, partial):
-        yield Step("measuring", done.images + len(done.skipped), len(images), done.skipped)
+        yield Measured("measuring", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
     paths = {layer: network.architecture.down_to([layer]) for layer in layers}
@@ -243,7 +243,7 @@ def measure(
         for layer, channel, rank in needed[number]:
             row, column = done.strongest[layer].positions[channel, rank].tolist()
             patches[layer][channel, rank] = cut(image, paths[layer], (row, column))
-        yield Step("cutting", count, len(needed), done.skipped)
+        yield Measured("cutting", count, len(needed), done.skipped)
     places = {number: place for place, number in enumerate(sorted(needed))} | {-1: -1}
     atlas = Atlas(
         fingerprint(network),
@@ -260,7 +260,7 @@ def measure(
         },
         {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__},
     )
-    yield Step("cutting", len(needed), len(needed), done.skipped, atlas)
+    yield Measured("cutting", len(needed), len(needed), done.skipped, atlas)
 
 
 def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Tensor:
