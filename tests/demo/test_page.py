@@ -1,181 +1,186 @@
-"""The page in a real browser, and through its API."""
+"""The page in a real browser."""
 
-import io
 import json
-import os
-import re
-import shutil
-import threading
-from pathlib import Path
+import time
 
 import pytest
 from PIL import Image
 
-from demo.app import main, page
-from demo.jobs import Jobs
 from toolkit.pictures import read_recipe
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-
-@pytest.fixture(scope="module")
-def address(tiny_network):
-    """A served page with a tiny random network."""
-    blocks = page(tiny_network(), "cpu")
-    _, url, _ = blocks.launch(server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True)
-    yield url
-    blocks.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: install it with the system's package manager")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Opens the page as a new visitor."""
-    contexts = []
-
-    def open_page():
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 1000}))
-        tab = contexts[-1].new_page()
-        tab.goto(address)
-        tab.wait_for_selector("#paint")
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    paths = []
-    for name, colour in (("content", (200, 120, 40)), ("style", (20, 60, 180))):
-        picture = Image.effect_noise((80, 64), 90).convert("RGB")
-        Image.blend(picture, Image.new("RGB", picture.size, colour), 0.5).save(tmp_path / f"{name}.png")
-        paths.append(str(tmp_path / f"{name}.png"))
-    return paths
-
-
-def upload(tab, pictures):
+def upload(page, pictures):
     for role, path in zip(("content", "style"), pictures, strict=True):
-        tab.set_input_files(f"#{role} input[type=file]", path)
-        tab.wait_for_selector(f"#{role} img")
+        old = page.locator(f"#{role} img").get_attribute("src")
+        page.locator(f"#{role}").get_by_label("Remove Image").click()
+        page.set_input_files(f"#{role} input[type=file]", path)
+        page.wait_for_function(
+            "([id, old]) => (document.querySelector(`#${id} img`)?.src ?? old) !== old", arg=[role, old], timeout=30_000
+        )
 
 
-def wait_for_status(tab, words):
-    tab.wait_for_function(
-        "words => document.querySelector('#status').innerText.includes(words)", arg=words, timeout=60_000
+def wait_for_status(page, words, name="transfer"):
+    page.wait_for_function(
+        "([id, words]) => document.querySelector(id)?.innerText.includes(words)",
+        arg=[f"#{name}-status", words],
+        timeout=90_000,
     )
 
 
-def set_length(tab, evaluations):
-    field = tab.get_by_label("number input for Length")
-    field.fill(str(evaluations))
+def set_number(page, label, number):
+    field = page.get_by_role("tabpanel").get_by_label(f"number input for {label}").locator("visible=true")
+    field.fill(str(number))
     field.press("Enter")
 
 
-def test_a_visitor_uploads_watches_stops_and_downloads(visit, pictures, tmp_path):
-    tab = visit()
-    upload(tab, pictures)
-    set_length(tab, 1000)
-    tab.click("#paint")
-    wait_for_status(tab, "Evaluation ")
-    first = tab.locator("#result img").get_attribute("src")
-    tab.wait_for_function("src => document.querySelector('#result img').src !== src", arg=first, timeout=60_000)
-    assert tab.locator("#curve svg, #curve canvas").count() > 0
-    tab.click("#stop")
-    wait_for_status(tab, "Stopped after ")
-    with tab.expect_download() as download:
-        tab.click("#download")
-    download.value.save_as(tmp_path / "result.png")
-    recipe = json.loads(read_recipe(tmp_path / "result.png"))
-    assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 384, 1000)
-    assert Image.open(tmp_path / "result.png").size == (384, 307)
-    assert tab.locator("#paint").is_enabled()
+def is_ready(page, selector):
+    page.wait_for_function("id => !document.querySelector(id).disabled", arg=selector, timeout=30_000)
+
+
+def saved_recipe(page, path, button="#transfer-download"):
+    with page.expect_download() as download:
+        page.click(button)
+    download.value.save_as(path)
+    return json.loads(read_recipe(path))
+
+
+def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, pictures, tmp_path):
+    page = visit()
+    upload(page, pictures)
+    set_number(page, "Size", 128)
+    set_number(page, "Length", 1000)
+    page.click("#paint")
+    wait_for_status(page, "Evaluation ")
+    first = page.locator("#transfer-result img").get_attribute("src")
+    page.wait_for_function(
+        "src => document.querySelector('#transfer-result img').src !== src", arg=first, timeout=60_000
+    )
+    assert page.locator("#paint").is_disabled() and page.locator("#continue").is_disabled()
+    page.click("#stop")
+    wait_for_status(page, "Stopped after ")
+    is_ready(page, "#continue")
+    assert page.locator("#transfer-curve svg, #transfer-curve canvas").count() > 0
+    recipe = saved_recipe(page, tmp_path / "first.png")
+    assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 128, 1000)
+    assert Image.open(tmp_path / "first.png").size == (128, 102)
+
+    set_number(page, "Length", 10)
+    page.click("#larger")
+    wait_for_status(page, "Done after 10 ")
+    is_ready(page, "#continue")
+    recipe = saved_recipe(page, tmp_path / "larger.png")
+    assert (recipe["size"], recipe["start"], recipe["levels"]) == (256, "image", 1)
+    page.click("#continue")
+    page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('Evaluation')")
+    wait_for_status(page, "Done after 10 ")
+    is_ready(page, "#continue")
+    assert saved_recipe(page, tmp_path / "further.png")["made_from"]["start"] != recipe["made_from"]["start"]
+
+    page.get_by_role("tab", name="Before and after").click()
+    assert page.locator("#transfer-comparison img").count() == 2
+    page.get_by_role("tab", name="Film").click()
+    page.wait_for_selector("#transfer-film img")
+
+    page.reload()
+    page.wait_for_selector("#paint")
+    page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
+    wait_for_status(page, "The recipe is in place")
+    assert page.get_by_label("number input for Size").first.input_value() == "256"
+    assert page.get_by_label("number input for Length").first.input_value() == "10"
+    is_ready(page, "#continue")
+
+
+def test_regions_painted_on_the_content_reach_the_recipe(visit, pictures, tmp_path):
+    page = visit()
+    set_number(page, "Size", 64)
+    set_number(page, "Length", 10)
+    page.get_by_text("More styles, and where each shows").click()
+    page.set_input_files("#more-styles input[type=file]", pictures[1])
+    page.wait_for_selector("#more-styles img")
+    page.locator("#regions").get_by_label("Brush").click()
+    canvas = page.locator("#regions canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=8)
+    page.mouse.up()
+    page.click("#paint")
+    wait_for_status(page, "Done after 10 ")
+    is_ready(page, "#continue")
+    made_from = saved_recipe(page, tmp_path / "masked.png")["made_from"]
+    assert len(made_from["styles"]) == len(made_from["masks"]) == 2
 
 
 def test_a_missing_picture_is_told_in_a_sentence(visit):
-    tab = visit()
-    tab.click("#paint")
-    wait_for_status(tab, "There is no content picture yet: choose one, or an example.")
-    assert tab.locator("#paint").is_enabled()
+    page = visit()
+    page.locator("#content").get_by_label("Remove Image").click()
+    page.click("#paint")
+    wait_for_status(page, "There is no content picture yet: choose one, or an example.")
+    is_ready(page, "#paint")
 
 
-def test_an_example_fills_its_place(visit):
-    tab = visit()
-    tab.locator(".gallery-item, .gallery button").first.click()
-    tab.wait_for_selector("#content img[src]")
+def test_reconstruction_fills_a_gallery(visit):
+    page = visit("Reconstruct")
+    set_number(page, "Size", 64)
+    set_number(page, "Length", 10)
+    page.locator("#what").get_by_label("style").check()
+    page.click("#reconstruct")
+    wait_for_status(page, "Done: 5 of 5", "reconstruct")
+    assert page.locator("#reconstruct-gallery img").count() == 5
+    assert "relu5_1" in page.locator("#reconstruct-gallery").inner_text()
 
 
-def test_the_page_fits_a_phone(browser, address):
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    tab = context.new_page()
-    tab.goto(address)
-    tab.wait_for_selector("#paint")
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+def test_amalgamation_ends_with_a_film(visit):
+    page = visit("Amalgamate")
+    set_number(page, "Size", 64)
+    set_number(page, "Length", 10)
+    page.click("#imprint")
+    wait_for_status(page, "Done after 10", "amalgamate")
+    page.get_by_role("tabpanel").get_by_role("tab", name="Film").locator("visible=true").click()
+    page.wait_for_selector("#amalgamate-film img")
 
 
-def client(address):
-    from gradio_client import Client
-
-    return Client(address, verbose=False)
-
-
-def test_a_script_gets_the_picture_too(address, pictures):
-    from gradio_client import handle_file
-
-    content, style = (handle_file(path) for path in pictures)
-    result = client(address).predict(content, style, "Balanced", 128, 20, api_name="/transfer")
-    recipe = json.loads(read_recipe(result[0]))
-    assert (recipe["size"], recipe["evaluations"], recipe["style_weight"]) == (128, 20, 100.0)
+def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
+    page = visit("Study")
+    set_number(page, "Size", 64)
+    page.locator("#column-values textarea, #column-values input").first.fill("2, 4")
+    page.click("#study")
+    wait_for_status(page, "Done: 10 pictures", "study")
+    is_ready(page, "#study")
+    with page.expect_download() as download:
+        page.click("#study-data")
+    download.value.save_as(tmp_path / "study.json")
+    assert len(json.loads((tmp_path / "study.json").read_text())["cells"]) == 10
 
 
-@pytest.mark.parametrize("kind", ["text", "cut", "empty"])
-def test_files_that_are_no_pictures_are_refused_without_a_path(address, pictures, tmp_path, kind):
-    from gradio_client import handle_file
-
-    buffer = io.BytesIO()
-    Image.effect_noise((64, 64), 80).save(buffer, "PNG")
-    contents = {"text": b"hello", "cut": buffer.getvalue()[:900], "empty": b""}[kind]
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(contents)
-    with pytest.raises(Exception) as error:
-        client(address).predict(handle_file(bad), handle_file(pictures[1]), "Balanced", 128, 20, api_name="/transfer")
-    assert "Traceback" not in str(error.value) and not re.search(r"(/tmp|/home|\\\\)", str(error.value))
+def test_the_network_tab_shows_means_files_and_patches(visit):
+    page = visit("Network")
+    page.wait_for_selector("#means svg rect.after", timeout=60_000)
+    assert "vgg19-small.safetensors" in page.locator("#files").inner_text()
+    page.click("#atlas-show")
+    page.wait_for_selector("#atlas-patches img", timeout=90_000)
+    assert page.locator("#atlas-patches img").count() == 9
 
 
-def test_stopping_one_session_leaves_the_others_alone():
-    jobs = Jobs()
-    with jobs.under_way("a") as a, jobs.under_way("b") as b:
-        jobs.stop("a")
-        jobs.stop("nobody")
-        assert a.is_set() and not b.is_set()
-    jobs.stop("a")
+def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, studio):
+    first, second = visit(), visit()
+    for page in (first, second):
+        set_number(page, "Size", 256)
+        set_number(page, "Length", 1000)
+    first.click("#paint")
+    wait_for_status(first, "Evaluation ")
+    set_number(second, "Size", 64)
+    set_number(second, "Length", 10)
+    second.click("#paint")
+    time.sleep(1)
+    assert studio.jobs.running == 1
+    first.close()
+    wait_for_status(second, "Done after 10 ")
 
 
-def test_a_session_that_starts_again_has_a_fresh_flag():
-    jobs = Jobs()
-    with jobs.under_way("a"):
-        jobs.stop("a")
-    with jobs.under_way("a") as again:
-        assert not again.is_set()
-        threading.Thread(target=jobs.stop, args=("a",)).start()
-        assert again.wait(5)
-
-
-def test_without_its_network_the_page_says_what_to_do(capsys, tmp_path: Path):
-    assert main(["--network", str(tmp_path / "none.safetensors")]) == 2
-    assert capsys.readouterr().err.startswith("error: There is no network file ")
+@pytest.mark.parametrize("tab", ["Transfer", "Reconstruct", "Amalgamate", "Study", "Network"])
+def test_the_page_fits_a_phone(visit, tab):
+    page = visit(width=390)
+    page.get_by_role("tab", name=tab, exact=True).or_(page.get_by_text(tab, exact=True)).first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

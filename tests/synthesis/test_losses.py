@@ -111,3 +111,13 @@ def test_gradients_keep_the_precision_of_their_features():
     for loss in (ContentLoss(x + 1), StyleLoss(gram_matrix(x) + 1)):
         value, gradient = whole(loss, x)
         assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
+
+
+def test_a_guide_that_is_nowhere_asks_for_nothing(random_image):
+    features = random_image()
+    loss = StyleLoss(torch.ones(3, 3), guide=torch.zeros(1, 1, *features.shape[-2:]))
+    loss.add(features)
+    gradient = torch.zeros_like(features)
+    assert loss.value() == 0
+    loss.add_gradient(gradient, features)
+    assert not gradient.any()

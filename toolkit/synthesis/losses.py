@@ -104,6 +104,9 @@ class StyleLoss:
 
     def value(self) -> Tensor:
         """As ``Loss`` has it."""
+        if not self.gram.positions:  # a guide that is nowhere asks for nothing
+            self.slope = torch.zeros_like(self.target)
+            return self.slope.sum()
         difference = self.gram.mean() - self.target
         self.slope = difference * (4 * self.share * self.weight / self.gram.positions)
         return difference.square().sum() * self.share

@@ -1,0 +1,90 @@
+"""A served page, visitors with a browser, and visitors with a script."""
+
+import os
+import shutil
+
+import pytest
+from PIL import Image
+
+from demo.app import page
+from demo.examples import content_files, style_files
+from demo.jobs import Jobs
+from demo.settings import Limits
+from demo.studio import Studio
+from toolkit.network import BUNDLED, find_network, load_network
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+
+@pytest.fixture(scope="session")
+def studio():
+    """The bundled network, one place to compute, small limits."""
+    file = find_network(BUNDLED)
+    return Studio(
+        {BUNDLED: load_network(BUNDLED)},
+        Jobs(["cpu"], 120),
+        Limits(512, 1000, 120),
+        content_files(),
+        style_files(),
+        files={BUNDLED: [file]},
+    )
+
+
+@pytest.fixture(scope="session")
+def address(studio):
+    blocks = page(studio)
+    _, url, _ = blocks.queue(max_size=40).launch(
+        server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True, max_file_size="2mb"
+    )
+    yield url
+    blocks.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: install it with the system's package manager")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page as a new visitor, at a tab."""
+    contexts = []
+
+    def open_page(tab="Transfer", width=1280):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 1000}))
+        opened = contexts[-1].new_page()
+        opened.goto(address)
+        opened.wait_for_selector("#paint")
+        opened.get_by_role("tab", name=tab, exact=True).click()
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def client(address):
+    from gradio_client import Client
+
+    return Client(address, verbose=False)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A content and a style, as files."""
+    paths = []
+    for name, colour in (("content", (200, 120, 40)), ("style", (20, 60, 180))):
+        picture = Image.effect_noise((80, 64), 90).convert("RGB")
+        Image.blend(picture, Image.new("RGB", picture.size, colour), 0.5).save(tmp_path / f"{name}.png")
+        paths.append(str(tmp_path / f"{name}.png"))
+    return paths
