@@ -1,42 +1,59 @@
 """The page and its command line: ``python -m demo``."""
 
-import argparse
+import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
+
+if not __package__:  # run as a file, as Hugging Face's Spaces do
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import gradio as gr
 import torch
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from demo.amalgamate import amalgamate_tab
+from demo.examples import content_files, style_files
+from demo.jobs import LOG, Jobs
+from demo.network import network_tab
+from demo.reconstruct import reconstruct_tab
+from demo.settings import Limits, settings
+from demo.studio import Studio
+from demo.study import study_tab
+from demo.transfer import transfer_tab
 from toolkit.commands.common import device as find_device
 from toolkit.errors import ToolkitError
-from toolkit.network import BUNDLED, Network
+from toolkit.network import find_network
 from toolkit.normalize import load_normalized
-
-from .jobs import Jobs
-from .transfer import transfer_tab
-
-#: Seconds that visitors' pictures stay on the server.
-KEPT_SECONDS = 3600
+from toolkit.studies import Atlas
 
 INTRODUCTION = """\
 # Paint with a normalised VGG
-A photograph, repainted in the style of another picture by optimising its pixels
+A photograph, repainted in the style of another picture by optimising its pixels on a neural network
 ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)), and shown while it happens.
 """
 
+#: No font is fetched from anywhere.
+FONT = ["system-ui", "sans-serif"]
 
-def page(network: Network, device: str) -> gr.Blocks:
-    """The whole page, ready to launch."""
-    jobs = Jobs()
+TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
+
+
+def page(studio: Studio, keep: int = 3600) -> gr.Blocks:
+    """The whole page, ready to launch; visitors' pictures are kept for so many seconds."""
     with gr.Blocks(
-        title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)
+        title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(min(keep, 600), keep)
     ) as blocks:
         gr.Markdown(INTRODUCTION)
-        transfer_tab(network, device, jobs)
+        for lay_out in TABS:
+            lay_out(studio)
 
         def leave(request: gr.Request) -> None:
-            jobs.stop(str(request.session_hash))
+            studio.jobs.stop(str(request.session_hash))
 
         blocks.unload(leave)
     return blocks
@@ -46,35 +63,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves the page until it is interrupted.
 
     Returns:
-        The exit status: 0, or 2 when the network can't be had.
+        The exit status: 0, or 2 when a network or a device can't be had.
     """
-    parser = argparse.ArgumentParser(prog="python -m demo", description="Serve the page.")
-    parser.add_argument("--network", default=BUNDLED, help=f"a normalised network (default: {BUNDLED})")
-    parser.add_argument("--device", default="auto", help="cpu, cuda … (default: a GPU if there is one)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=7860, help="(default: 7860)")
-    parser.add_argument("--share", action="store_true", help="also give it a public link for a week, through Gradio")
-    parser.add_argument("--open", action="store_true", help="open it in the browser")
-    chosen = parser.parse_args(arguments)
+    chosen = settings(arguments)
     try:
-        network, how = load_normalized(chosen.network)
-        device = find_device(chosen.device)
+        devices = [str(device) for name in chosen.device for device in _devices(name)] * chosen.jobs
+        networks, files = {}, {}
+        for name in chosen.network:
+            networks[Path(name).stem], how = load_normalized(name)
+            files[Path(name).stem] = [] if how else _files(find_network(name))
+            if how:
+                print(f"note: {name} is not normalised: {how}", file=sys.stderr)
+        atlas = Atlas.read(Path(chosen.atlas), next(iter(networks.values()))) if chosen.atlas else None
+        limits = Limits(chosen.max_size, chosen.max_evaluations, chosen.max_seconds)
+        jobs = Jobs(devices, limits.seconds)
+        studio = Studio(networks, jobs, limits, content_files(), style_files(), atlas, files)
+        blocks = page(studio, chosen.keep)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if how:
-        print(f"note: {chosen.network} is not normalised: {how}", file=sys.stderr)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    logging.basicConfig(format="%(message)s")
+    LOG.setLevel(logging.INFO)
     torch.set_grad_enabled(False)
-    page(network, str(device)).launch(
+    if set(devices) == {"cpu"}:
+        torch.set_num_threads(max(1, torch.get_num_threads() // chosen.jobs))
+    began = time.monotonic()
+
+    def health(_: Request) -> JSONResponse:
+        return JSONResponse(
+            {"status": "ok", "running": jobs.running, "places": jobs.places, "seconds": round(time.monotonic() - began)}
+        )
+
+    blocks.queue(max_size=chosen.max_queue).launch(
         server_name=chosen.host,
         server_port=chosen.port,
+        root_path=chosen.root_path,
+        auth=chosen.auth,
         share=chosen.share,
         inbrowser=chosen.open,
-        theme=gr.themes.Soft(),
+        mcp_server=chosen.mcp,
+        max_file_size=chosen.max_upload,
+        app_kwargs={"routes": [Route("/health", health)]},
+        theme=gr.themes.Soft(font=FONT),
         footer_links=["api"],
     )
     return 0
+
+
+def _files(network: Path) -> list[Path]:
+    """A network's file, and what was exported from it beside it."""
+    return [network, *sorted(network.parent.glob(f"{network.stem}-*.onnx"))]
+
+
+def _devices(name: str) -> list[torch.device]:
+    if name == "auto" and torch.cuda.device_count() > 1:
+        return [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
+    return [find_device(name)]
 
 
 if __name__ == "__main__":

@@ -1,27 +1,94 @@
-"""Who has asked to stop: one flag for each visitor's session."""
+"""Who computes where: one job at a time on each place of a device, each to be stopped by who started it."""
 
+import json
+import logging
+import queue
 import threading
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+LOG = logging.getLogger("demo")
+
+
+@dataclass
+class Job:
+    """One job under way on ``device``; whoever runs it asks ``over`` after each evaluation."""
+
+    device: str
+    seconds: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=time.monotonic)
+    #: What the log is to tell of it.
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+    @property
+    def over(self) -> bool:
+        """Whether it is to end before it is done."""
+        return self.stop.is_set() or self.elapsed > self.seconds
+
+    @property
+    def ending(self) -> str:
+        """How it ends, should it end now: ``Done``, ``Stopped`` or ``Time is up``."""
+        return "Stopped" if self.stop.is_set() else "Time is up" if self.elapsed > self.seconds else "Done"
 
 
 class Jobs:
-    """The jobs under way, by session; stopping one leaves the others alone."""
+    """The jobs under way, by session.
 
-    def __init__(self) -> None:
-        self._flags: dict[str, threading.Event] = {}
+    Args:
+        devices: where to compute; a device named twice runs two jobs at a time.
+        seconds: how long a job may take.
+    """
+
+    def __init__(self, devices: Sequence[str], seconds: float = float("inf")) -> None:
+        self.places = len(devices)
+        self._seconds = seconds
+        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for device in devices:
+            self._free.put(device)
+        self._under_way: dict[str, list[Job]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def running(self) -> int:
+        """How many jobs are under way."""
+        with self._lock:
+            return sum(map(len, self._under_way.values()))
 
     @contextmanager
-    def under_way(self, session: str) -> Iterator[threading.Event]:
-        """Registers a job for as long as the block runs; the event is set when it is to stop."""
-        flag = self._flags[session] = threading.Event()
+    def under_way(self, session: str, what: str) -> Iterator[Job]:
+        """Takes a device for as long as the block runs, and logs how it went: never what was made."""
+        device = self._free.get()
+        job = Job(device, self._seconds)
+        with self._lock:
+            self._under_way.setdefault(session, []).append(job)
+        ending = "Left"  # a generator that nobody asks for more is closed
         try:
-            yield flag
+            yield job
+            ending = job.ending
+        except Exception as error:
+            ending = f"Failed: {error}"
+            raise
         finally:
-            if self._flags.get(session) is flag:
-                del self._flags[session]
+            with self._lock:
+                self._under_way[session].remove(job)
+                if not self._under_way[session]:
+                    del self._under_way[session]
+            self._free.put(device)
+            entry = {"job": uuid.uuid4().hex[:8], "what": what, "device": device, **job.notes}
+            LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))
 
     def stop(self, session: str) -> None:
-        """Asks the session's job, if it has one, to stop after its current evaluation."""
-        if flag := self._flags.get(session):
-            flag.set()
+        """Asks all jobs of a session to end after their current evaluation."""
+        with self._lock:
+            for job in self._under_way.get(session, []):
+                job.stop.set()

@@ -1,181 +1,313 @@
-"""The transfer tab: content and style in; the picture, its losses and a PNG with its recipe out."""
+"""The transfer tab: a content image painted in up to four styles."""
 
 import math
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
+from PIL import Image
+from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.network import Network
-from toolkit.pictures import open_image, save_png, to_picture
-from toolkit.synthesis import Progress, Recipe, Synthesis
+from toolkit.pictures import fit, read_recipe, to_picture
+from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis.recipe import CONTENT_LAYERS, STYLE_LAYERS, format_layers, parse_layers
 
-from .examples import content_files, style_files
-from .jobs import Jobs
+from .easel import Easel
+from .parts import examples, named, network_choice, opened, picture, size_and_length
+from .regions import COLOURS, masks
+from .stage import QUICK, Updates
+from .studio import Studio
 
-#: Style weights, in words.
-STRENGTHS = {"Gentle": 20.0, "Balanced": 100.0, "Strong": 1000.0}
+#: What a preset sets; strength is the decimal logarithm of the style weight.
+PRESETS: dict[str, dict[str, Any]] = {
+    "Balanced": {"strength": 2.0, "style_scale": 1.0, "colour": "style"},
+    "Strong": {"strength": 3.0, "style_scale": 1.0, "colour": "style"},
+    "Fine strokes": {"strength": 2.0, "style_scale": 0.5, "colour": "style"},
+    "Broad strokes": {"strength": 2.0, "style_scale": 1.8, "colour": "style"},
+    "My colours": {"strength": 2.0, "style_scale": 1.0, "colour": "covariance"},
+}
 
-#: Between two pictures shown while it runs.
-SECONDS_PER_PREVIEW = 0.5
+#: Longest side of the content that regions are painted on.
+EDITOR = 640
 
-#: Longest sides offered, and numbers of evaluations.
-SIZES = (128, 1024, 384)
-LENGTHS = (20, 1000, 200)
+RESTORED = (
+    "The recipe is in place. Press **Continue** to go on from this picture, "
+    "or choose the pictures that it was made from and press **Paint**."
+)
 
-#: The lowest loss of the curve: the content loss starts at nought, which has no logarithm.
-FLOOR = 1e-3
+REGIONS = """\
+Paint on the photograph where each style is to show: green for the second, blue for the third, yellow for the fourth.
+What you leave bare is the first one's. Paint nothing, and the styles blend.
+"""
 
-COLUMNS = ("evaluation", "loss (log10)", "layer")
+#: Styles at most.
+STYLES = 1 + len(COLOURS)
 
 
-def transfer_tab(network: Network, device: str, jobs: Jobs) -> None:
+def transfer_tab(studio: Studio) -> None:
     """Lays out the tab inside the current ``gr.Blocks`` and wires it."""
-    with gr.Row():
-        with gr.Column(scale=2, min_width=280):
-            with gr.Row():
-                content = _picture("Content", "The photograph to paint", content_files())
-                style = _picture("Style", "The picture that lends its style", style_files())
-            strength = gr.Radio(list(STRENGTHS), value="Balanced", label="Strength of the style")
-            with gr.Row():
-                size = gr.Slider(*SIZES[:2], value=SIZES[2], step=32, label="Size", info="Longest side in pixels")
-                length = gr.Slider(
-                    *LENGTHS[:2], value=LENGTHS[2], step=10, label="Length", info="Evaluations; more is finer"
+    with gr.Tab("Transfer", id="transfer"):
+        with gr.Row():
+            with gr.Column(scale=1, min_width=340):
+                with gr.Row():
+                    content = picture("Content", "What to paint", named(studio.photographs, "chelsea"), "content")
+                    style = picture("Style", "Whose style to take", named(studio.drawings, "stained_glass"), "style")
+                with gr.Row():
+                    run = gr.Button("Paint", variant="primary", elem_id="paint", min_width=80)
+                    stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
+                    further = gr.Button("Continue", interactive=False, elem_id="continue", min_width=80)
+                    larger = gr.Button("Go larger", interactive=False, elem_id="larger", min_width=80)
+                examples("Photographs", studio.photographs, content)
+                examples("Styles", studio.drawings, style)
+            with gr.Column(scale=1, min_width=340):
+                easel = Easel(studio, "transfer", run, stop, further, larger)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=340):
+                preset = gr.Radio(list(PRESETS), value="Balanced", label="Preset", elem_id="preset")
+                strength = gr.Slider(
+                    0,
+                    4,
+                    value=2,
+                    step=0.1,
+                    label="Strength of the style",
+                    info="0 a hint · 1 gentle · 2 balanced · 3 strong · 4 all style",
                 )
-            with gr.Row():
-                run = gr.Button("Paint", variant="primary", elem_id="paint")
-                stop = gr.Button("Stop", interactive=False, elem_id="stop")
-        with gr.Column(scale=3, min_width=320):
-            result = gr.Image(
-                label="Result",
-                format="png",
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                height=440,
-                elem_id="result",
-            )
-            status = gr.Markdown("Choose two pictures and press **Paint**.", elem_id="status")
-            curve = gr.LinePlot(
-                x=COLUMNS[0],
-                y=COLUMNS[1],
-                color=COLUMNS[2],
-                label="Loss of every layer, as it falls",
-                elem_id="curve",
-                buttons=[],
-            )
-            download = gr.DownloadButton("Download PNG with its recipe", interactive=False, elem_id="download")
+                size, length = size_and_length(studio, 384, 150)
+                with gr.Accordion("More styles, and where each shows", open=False):
+                    more_styles = gr.Gallery(
+                        label=f"Up to {STYLES - 1} more styles",
+                        type="filepath",
+                        interactive=True,
+                        columns=3,
+                        height=180,
+                        sources=["upload", "clipboard"],
+                        elem_id="more-styles",
+                    )
+                    more_styles.preprocess = _paths  # type: ignore
+                    shares = gr.Textbox(
+                        "",
+                        label="Shares",
+                        placeholder="1, 1",
+                        info="How much of each style, the first one's first",
+                    )
+                    gr.Markdown(REGIONS)
+                    regions = gr.ImageEditor(
+                        _editable(named(studio.photographs, "chelsea")),
+                        label="Regions",
+                        type="pil",
+                        sources=[],
+                        transforms=[],
+                        brush=gr.Brush(colors=list(COLOURS), color_mode="fixed", default_size=24),
+                        layers=False,
+                        format="png",
+                        elem_id="regions",
+                    )
+                with gr.Accordion("Advanced", open=False):
+                    network = network_choice(studio)
+                    with gr.Row():
+                        colour = gr.Dropdown(
+                            [
+                                ("the style's", "style"),
+                                ("mine: brightness is painted, colours stay", "luminance"),
+                                ("mine: the style takes on their mean and spread", "covariance"),
+                                ("mine: the style takes on their histogram", "histogram"),
+                            ],
+                            value="style",
+                            label="Colours",
+                        )
+                        style_scale = gr.Slider(
+                            0.25, 2, value=1, step=0.05, label="Stroke size", info="1 as in the style"
+                        )
+                    content_layers = gr.Textbox(format_layers(CONTENT_LAYERS), label="Content layers")
+                    style_layers = gr.Textbox(
+                        format_layers(STYLE_LAYERS),
+                        label="Style layers",
+                        info="relu3_1=2 weighs one",
+                    )
+                    with gr.Row():
+                        start = gr.Dropdown(
+                            ["content", "style", "noise", "grey"],
+                            value="content",
+                            label="Start",
+                            info="The first image",
+                        )
+                        optimizer = gr.Dropdown(["lbfgs", "adam"], value="lbfgs", label="Optimizer")
+                    with gr.Row():
+                        smoothness = gr.Number(0, minimum=0, label="Smoothness", info="Weight of the total variation")
+                        seed = gr.Number(0, minimum=0, precision=0, label="Seed", info="Of the noise")
+            with gr.Column(scale=1, min_width=340):
+                easel.curve.render()
+                recipe = gr.File(
+                    label="Drop a PNG made here for its recipe",
+                    file_types=[".png"],
+                    height=130,
+                    elem_id="recipe",
+                )
 
-    def paint(
-        content: str | None,
-        style: str | None,
-        strength: str,
-        size: float,
-        length: float,
+    controls = {
+        "content": content,
+        "style": style,
+        "more_styles": more_styles,
+        "shares": shares,
+        "regions": regions,
+        "strength": strength,
+        "size": size,
+        "length": length,
+        "colour": colour,
+        "style_scale": style_scale,
+        "content_layers": content_layers,
+        "style_layers": style_layers,
+        "start": start,
+        "optimizer": optimizer,
+        "smoothness": smoothness,
+        "seed": seed,
+        "network": network,
+    }
+
+    def transfer(
         request: gr.Request,
-    ) -> Iterator[dict[Any, Any]]:
-        """Paints the content image in the style of the other, showing it as it goes.
+        content: str | None = None,
+        style: str | None = None,
+        more_styles: list[str] | None = None,
+        shares: str = "",
+        regions: dict[str, Any] | None = None,
+        strength: float = 2.0,
+        size: int = 384,
+        length: int = 150,
+        colour: str = "style",
+        style_scale: float = 1.0,
+        content_layers: str = "",
+        style_layers: str = "",
+        start: str = "content",
+        optimizer: str = "lbfgs",
+        smoothness: float = 0.0,
+        seed: int = 0,
+        network: str = "",
+        start_image: str | None = None,
+    ) -> Iterator[Updates]:
+        """Paints the content image in the style of others, showing it as it goes.
 
         Args:
-            content: the content image.
-            style: the style image.
-            strength: Gentle, Balanced or Strong.
+            request: who asks.
+            content: the picture to paint.
+            style: the picture that lends its style.
+            more_styles: up to three more of them.
+            shares: how much of each style, the first one's first, such as "2, 1"; even when empty.
+            regions: the content with the styles' regions painted on it: green for the second, then blue, yellow.
+            strength: decimal logarithm of the style weight, 0 to 4.
             size: longest side of the result in pixels.
             length: number of evaluations.
-            request: who asks.
+            colour: whose colours; style, or a way to keep the content's: luminance, covariance, histogram.
+            style_scale: size of the strokes, 1 as in the style.
+            content_layers: such as "relu4_2".
+            style_layers: such as "relu1_1, relu2_1=0.5".
+            start: the first image: content, style, noise or grey.
+            optimizer: lbfgs or adam.
+            smoothness: weight of the total variation.
+            seed: of the noise.
+            network: which of the networks on offer.
+            start_image: a picture to go on from.
         """
+
+        def make(device: str) -> tuple[Synthesis, Tensor]:
+            before = opened(content, "content")
+            styles = [opened(path, "style") for path in [style, *(more_styles or [])[: STYLES - 1]]]
+            recipe = Recipe.preset(
+                "transfer",
+                style_weight=10.0 ** float(strength),
+                style_image_weights=_numbers(shares),
+                size=min(int(size), studio.limits.size),
+                evaluations=min(int(length), studio.limits.evaluations),
+                colour=colour,
+                style_scale=style_scale,
+                content_layers=parse_layers(content_layers) or CONTENT_LAYERS,
+                style_layers=parse_layers(style_layers) or STYLE_LAYERS,
+                start="image" if start_image else start,
+                # What goes on from a picture has been coarse already.
+                levels=1 if start_image else 3,
+                optimizer=optimizer,
+                total_variation_weight=smoothness or 0,
+                seed=int(seed or 0),
+            )
+            synthesis = Synthesis(
+                studio.network(network),
+                recipe,
+                content=before,
+                styles=styles,
+                masks=masks(regions, len(styles)),
+                start=opened(start_image, "start") if start_image else None,
+                device=device,
+            )
+            return synthesis, before
+
+        yield from easel.paint(request, make)
+
+    def go_on(request: gr.Request, result: str | None = None, **wishes: Any) -> Iterator[Updates]:
+        yield from transfer(request, start_image=result, **wishes)
+
+    def double(size: float) -> float:
+        return min(2 * size, studio.limits.size)
+
+    def restore(path: str | None) -> list[Any]:
+        if path is None:
+            return [gr.skip()] * len(restored)
         try:
-            synthesis = _synthesis(network, device, content, style, strength, int(size), int(length))
-            yield {run: gr.update(interactive=False), stop: gr.update(interactive=True), status: "Starting …"}
-            with jobs.under_way(str(request.session_hash)) as flag:
-                for progress, rows in _shown(synthesis, flag):
-                    yield {result: to_picture(progress.preview()), status: _status(progress), curve: rows}
-            ended = "Stopped" if flag.is_set() else "Done"
-            with tempfile.TemporaryDirectory() as folder:  # Gradio copies what is yielded into its own cache
-                saved = Path(folder) / "transfer.png"
-                save_png(synthesis.image, saved, synthesis.recipe.to_json())
-                yield {
-                    result: str(saved),
-                    status: f"{ended} after {progress.evaluation} evaluations in {progress.seconds:.0f} s.",
-                    download: gr.update(value=str(saved), interactive=True),
-                    run: gr.update(interactive=True),
-                    stop: gr.update(interactive=False),
-                }
+            with Path(path).open("rb") as file:
+                recipe = Recipe.from_json(read_recipe(file))
+            if recipe.synthesis != "transfer":
+                raise ToolkitError(f"This is the recipe of a {recipe.synthesis}, not of a transfer.")
         except ToolkitError as error:
-            yield {run: gr.update(interactive=True), stop: gr.update(interactive=False), status: str(error)}
             raise gr.Error(str(error), print_exception=False) from error
+        again = gr.update(interactive=True)
+        return [path, RESTORED, again, again, *_as_controls(recipe, studio).values()]
 
-    def halt(request: gr.Request) -> None:
-        jobs.stop(str(request.session_hash))
-
-    run.click(
-        paint,
-        [content, style, strength, size, length],
-        [result, status, curve, download, run, stop],
-        api_name="transfer",
-        concurrency_limit=1,
-        concurrency_id="device",
-        show_progress="hidden",
-    )
-    stop.click(halt, queue=False, api_visibility="private")
-
-
-def _picture(label: str, hint: str, examples: list[str]) -> gr.Image:
-    """A place for one picture, with examples under it."""
-    with gr.Column(min_width=200):
-        picture = gr.Image(
-            type="filepath",
-            image_mode=None,
-            label=label,
-            placeholder=hint,
-            sources=["upload", "clipboard"],
-            height=220,
-            elem_id=label.lower(),
-        )
-        gr.Examples(examples, picture, label="or one of these", examples_per_page=len(examples))
-    return picture
+    easel.on(run.click, transfer, easel.outputs, inputs_kwargs=controls, api_name="transfer")
+    going_on = {"result": easel.result, **controls}
+    easel.on(further.click, go_on, easel.outputs, inputs_kwargs=going_on, api_visibility="private")
+    doubled = larger.click(double, size, size, **QUICK)
+    easel.on(doubled.then, go_on, easel.outputs, inputs_kwargs=going_on, api_visibility="private")
+    names = _as_controls(Recipe.preset("transfer"), studio)
+    restored = [easel.result, easel.status, further, larger, *(controls[name] for name in names)]
+    recipe.upload(restore, recipe, restored, **QUICK)
+    content.change(_editable, content, regions, **QUICK)
+    preset.input(lambda name: list(PRESETS[name].values()), preset, [strength, style_scale, colour], **QUICK)
 
 
-def _synthesis(
-    network: Network, device: str, content: str | None, style: str | None, strength: str, size: int, length: int
-) -> Synthesis:
-    if content is None or style is None:
-        missing = "content" if content is None else "style"
-        raise ToolkitError(f"There is no {missing} picture yet: choose one, or an example.")
-    recipe = Recipe.preset("transfer", style_weight=STRENGTHS[strength], size=size, evaluations=length)
-    return Synthesis(
-        network, recipe, content=_opened(content, "content"), styles=[_opened(style, "style")], device=device
-    )
+def _as_controls(recipe: Recipe, studio: Studio) -> dict[str, Any]:
+    """What the controls show for a recipe, by name."""
+    return {
+        "strength": round(math.log10(max(recipe.style_weight, 1.0)), 2),
+        "shares": ", ".join(f"{share:g}" for share in recipe.style_image_weights),
+        "size": min(recipe.size, studio.limits.size),
+        "length": min(recipe.evaluations, studio.limits.evaluations),
+        "colour": recipe.colour,
+        "style_scale": recipe.style_scale,
+        "content_layers": format_layers(recipe.content_layers),
+        "style_layers": format_layers(recipe.style_layers),
+        "start": "content" if recipe.start == "image" else recipe.start,
+        "optimizer": recipe.optimizer,
+        "smoothness": recipe.total_variation_weight,
+        "seed": recipe.seed,
+    }
 
 
-def _opened(path: str, role: str) -> Any:
-    with Path(path).open("rb") as file:  # opened here, so that no message names a path of this server
-        try:
-            return open_image(file)
-        except ToolkitError as error:
-            raise ToolkitError(str(error).replace("The picture", f"The {role} picture")) from error
+def _editable(path: str | None) -> Image.Image | None:
+    """The content as something to paint regions on; nothing when it can't be read, of which painting tells."""
+    try:
+        return to_picture(fit(opened(path, "content"), EDITOR))
+    except ToolkitError:
+        return None
 
 
-def _shown(synthesis: Synthesis, flag: threading.Event) -> Iterator[tuple[Progress, pd.DataFrame]]:
-    """The progress worth showing, with the curve so far: the first, one every half second, and the last."""
-    points: list[tuple[int, float, str]] = []
-    shown = float("-inf")
-    for progress in synthesis:
-        last = progress.evaluation == progress.evaluations or flag.is_set()
-        if last or time.monotonic() - shown > SECONDS_PER_PREVIEW:
-            points += [(progress.evaluation, math.log10(max(v, FLOOR)), n) for n, v in progress.losses.items()]
-            yield progress, pd.DataFrame(points, columns=list(COLUMNS))
-            shown = time.monotonic()
-        if flag.is_set():
-            return
+def _paths(payload: Any) -> list[str]:
+    """The files of a gallery, left for the toolkit to open."""
+    return [item.image.path for item in payload.root] if payload else []
 
 
-def _status(progress: Progress) -> str:
-    rate = progress.evaluation / max(progress.seconds, 1e-6)
-    left = (progress.evaluations - progress.evaluation) / rate
-    return f"Evaluation {progress.evaluation} of {progress.evaluations} · {rate:.1f} per second · {left:.0f} s left"
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ToolkitError(f"{text!r} is no list of shares such as 2, 1.") from None

@@ -75,7 +75,7 @@ def _network(result: Normalized) -> str:
         "<p class=key>Mean activations of the filters, layer by layer, on a logarithmic scale: "
         "<span><b style='background:var(--before)'></b>before</span>"
         "<span><b style='background:var(--after)'></b>after</span></p>"
-        f"{_distributions(before, after)}"
+        f"{distributions(before, after)}"
         "<div class=scroll><table><thead><tr><th>layer</th><th>least</th><th>quartile</th><th>median</th>"
         f"<th>quartile</th><th>largest</th><th>after: off one by</th></tr></thead>{rows}</table></div>"
         "<details><summary>Provenance</summary>"
@@ -83,8 +83,13 @@ def _network(result: Normalized) -> str:
     )
 
 
-def _distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
-    """One row for each layer: how many filters have which mean activation, before and after."""
+def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
+    """An SVG, one row for each layer: how many filters have which mean activation, before and after.
+
+    Args:
+        before: mean activations (O) by convolution; marked with the class ``before``.
+        after: likewise, with the class ``after``.
+    """
     positive = torch.cat([mean[mean > 0] for means in (before, after) for mean in means.values()]).log10()
     low, high = math.floor(float(positive.min())), math.ceil(float(positive.max()) + 1e-9)
     height = ROW * len(before) + 30

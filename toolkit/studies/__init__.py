@@ -2,7 +2,7 @@
 
 from .at_hand import images_at_hand
 from .atlas import LAYERS, Atlas, Patch, measure
-from .axes import AXES, Axis, Variation, parse_axis
+from .axes import AXES, Axis, Kind, Variation, parse_axis
 from .grid import Cell, Step, Study, data, picture
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Atlas",
     "Axis",
     "Cell",
+    "Kind",
     "Patch",
     "Step",
     "Study",

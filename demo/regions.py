@@ -1,0 +1,38 @@
+"""Regions painted on the content: where each style is to show."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+#: What the regions of the styles after the first are painted in; what is left bare belongs to the first.
+COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
+
+#: Edges between regions are blurred over this share of the longest side: where they cut hard, so do the strokes.
+FEATHER = 0.01
+
+
+def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
+    """What was painted in a ``gr.ImageEditor`` as a mask for each of ``count`` styles, (1, 1, H, W) in [0, 1].
+
+    They sum to one everywhere; there are none when nothing was painted, or there is one style.
+    """
+    layers: Sequence[Image.Image] = (painted or {}).get("layers") or []
+    if count < 2 or not layers:
+        return []
+    strokes = Image.new("RGBA", layers[0].size)
+    for layer in layers:
+        strokes.alpha_composite(layer.convert("RGBA"))
+    pixels = np.asarray(strokes, dtype=np.float32)
+    if not pixels[..., 3].any():
+        return []
+    palette = np.array([[int(colour[n : n + 2], 16) for n in (1, 3, 5)] for colour in COLOURS[: count - 1]], np.float32)
+    nearest = np.square(pixels[..., None, :3] - palette).sum(-1).argmin(-1)
+    owner = np.where(pixels[..., 3] > 127, nearest + 1, 0)
+    feather = ImageFilter.GaussianBlur(FEATHER * max(strokes.size))
+    blurred = [Image.fromarray(np.uint8(255 * (owner == n))).filter(feather) for n in range(count)]
+    stacked = torch.from_numpy(np.stack([np.asarray(mask, np.float32) for mask in blurred]))
+    return [mask[None, None] for mask in stacked / stacked.sum(0).clamp(min=1)]

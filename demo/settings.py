@@ -1,0 +1,78 @@
+"""How the page is hosted: each wish by option or by environment variable, ``--max-size`` or ``DEMO_MAX_SIZE``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from toolkit.network import BUNDLED
+
+
+class Limits(NamedTuple):
+    """What one job may take: pixels on its longest side, evaluations, seconds."""
+
+    size: int
+    evaluations: int
+    seconds: float
+
+
+def settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, else the environment, else the defaults."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Serve the page. Every option is also an environment variable: --max-size is DEMO_MAX_SIZE.",
+    )
+
+    def option(name: str, default: Any, help: str, **more: Any) -> None:
+        variable = "DEMO_" + name.upper().replace("-", "_")
+        parser.add_argument(f"--{name}", default=os.environ.get(variable, default), help=help, **more)
+
+    def switch(name: str, help: str) -> None:
+        variable = "DEMO_" + name.upper().replace("-", "_")
+        on = os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+        parser.add_argument(f"--{name}", action="store_true", default=on, help=help)
+
+    network_help = f"normalised networks to offer, with commas; the first is the default ({BUNDLED})"
+    option("network", BUNDLED, network_help, type=_names, metavar="NAME,…")
+    device_help = "where to compute, with commas: each runs --jobs jobs at a time (default: all GPUs, else cpu)"
+    option("device", "auto", device_help, type=_names, metavar="NAME,…")
+    option("jobs", 1, "jobs at a time on each device; on a CPU they share its cores (default: 1)", type=_count)
+    option("max-size", 1024, "longest side that a visitor may ask for, in pixels (default: 1024)", type=_count)
+    option("max-evaluations", 1000, "evaluations that a job may take (default: 1000)", type=_count)
+    option("max-seconds", 600, "seconds that a job may take (default: 600)", type=_count)
+    option("max-queue", 40, "visitors who may wait (default: 40)", type=_count)
+    option("max-upload", "20mb", "largest file that may be sent (default: 20mb)")
+    option("keep", 3600, "seconds that visitors' pictures stay on the server (default: 3600)", type=_count)
+    option("atlas", None, "an .atlas file of the first network, to show on the page", metavar="FILE")
+    option("auth", None, "a name and a password, NAME:PASSWORD, that visitors are asked for", type=_login)
+    option("host", "127.0.0.1", "address to listen on (default: 127.0.0.1)")
+    option("port", 7860, "port to listen on (default: 7860)", type=int)
+    option("root-path", None, "path that a proxy serves the page under", metavar="PATH")
+    switch("share", "also give it a public link for a week, through Gradio")
+    switch("mcp", "also offer the endpoints as tools, over the Model Context Protocol; needs gradio[mcp]")
+    switch("open", "open it in the browser")
+    return parser.parse_args(arguments)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one")
+    return names
+
+
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return count
+
+
+def _login(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise argparse.ArgumentTypeError("it must be NAME:PASSWORD")
+    return name, password

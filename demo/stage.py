@@ -1,0 +1,92 @@
+"""What starts and stops a job on a tab, and tells how it goes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from toolkit.errors import ToolkitError
+
+from .jobs import Job
+from .parts import session
+from .studio import Studio
+
+Updates = dict[Any, Any]
+
+#: For events that take no time and are no part of the API.
+QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+
+
+class Stage:
+    """Buttons, and a line of ``status``, which is laid out where its ``render`` is called.
+
+    Args:
+        studio: who computes.
+        name: what is made here, for element ids and the log.
+        run: the button that starts it.
+        stop: the button that stops it.
+        afterwards: buttons that start from what is finished.
+    """
+
+    def __init__(self, studio: Studio, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
+        self.studio, self.name = studio, name
+        self.run, self.stop, self.afterwards = run, stop, afterwards
+        self.status = gr.Markdown(elem_id=f"{name}-status", min_height=28, render=False)
+        stop.click(self._halt, **QUICK)
+
+    def play(self, request: gr.Request, show: Callable[[Job], Iterator[Updates]]) -> Iterator[Updates]:
+        """Runs a job when there is a place for it.
+
+        Args:
+            request: who asks.
+            show: does it, yielding what is to be seen.
+
+        Raises:
+            gr.Error: with the sentence of a ``ToolkitError``.
+        """
+        try:
+            with self.studio.jobs.under_way(session(request), self.name) as job:
+                yield {self.status: "Starting …"}
+                yield from show(job)
+        except ToolkitError as error:
+            yield {self.status: str(error)}
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def on(
+        self,
+        started: Callable[..., Any],
+        play: Callable[..., Iterator[Updates]],
+        outputs: list[Any],
+        **event: Any,
+    ) -> None:
+        """Lets an event such as ``button.click`` start ``play``, the buttons locked meanwhile.
+
+        Args:
+            started: what listens to the event.
+            play: see there.
+            outputs: what it shows; the first one holds what was made.
+            event: its inputs, and its name in the API.
+        """
+        buttons = [self.run, *self.afterwards, self.stop]
+
+        def lock() -> list[Any]:
+            return [gr.update(interactive=each is self.stop) for each in buttons]
+
+        def unlock(made: Any) -> list[Any]:
+            ready = {self.run: True, self.stop: False}
+            return [gr.update(interactive=ready.get(each, made is not None)) for each in buttons]
+
+        played = started(lock, None, buttons, **QUICK).then(
+            play,
+            outputs=outputs,
+            concurrency_id="device",
+            concurrency_limit=self.studio.jobs.places,
+            show_progress="minimal",
+            show_progress_on=outputs[0],
+            **event,
+        )
+        for ended in (played.success, played.failure):
+            ended(unlock, outputs[0], buttons, **QUICK)
+
+    def _halt(self, request: gr.Request) -> None:
+        self.studio.jobs.stop(session(request))

@@ -1,0 +1,49 @@
+"""A study under way, for the tabs that show one."""
+
+import time
+from collections.abc import Iterator
+
+from toolkit.errors import ToolkitError
+from toolkit.studies import Step, Study
+
+from .jobs import Job
+from .studio import Studio
+
+#: Between two views of it.
+SECONDS_PER_PREVIEW = 1.0
+
+#: Cells at most.
+CELLS = 64
+
+
+def checked(study: Study, studio: Studio) -> Study:
+    """The study, if it is within the host's limits.
+
+    Raises:
+        ToolkitError: when it is not.
+    """
+    cells = len(study.rows.variations) * len(study.columns.variations)
+    if cells > CELLS:
+        raise ToolkitError(f"That makes {cells} pictures, more than the {CELLS} of a study here: name fewer values.")
+    if max(study.frame) > studio.limits.size:
+        raise ToolkitError(f"Pictures may be {studio.limits.size} pixels large here: name smaller sizes.")
+    if study.total > cells * studio.limits.evaluations:
+        raise ToolkitError(f"Pictures may take {studio.limits.evaluations} evaluations here: name smaller numbers.")
+    return study
+
+
+def steps(study: Study, job: Job) -> Iterator[Step]:
+    """The steps worth showing, until it is done or the job over: finished cells, and one every second."""
+    shown = float("-inf")
+    for step in study:
+        if step.finished or job.over or time.monotonic() - shown > SECONDS_PER_PREVIEW:
+            yield step
+            shown = time.monotonic()
+        if job.over:
+            return
+
+
+def told(step: Step, job: Job) -> str:
+    """Where it stands, in words."""
+    left = job.elapsed / max(step.done, 1) * (step.total - step.done)
+    return f"Evaluation {step.done} of {step.total} · {min(left, job.seconds - job.elapsed):.0f} s left"
