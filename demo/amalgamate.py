@@ -6,7 +6,6 @@ import gradio as gr
 from torch import Tensor
 
 from toolkit.synthesis import Recipe, Synthesis
-from toolkit.synthesis.recipe import CONTENT_LAYERS
 
 from .easel import Easel
 from .parts import examples, layers_of, named, network_choice, opened, picture, size_and_length
@@ -44,8 +43,8 @@ def amalgamate_tab(studio: Studio) -> None:
                 easel = Easel(studio, "amalgamate", run, stop)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
-                layer = gr.Dropdown(layers_of(studio), value=next(iter(CONTENT_LAYERS)), label="Layer", elem_id="layer")
-                size, length = size_and_length(studio, 384, 100)
+                layer = gr.Dropdown(layers_of(studio), value="relu5_1", label="Layer", elem_id="layer")
+                size, length = size_and_length(studio, 384, 50)
                 network = network_choice(studio)
             with gr.Column(scale=1, min_width=340):
                 easel.curve.render()
@@ -54,9 +53,9 @@ def amalgamate_tab(studio: Studio) -> None:
         request: gr.Request,
         content: str | None = None,
         ground: str | None = None,
-        layer: str = "relu4_2",
+        layer: str = "relu5_1",
         size: int = 384,
-        length: int = 100,
+        length: int = 50,
         network: str = "",
     ) -> Iterator[Updates]:
         """Imprints the content image on another, as far as a layer sees it.

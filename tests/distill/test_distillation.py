@@ -87,6 +87,20 @@ def test_training_goes_on_from_its_checkpoint(teacher, folder, tmp_path):
     assert again.number == 12 and left.number == 5
 
 
+def test_a_wider_student_begins_with_what_a_narrower_learnt(teacher, folder, random_image):
+    narrow = train(teacher, folder)[0].student.eval()
+    wide = Student(Architecture("vgg11", (3, 3, 5, 4, 6)), teacher.architecture).eval()
+    wide.grow_from(narrow.state_dict())
+    image = random_image(37, 52)
+    with torch.no_grad():
+        for (name, old), (_, new) in zip(narrow(image), wide(image), strict=True):
+            torch.testing.assert_close(new[:, : old.shape[1]], old, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(wide.readouts[name](new), narrow.readouts[name](old), rtol=1e-4, atol=1e-5)
+        assert new[:, old.shape[1] :].abs().max() > 0
+    with pytest.raises(ToolkitError, match="same layers"):
+        Student(*[Architecture("vgg13", (3,) * 5)] * 2).grow_from(narrow.state_dict())
+
+
 def test_another_schedules_checkpoint_is_refused(teacher, folder, tmp_path):
     checkpoint = tmp_path / "c.checkpoint"
     train(teacher, folder, 3, checkpoint=checkpoint)

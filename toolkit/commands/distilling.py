@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
-from ..distill import Distillation, Schedule, Student
+from ..distill import Distillation, Schedule, Student, read_checkpoint
 from ..errors import ToolkitError
 from ..network import Architecture, fingerprint, load_network, save_network
 from ..normalize import list_images
@@ -41,6 +41,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps, metavar="N", help=f"(default: {defaults.steps})")
     parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: 0)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: the output with .checkpoint)")
+    parser.add_argument(
+        "--grow-from", type=Path, metavar="CHECKPOINT", help="begin with what a student of other widths learnt"
+    )
     add_device_option(parser)
     parser.set_defaults(run=run)
 
@@ -54,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     torch.manual_seed(arguments.seed)
     architecture = Architecture(teacher.architecture.name, arguments.widths)
     student = Student(architecture, teacher.architecture)
+    if arguments.grow_from:
+        student.grow_from(read_checkpoint(arguments.grow_from)["student"])
     distillation = Distillation(
         student,
         teacher.to(device(arguments.device)),

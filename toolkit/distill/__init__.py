@@ -2,6 +2,6 @@
 
 from .evaluate import explained_variance
 from .student import Student
-from .train import Distillation, Schedule, Step
+from .train import Distillation, Schedule, Step, read_checkpoint
 
-__all__ = ["Distillation", "Schedule", "Step", "Student", "explained_variance"]
+__all__ = ["Distillation", "Schedule", "Step", "Student", "explained_variance", "read_checkpoint"]

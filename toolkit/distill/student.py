@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import ToolkitError
 from ..network import CONVENTIONS, Architecture, Network
 
 
@@ -57,6 +58,26 @@ class Student(nn.Module):
             residual = self.readouts[name](features) - targets[name]
             errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / variances[name]
         return errors
+
+    def grow_from(self, other: dict[str, Tensor]) -> None:
+        """Takes over what another student of the same topology learnt, as far as both have the filters.
+
+        Filters of this one that the other lacks feed nothing at first but their own kind, so that a wider student
+        begins with what the narrower computed (Chen, Goodfellow & Shlens 2016, by zeros instead of copies).
+
+        Args:
+            other: that student's state.
+
+        Raises:
+            ToolkitError: when it has other layers.
+        """
+        if other.keys() != self.state_dict().keys():
+            raise ToolkitError("A student can grow only from one with the same layers: name another checkpoint.")
+        for name, own in self.state_dict().items():
+            shared = tuple(slice(min(sizes)) for sizes in zip(own.shape, other[name].shape, strict=True))
+            if name.startswith(("convolutions", "readouts")) and own.ndim == 4:
+                own[shared[0], other[name].shape[1] :] = 0
+            own[shared] = other[name][shared]
 
     def fold(self, provenance: dict[str, Any]) -> Network:
         """The network without batch norm: each norm's running statistics folded into its convolution."""

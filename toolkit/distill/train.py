@@ -156,12 +156,7 @@ class Distillation:
             torch.save(state, temporary)
 
     def _resume(self, checkpoint: Path) -> None:
-        try:
-            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise ToolkitError(
-                f"{checkpoint} is no checkpoint that could be read: remove it or name another."
-            ) from error
+        state = read_checkpoint(checkpoint, self.device)
         ended = state["number"] == state["schedule"]["steps"]
         schedule = state["schedule"] | ({"steps": self.schedule.steps} if ended else {})
         if schedule != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
@@ -171,3 +166,15 @@ class Distillation:
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.variances, self.unexplained = state["variances"], state["unexplained"]
+
+
+def read_checkpoint(checkpoint: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The state of a training: its ``student`` among other things.
+
+    Raises:
+        ToolkitError: when it can't be read.
+    """
+    try:
+        return dict(torch.load(checkpoint, map_location=device, weights_only=True))
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise ToolkitError(f"{checkpoint} is no checkpoint that could be read: remove it or name another.") from error
