@@ -1,0 +1,44 @@
+"""Strokes become one mask for each style, which share the picture among them."""
+
+import pytest
+import torch
+from PIL import Image, ImageColor, ImageDraw
+
+from demo.regions import COLOURS, masks
+
+
+def painted(strokes):
+    layer = Image.new("RGBA", (200, 100))
+    for box, colour in strokes:
+        ImageDraw.Draw(layer).rectangle(box, (*ImageColor.getrgb(colour), 255))
+    return {"background": None, "layers": [layer], "composite": None}
+
+
+def test_each_colour_is_its_styles_and_the_rest_is_the_firsts():
+    found = masks(painted([((100, 0, 199, 49), COLOURS[0]), ((100, 50, 199, 99), COLOURS[1])]), 3)
+    assert [mask.shape for mask in found] == [(1, 1, 100, 200)] * 3
+    torch.testing.assert_close(sum(found), torch.ones(1, 1, 100, 200), rtol=0, atol=0.02)
+    for mask, (x, y) in zip(found, [(30, 50), (150, 20), (150, 80)], strict=True):
+        assert mask[0, 0, y, x] == 1
+        assert [float(other[0, 0, y, x]) for other in found if other is not mask] == [0, 0]
+
+
+def test_edges_are_soft():
+    _, second = masks(painted([((100, 0, 199, 99), COLOURS[0])]), 2)
+    row = second[0, 0, 50]
+    assert 0 < row[99] < row[100] < 1
+    assert (row[:90], row[110:]) == (pytest.approx(0), pytest.approx(1))
+
+
+def test_a_colour_of_a_style_that_is_not_there_is_the_nearest_ones():
+    found = masks(painted([((0, 0, 199, 99), COLOURS[2])]), 2)
+    assert found[1].min() == 1 and found[0].max() == 0
+
+
+@pytest.mark.parametrize("editor", [None, {"layers": []}, {"layers": None}, painted([])])
+def test_nothing_painted_makes_no_masks(editor):
+    assert masks(editor, 2) == []
+
+
+def test_one_style_needs_no_masks():
+    assert masks(painted([((0, 0, 50, 50), COLOURS[0])]), 1) == []
