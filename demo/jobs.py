@@ -56,6 +56,7 @@ class Jobs:
         for device in devices:
             self._free.put(device)
         self._under_way: dict[str, list[Job]] = {}
+        self._given_up: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -71,6 +72,9 @@ class Jobs:
         job = Job(device, self._seconds)
         with self._lock:
             self._under_way.setdefault(session, []).append(job)
+            if session in self._given_up:
+                self._given_up.remove(session)
+                job.stop.set()
         ending = "Left"  # a generator that nobody asks for more is closed
         try:
             yield job
@@ -87,8 +91,18 @@ class Jobs:
             entry = {"job": uuid.uuid4().hex[:8], "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))
 
-    def stop(self, session: str) -> None:
-        """Asks all jobs of a session to end after their current evaluation."""
+    def stop(self, session: str, *, waiting: bool = False) -> None:
+        """Asks all jobs of a session to end after their current evaluation.
+
+        Args:
+            session: whose.
+            waiting: when there are none, the next one is not to begin.
+        """
         with self._lock:
-            for job in self._under_way.get(session, []):
+            jobs = self._under_way.get(session, [])
+            for job in jobs:
                 job.stop.set()
+            if waiting and not jobs:
+                self._given_up.add(session)
+            else:
+                self._given_up.discard(session)

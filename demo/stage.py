@@ -46,6 +46,8 @@ class Stage:
         """
         try:
             with self.studio.jobs.under_way(session(request), self.name) as job:
+                if job.over:
+                    raise ToolkitError("Stopped before it began.")
                 yield {self.status: "Starting …"}
                 yield from show(job)
         except ToolkitError as error:
@@ -70,13 +72,13 @@ class Stage:
         buttons = [self.run, *self.afterwards, self.stop]
 
         def lock() -> list[Any]:
-            return [gr.update(interactive=each is self.stop) for each in buttons]
+            return ["Waiting for a place …", *(gr.update(interactive=each is self.stop) for each in buttons)]
 
         def unlock(made: Any) -> list[Any]:
             ready = {self.run: True, self.stop: False}
             return [gr.update(interactive=ready.get(each, made is not None)) for each in buttons]
 
-        played = started(lock, None, buttons, **QUICK).then(
+        played = started(lock, None, [self.status, *buttons], **QUICK).then(
             play,
             outputs=outputs,
             concurrency_id="device",
@@ -89,4 +91,4 @@ class Stage:
             ended(unlock, outputs[0], buttons, **QUICK)
 
     def _halt(self, request: gr.Request) -> None:
-        self.studio.jobs.stop(session(request))
+        self.studio.jobs.stop(session(request), waiting=True)

@@ -27,6 +27,17 @@ def test_a_session_that_starts_again_is_not_stopped():
         assert not job.over
 
 
+def test_who_gives_up_while_waiting_is_not_served():
+    jobs = Jobs(["cpu"])
+    jobs.stop("a", waiting=True)
+    with jobs.under_way("b", "x") as other:
+        assert not other.over
+    with jobs.under_way("a", "x") as job:
+        assert job.over
+    with jobs.under_way("a", "x") as again:
+        assert not again.over
+
+
 def test_a_job_waits_for_a_place_and_gets_its_device():
     jobs = Jobs(["first", "second"])
     entered = threading.Event()

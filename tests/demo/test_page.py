@@ -175,8 +175,13 @@ def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, studio):
     second.click("#paint")
     time.sleep(1)
     assert studio.jobs.running == 1
+    third = visit()
+    third.click("#paint")
+    wait_for_status(third, "Waiting for a place")
+    third.click("#stop")
     first.close()
     wait_for_status(second, "Done after 10 ")
+    wait_for_status(third, "Stopped before it began")
 
 
 @pytest.mark.parametrize("tab", ["Transfer", "Reconstruct", "Amalgamate", "Study", "Network"])
