@@ -82,7 +82,12 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """An RGB Pillow image -> (1, 3, H, W) float32 in [0, 1]."""
-    return to_bytes(picture).float().div_(255)
+    return to_floats(to_bytes(picture))
+
+
+def to_floats(image: Tensor) -> Tensor:
+    """An image in [0, 1] as it is; one in bytes, uint8, as float32 in [0, 1]."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image
 
 
 def to_bytes(picture: Image.Image) -> Tensor:
@@ -92,8 +97,9 @@ def to_bytes(picture: Image.Image) -> Tensor:
 
 def to_picture(image: Tensor) -> Image.Image:
     """(1, 3, H, W) in [0, 1], clamped -> an RGB Pillow image of eight bits."""
-    values = image.detach()[0].clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
-    return Image.fromarray(values.permute(1, 2, 0).numpy())
+    # Channel by channel: a large image is not copied whole as floats.
+    channels = [channel.clamp(0, 1).mul_(255).round_().to("cpu", torch.uint8) for channel in image.detach()[0]]
+    return Image.fromarray(torch.stack(channels, -1).numpy())
 
 
 def fit(image: Tensor, longest: int) -> Tensor:
@@ -113,10 +119,14 @@ def cover(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resizes (N, 3, H, W) to (height, width), bicubic with antialiasing, clamped to [0, 1]."""
+    """Resizes (N, C, H, W), in [0, 1] or in bytes, to (height, width), bicubic with antialiasing, clamped to [0, 1]."""
     if image.shape[-2:] == size:
-        return image
-    return F.interpolate(image, size, mode="bicubic", antialias=True).clamp_(0, 1)
+        return to_floats(image)
+    dtype = torch.float32 if image.dtype == torch.uint8 else image.dtype
+    resized = torch.empty(*image.shape[:2], *size, dtype=dtype, device=image.device)
+    for before, after in zip(image.split(1, 1), resized.split(1, 1), strict=True):  # one by one, for little memory
+        after.copy_(F.interpolate(to_floats(before), size, mode="bicubic", antialias=True))
+    return resized.clamp_(0, 1)
 
 
 def save_png(image: Tensor, path: Path, recipe: str) -> None:

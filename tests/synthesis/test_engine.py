@@ -144,6 +144,18 @@ def test_the_recipe_tells_what_it_was_made_from(make, tiny_network):
     assert len(made_from.content) == 64 and len(made_from.styles) == 1 and made_from.start is None
 
 
+@pytest.mark.parametrize("start", ["content", "image"])
+def test_pictures_in_bytes_give_the_same(make, start):
+    pictures = [torch.randint(256, (1, 3, 50, 40 + 10 * n), dtype=torch.uint8) for n in range(3)]
+    results = []
+    for floats in (False, True):
+        content, style, own = (picture.float() / 255 if floats else picture for picture in pictures)
+        synthesis = make(content=content, styles=[style], start=start, start_image=own, colour="luminance")
+        results.append((synthesis.recipe.to_json(), [progress.objective for progress in synthesis], synthesis.image))
+    assert results[0][:2] == results[1][:2]
+    assert torch.equal(results[0][2], results[1][2])
+
+
 def test_the_network_is_left_as_it_was(tiny_network, random_image):
     network = tiny_network()
     recipe = Recipe.preset("texture", size=32, evaluations=2, precision="bfloat16")

@@ -1,14 +1,39 @@
 """Coarse to fine, and stopped and taken up again anywhere."""
 
 import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+import toolkit
 from toolkit.errors import ToolkitError
+from toolkit.network import save_network
+from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe, Synthesis, pyramid
 from toolkit.synthesis.optimizers import LBFGS
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
+
+#: The command line, which keeps a checkpoint of every evaluation, and dies in the midst of the fourth, between tiles.
+KILLED = """
+import os, signal, sys
+from toolkit.cli import main
+from toolkit.commands import synthesizing
+from toolkit.synthesis.objective import Objective
+synthesizing.CHECKPOINT_SECONDS = 0
+way_back, tiles = Objective._adder, []
+def dying(self, on_layer, tile, image):
+    tiles.append(tile)
+    if len(tiles) == 3.5 * len(self._tiles(image)):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return way_back(self, on_layer, tile, image)
+Objective._adder = dying
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.parametrize("wanted", [1, 2, 3, 4])
@@ -107,6 +132,34 @@ def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_imag
     assert scarce._optimizer.history < 10 and len(scarce._objective._tiles(scarce.image)) > 50
     first = [next(iter(synthesis)).objective for synthesis in (ample, scarce)]
     assert first[0] == pytest.approx(first[1], rel=1e-4)
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_picture(tiny_network, random_image, tmp_path):
+    save_network(tiny_network(), tmp_path / "tiny.safetensors")
+    save_png(random_image(90, 120), tmp_path / "a.png", "{}")
+    save_png(random_image(80, 80, seed=1), tmp_path / "b.png", "{}")
+    wishes = ["--network", "tiny.safetensors", "--size", "256", "--evaluations", "7", "--memory", "40MB"]
+    command = ["transfer", "a.png", "b.png", *wishes, "--device", "cpu"]
+
+    def started(code, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *command, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(toolkit.__file__).parents[1])},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    whole, resumed = (
+        "import sys; from toolkit.cli import main; sys.exit(main(sys.argv[1:]))",
+        ["--resume", "-o", "x.png"],
+    )
+    assert started(whole, "-o", "whole.png").wait(120) == 0
+    assert started(KILLED, *resumed).wait(120) == -signal.SIGKILL
+    assert not (tmp_path / "x.png").exists() and (tmp_path / "x.checkpoint").exists()
+    assert started(whole, *resumed).wait(120) == 0
+    assert (tmp_path / "x.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
+    assert not (tmp_path / "x.checkpoint").exists()
 
 
 def test_mixed_precision_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from toolkit.pictures import example_photographs
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.curvature import CurvaturePairs
 from toolkit.synthesis.objective import Objective
-from toolkit.synthesis.optimizers import LBFGS
+from toolkit.synthesis.optimizers import LBFGS, Adam
 
 
 @pytest.fixture
@@ -90,6 +90,16 @@ def test_where_the_gradient_vanishes_it_stays(objective, random_image):
         object.__setattr__(evaluation, "gradient", torch.zeros_like(image))
         optimizer.step(lambda _: evaluation)
     assert torch.equal(optimizer.image, image)
+
+
+def test_adam_hands_over_the_iterates_average(objective, random_image):
+    optimizer, iterates = Adam(random_image(40, 48, seed=2).double()), []
+    for _ in range(30):
+        optimizer.step(objective)
+        iterates.append(optimizer.image.clone())
+    weights = 0.99 ** torch.arange(29, -1, -1, dtype=torch.float64)
+    average = sum(w * image for w, image in zip(weights / weights.sum(), iterates, strict=True))
+    torch.testing.assert_close(optimizer.best, average, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("images", "history"), [(4, 1), (7, 1), (15, 5), (1000, LBFGS.HISTORY)])

@@ -15,9 +15,9 @@ from .. import __version__
 from ..colour import prepare, with_colours_of
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import BASE
+from ..memory import BASE, return_freed_memory
 from ..network import Network, fingerprint
-from ..pictures import cover, fit, resize
+from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import OPTIMIZERS
@@ -55,7 +55,7 @@ class Synthesis:
     Args:
         network: best a normalised one; it is left as it is.
         recipe: what to make.
-        content: (1, 3, H, W), RGB in [0, 1], of any size; resized to the recipe's.
+        content: (1, 3, H, W), RGB in [0, 1] or in bytes (uint8), of any size; resized to the recipe's.
         styles: (1, 3, h, w) each, resized likewise.
         start: where to start when the recipe says ``image``; fitted to the result's size.
         device: where to compute.
@@ -96,33 +96,42 @@ class Synthesis:
         self._network = network
         self._content, self._styles, self._start, self._masks = content, list(styles), start, masks
         self._device, self._make_objective, self._memory = torch.device(device), objective, memory
+        if memory is not None and self._device.type == "cpu":
+            return_freed_memory()
         self._ranks = ranks
+        given = [picture for picture in (content, *styles, start, *masks) if picture is not None]
+        self._given = sum(picture.nbytes for picture in given if picture.device == self._device)
         self._begin(0)
 
     def _begin(self, level: int, image: Tensor | None = None) -> None:
         """Prepares a level, from an image (of another size) or from the recipe's start."""
         self._level, self._done = level, 0
-        recipe, device = self.recipe, self._device
-        size = self.levels[level].size
-        content = None if self._content is None else fit(self._content, size).to(device)
-        styles = [fit(style, max(1, round(size * recipe.style_scale))).to(device) for style in self._styles]
-        if recipe.colour != "style":
-            content, styles = prepare(recipe.colour, content, styles)
-        frame = self._frame(size)
-        image = _start(recipe, frame, content, styles, self._start) if image is None else resize(image, frame)
-        image = image.to(device, copy=True).contiguous()
-        masks = [resize(mask.to(device), frame) for mask in self._masks]
-        budget = _for_features(self._memory, self._network, image)
-
-        def objective(dtype: torch.dtype) -> Objective:
-            network = _placed(self._network, device, dtype)
-            return self._make_objective(network, recipe, content, styles, masks, budget, self._ranks)
-
-        self._precisions = precisions(recipe, self.levels, level, device)
-        self._objective_in = objective
-        self._objective = objective(self._precisions[0])
+        recipe = self.recipe
+        frame = self._frame(self.levels[level].size)
+        image = _start(recipe, frame, *self._pictures(), self._start) if image is None else resize(image, frame)
+        image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
+        self._precisions = precisions(recipe, self.levels, level, self._device)
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
+        self._compute_in(self._precisions[0])
         self.runs_on = self._objective.runs_on
+
+    def _pictures(self) -> tuple[Tensor | None, list[Tensor]]:
+        """Content and styles as the level sees them, made anew each time: they are as large as the result."""
+        size, recipe = self.levels[self._level].size, self.recipe
+        content = None if self._content is None else fit(self._content, size).to(self._device)
+        style_size = max(1, round(size * recipe.style_scale))
+        styles = [fit(style, style_size).to(self._device) for style in self._styles]
+        return (content, styles) if recipe.colour == "style" else prepare(recipe.colour, content, styles)
+
+    def _compute_in(self, dtype: torch.dtype) -> None:
+        """Makes the level's objective, its network in that type."""
+        network = _placed(self._network, self._device, dtype)
+        masks = [resize(mask.to(self._device), self._frame(self.levels[self._level].size)) for mask in self._masks]
+        images = self._optimizer.nbytes + self._given
+        if len(set(self._precisions)) > 1:  # content and style are there once more when the type changes
+            images += 2 * self._optimizer.image.nbytes
+        budget = _for_features(self._memory, network, images)
+        self._objective = self._make_objective(network, self.recipe, *self._pictures(), masks, budget, self._ranks)
 
     @property
     def best(self) -> Tensor:
@@ -156,7 +165,7 @@ class Synthesis:
         while True:
             while self._done < self.levels[self._level].evaluations:
                 if self._done and self._precisions[self._done] != self._precisions[self._done - 1]:
-                    self._objective = self._objective_in(self._precisions[self._done])
+                    self._compute_in(self._precisions[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
                 yield Progress(
@@ -202,20 +211,24 @@ class Synthesis:
         self._begin(state["level"])
         self._done = state["done"]
         if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
-            self._objective = self._objective_in(self._precisions[self._done - 1])
+            self._compute_in(self._precisions[self._done - 1])
         self._optimizer.restore(state["optimizer"])
 
 
-def _for_features(memory: int | None, network: Network, image: Tensor) -> int | None:
+def _for_features(memory: int | None, network: Network, images: int) -> int | None:
     """What is left for features beside the libraries, the weights (twice: the way back has its own) and the images.
 
-    The optimizer may have half of it all.
+    Args:
+        memory: bytes to stay within.
+        network: as it computes.
+        images: bytes of all that is as large as the image.
     """
     if memory is None:
         return None
     weights = sum(parameter.nbytes for parameter in network.parameters())
-    base = BASE if image.device.type == "cpu" else 0
-    return max(1, memory // 2 - base - 2 * weights - 2 * image.nbytes)
+    base = BASE if next(network.parameters()).device.type == "cpu" else 0
+    # A tenth at least: ever smaller tiles would see ever more around them than they are.
+    return max(memory // 10, memory - base - 2 * weights - images)
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
@@ -253,4 +266,10 @@ def _start(
 
 
 def _pixels(image: Tensor | None) -> str | None:
-    return None if image is None else hashlib.sha256(image.cpu().contiguous().numpy().tobytes()).hexdigest()
+    """The SHA-256 of an image as float32, (1, C, H, W) in that order."""
+    if image is None:
+        return None
+    digest = hashlib.sha256()
+    for channel in image[0]:  # one by one, as a large image is half of all memory
+        digest.update(to_floats(channel).cpu().contiguous().numpy().data)
+    return digest.hexdigest()

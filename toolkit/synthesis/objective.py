@@ -1,5 +1,6 @@
 """A recipe's losses, bound to their targets: an image in, every loss and the gradient out."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Objective:
         styles: (1, 3, h, w) each; needed for style losses.
         masks: where each style image is to show, (1, 1, H, W) in [0, 1] each (Gatys et al. 2017); everywhere, blended,
             when there are none.
-        memory: bytes that the features may take; as much as it needs when ``None``.
+        memory: bytes that features and targets may take; as much as they need when ``None``.
         ranks: processes that share the tiles of every evaluation; each gets all losses and the whole gradient.
 
     ``runs_on`` says what computes, and where.
@@ -74,6 +75,8 @@ class Objective:
             raise ToolkitError(f"There are {len(styles)} style images but {len(masks)} masks: name one for each.")
         self.pullback = Pullback(network, {*self.content_weights, *self.style_weights})
         self.strides = strides(self.pullback.path)
+        if memory is not None and content is not None:
+            memory = max(1, memory - self._targets_nbytes(content))
         self.side = side_within(memory, self.pullback.path, network.dtype.itemsize)
         self.content_targets: dict[str, Tensor] = {}
         if content is not None and self.content_weights:
@@ -197,6 +200,12 @@ class Objective:
                 gram = found.setdefault(name, GramMatrix(features.shape[1], features.device, _wide(features)))
                 gram.add(features[..., inner_rows, inner_columns])
         return {name: gram.mean() for name, gram in found.items()}
+
+    def _targets_nbytes(self, content: Tensor) -> int:
+        """Bytes that the content's features will take."""
+        channels = {layer.name: layer.channels for layer in self.pullback.path}
+        values = sum(channels[name] * math.prod(self._size(name, content)) for name in self.content_weights)
+        return values * self.pullback.network.dtype.itemsize
 
     def _tiles(self, image: Tensor) -> list[Tile]:
         height, width = image.shape[-2:]

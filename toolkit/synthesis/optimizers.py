@@ -50,6 +50,11 @@ class LBFGS:
         self._least = math.inf
         self._begin(self.FIRST_STEP)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it comes to hold, the evaluation's gradient included."""
+        return (5 + 2 * self.history) * self.image.nbytes
+
     def _begin(self, first_step: float) -> None:
         """Forgets all curvature."""
         self._first_step = first_step
@@ -116,7 +121,7 @@ class Adam:
 
     Args:
         image: (1, 3, H, W), the start; it is changed in place.
-        memory: taken for uniformity; Adam needs that of six images whatever is given.
+        memory: taken for uniformity; Adam needs that of five images whatever is given.
     """
 
     STEP_SIZE = 0.02
@@ -124,23 +129,23 @@ class Adam:
 
     def __init__(self, image: Tensor, memory: int | None = None) -> None:
         self.image = image
-        self._sum = torch.zeros_like(image)
+        self.best = image.clone()
         self._mass = 0.0
-        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE)
+        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE, fused=True)  # which makes no temporary images
 
     @property
-    def best(self) -> Tensor:
-        """The iterates' average; before the first step, the start."""
-        return self._sum / self._mass if self._mass else self.image
+    def nbytes(self) -> int:
+        """Bytes that it comes to hold, the evaluation's gradient included: image, average, two moments, gradient."""
+        return 5 * self.image.nbytes
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""
-        return {"image": self.image, "sum": self._sum, "mass": self._mass, "torch": self._optimizer.state_dict()}
+        return {"image": self.image, "best": self.best, "mass": self._mass, "torch": self._optimizer.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state."""
         self.image.copy_(state["image"])
-        self._sum.copy_(state["sum"])
+        self.best.copy_(state["best"])
         self._mass = state["mass"]
         self._optimizer.load_state_dict(state["torch"])
 
@@ -155,9 +160,10 @@ class Adam:
             _check_finite(evaluation)
             self.image.grad = evaluation.gradient
             self._optimizer.step()
+            self.image.grad = None
             self.image.clamp_(0, 1)
-            self._sum.lerp_(self.image, 1 - self.MEMORY)
             self._mass += (1 - self._mass) * (1 - self.MEMORY)
+            self.best.lerp_(self.image, (1 - self.MEMORY) / self._mass)
         return evaluation
 
 
