@@ -92,11 +92,17 @@ def test_where_the_gradient_vanishes_it_stays(objective, random_image):
     assert torch.equal(optimizer.image, image)
 
 
-def test_adam_hands_over_the_iterates_average(objective, random_image):
-    optimizer, iterates = Adam(random_image(40, 48, seed=2).double()), []
+def test_adam_goes_the_way_of_pytorchs_and_hands_over_the_average(objective, random_image):
+    start, iterates = random_image(40, 48, seed=2).double(), []
+    optimizer, theirs = Adam(start.clone()), start.clone()
+    pytorchs = torch.optim.Adam([theirs], Adam.STEP_SIZE, foreach=False)
     for _ in range(30):
+        theirs.grad = objective(theirs).gradient
+        pytorchs.step()
+        theirs.clamp_(0, 1)
         optimizer.step(objective)
         iterates.append(optimizer.image.clone())
+    torch.testing.assert_close(optimizer.image, theirs, rtol=0, atol=1e-6)
     weights = 0.99 ** torch.arange(29, -1, -1, dtype=torch.float64)
     average = sum(w * image for w, image in zip(weights / weights.sum(), iterates, strict=True))
     torch.testing.assert_close(optimizer.best, average, rtol=0, atol=1e-6)

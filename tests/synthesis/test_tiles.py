@@ -29,6 +29,12 @@ def test_cores_cover_every_position_of_every_layer_once(height, width, side):
         assert (seen == 1).all()
 
 
+@given(st.integers(16, 4000), st.integers(16, 600))
+def test_no_core_is_larger_than_it_may_be(length, side):
+    for tile in cut((length, 16), PATH, side):
+        assert tile.rows.core_stop - tile.rows.core_start < max(16, side) + 8  # what the poolings leave over
+
+
 @pytest.mark.parametrize("deepest", ["relu1_2", "relu2_1", "relu3_2", "relu4_1"])
 def test_no_position_sees_further_than_the_reach(tiny_network, random_image, deepest):
     network = tiny_network("vgg16", widths=(8,) * 5).double()

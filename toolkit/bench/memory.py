@@ -53,7 +53,7 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int)
         limit = memory if contestant == "tiles" else None
         for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
             pass
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)  # kilobytes, on Linux
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # it comes in KiB, on Linux
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ class Adam:
         self.image = image
         self.best = image.clone()
         self._mass = 0.0
-        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE, fused=True)  # which makes no temporary images
+        # Fused, it makes no temporary images; but it takes for granted that image and gradient are laid out alike.
+        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE, fused=True)
 
     @property
     def nbytes(self) -> int:
@@ -158,7 +159,7 @@ class Adam:
         with torch.no_grad():
             evaluation = evaluate(self.image)
             _check_finite(evaluation)
-            self.image.grad = evaluation.gradient
+            self.image.grad = evaluation.gradient.contiguous()
             self._optimizer.step()
             self.image.grad = None
             self.image.clamp_(0, 1)

@@ -89,22 +89,25 @@ def cut(size: tuple[int, int], path: tuple[Layer, ...], side: int) -> Iterator[T
     Args:
         size: (height, width).
         path: the layers from the first to the deepest in use.
-        side: of the cores, in pixels; rounded up to what poolings need.
+        side: of the cores at most, in pixels; rounded down to what poolings need, to no less than one position of the
+            deepest layer.
     """
     grid = max(strides(path).values(), default=1)
     halo = -(-reach(path) // grid) * grid
-    side = -(-side // grid) * grid
-    rows, columns = (list(_spans(length, side, halo)) for length in size)
+    rows, columns = (list(_spans(length, side, halo, grid)) for length in size)
     for row in rows:
         for column in columns:
             yield Tile(row, column)
 
 
-def _spans(length: int, side: int, halo: int) -> Iterator[Span]:
-    count = max(1, length // side)  # a remainder joins the last one, which may be less than two sides long
-    for number in range(count):
-        ends = number == count - 1
-        start, stop = number * side, length if ends else (number + 1) * side
+def _spans(length: int, side: int, halo: int, grid: int) -> Iterator[Span]:
+    """As few as will do, of one length but for the last; counted in cells of the grid, what is over joins the last."""
+    cells = max(1, length // grid)
+    count = -(-cells // max(1, side // grid))
+    step = -(-cells // count)
+    for cell in range(0, cells, step):
+        ends = cell + step >= cells
+        start, stop = cell * grid, length if ends else (cell + step) * grid
         yield Span(max(0, start - halo), min(length, stop + halo), start, stop, ends)
 
 
@@ -120,4 +123,4 @@ def side_within(memory: int | None, path: tuple[Layer, ...], itemsize: int) -> i
     kept = [layer.channels / stride[layer.name] ** 2 for layer in path if layer.kind == "relu"]
     largest = max((layer.channels / stride[layer.name] ** 2 for layer in path), default=1)
     pixels = memory / (itemsize * (sum(kept) + 3 * largest))
-    return max(1, int(pixels**0.5) - 2 * reach(path))
+    return max(1, int(pixels**0.5) - 2 * (reach(path) + max(stride.values(), default=1)))
