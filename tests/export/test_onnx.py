@@ -126,7 +126,7 @@ def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula):
 
 
 def test_a_synthesis_on_onnx_runtime_makes_the_same_picture(tiny_network, random_image):
-    recipe = Recipe.preset("transfer", size=48, evaluations=4, optimizer="adam")
+    recipe = Recipe.preset("transfer", size=48, evaluations=4, optimizer="adam", precision="float32")
     images = {}
     for objective in (Objective, OnnxObjective):
         synthesis = Synthesis(

@@ -16,7 +16,7 @@ def make(tiny_network, random_image):
 
     def make(kind="transfer", **wishes):
         options = {name: wishes.pop(name) for name in ("content", "styles", "start_image") if name in wishes}
-        recipe = Recipe.preset(kind, **{"size": 40, "evaluations": 12, **wishes})
+        recipe = Recipe.preset(kind, **{"size": 40, "evaluations": 12, "precision": "float32", **wishes})
         return Synthesis(
             tiny_network(),
             recipe,

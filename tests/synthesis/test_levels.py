@@ -15,6 +15,7 @@ from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe, Synthesis, pyramid
+from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import LBFGS
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
 
@@ -54,7 +55,9 @@ def make(tiny_network, random_image, monkeypatch):
     monkeypatch.setattr(pyramid, "SMALLEST", 96)
 
     def make(**wishes):
-        recipe = Recipe.preset("transfer", **{"size": 200, "evaluations": 9, "levels": 2, **wishes})
+        recipe = Recipe.preset(
+            "transfer", **{"size": 200, "evaluations": 9, "levels": 2, "precision": "float32", **wishes}
+        )
         return Synthesis(tiny_network(), recipe, content=random_image(90, 120), styles=[random_image(seed=2)])
 
     return make
@@ -68,7 +71,7 @@ def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size
         numbers.append(progress.evaluation)
         assert progress.preview().shape == (1, 3, 150, 200)
         assert progress.evaluations == 9
-    assert sizes == [100] * 4 + [200] * 5 and numbers == list(range(1, 10))
+    assert sizes == [100] + [200] * 8 and numbers == list(range(1, 10))
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -112,15 +115,16 @@ def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypat
     class SeenError(Exception):
         pass
 
-    def objective(network, recipe, content, styles, masks, memory, ranks):
-        sizes.append(tuple(styles[0].shape[-2:]))
-        raise SeenError
+    class Seeing(Objective):
+        def __init__(self, network, recipe, content, styles, masks, memory, ranks):
+            sizes.append(tuple(styles[0].shape[-2:]))
+            raise SeenError
 
     for scale in (0.5, 1.0, 2.0):
         with pytest.raises(SeenError):
             recipe = Recipe.preset("transfer", size=80, style_scale=scale)
             pictures = {"content": random_image(), "styles": [random_image(40, 20)]}
-            Synthesis(tiny_network(), recipe, **pictures, objective=objective)
+            Synthesis(tiny_network(), recipe, **pictures, objective=Seeing)
     assert sizes == [(40, 20), (80, 40), (160, 80)]
 
 
@@ -169,9 +173,9 @@ def test_mixed_precision_ends_in_float32_and_resumes_anywhere(make, tmp_path, mo
     whole, types = make(precision="mixed", evaluations=14), []
     for _ in whole:
         types.append(whole._objective.pullback.network.dtype)
-    # Two levels of six and eight evaluations; the last four of the second are float32.
-    assert types == [torch.bfloat16] * 10 + [torch.float32] * 4
-    for stop in (8, 10, 12):
+    # Two levels of two and twelve evaluations; the last two of the second are float32.
+    assert types == [torch.bfloat16] * 12 + [torch.float32] * 2
+    for stop in (8, 12, 13):
         begun, resumed = make(precision="mixed", evaluations=14), make(precision="mixed", evaluations=14)
         for progress in begun:
             if progress.evaluation == stop:
@@ -186,5 +190,5 @@ def test_mixed_precision_is_float32_where_bfloat16_is_not_native(make, monkeypat
     from toolkit.synthesis import precision
 
     monkeypatch.setattr(precision, "native_bfloat16", lambda device: False)
-    mixed, plain = make(precision="mixed"), make()
+    mixed, plain = make(precision="mixed"), make(precision="float32")
     assert [p.objective for p in mixed] == [p.objective for p in plain]

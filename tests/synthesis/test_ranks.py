@@ -58,6 +58,7 @@ def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path):
     save_png(random_image(90, 120), tmp_path / "a.png", "{}")
     save_png(random_image(80, 80, seed=1), tmp_path / "b.png", "{}")
     wishes = ["--network", "tiny.safetensors", "--size", "100", "--evaluations", "5", "--optimizer", "adam"]
+    wishes += ["--precision", "float32"]
     done = torchrun(tmp_path, "-m", "toolkit", "transfer", "a.png", "b.png", *wishes, "-o", "two.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written to two.png") == 1

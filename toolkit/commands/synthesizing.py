@@ -113,7 +113,9 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         )
     parser.add_argument("--total-variation", type=float, metavar="WEIGHT", dest="total_variation_weight")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")
-    parser.add_argument("--precision", choices=get_args(Precision), help="of the network (default: float32)")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), help=f"of the network (default: {defaults.precision})"
+    )
     parser.add_argument("--engine", choices=ENGINES, default="torch", help="what computes (default: torch)")
     parser.add_argument(
         "--memory", type=byte_count, metavar="SIZE", help="such as 4GB, to stay within (default: what is free)"

@@ -86,6 +86,8 @@ class OnnxObjective(Objective):
         session: a step's, exported with the recipe's layers in their order; made here when there is none.
     """
 
+    only_float32 = True
+
     def __init__(
         self,
         network: Network,

@@ -110,7 +110,7 @@ class Synthesis:
         frame = self._frame(self.levels[level].size)
         image = _start(recipe, frame, *self._pictures(), self._start) if image is None else resize(image, frame)
         image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
-        self._precisions = precisions(recipe, self.levels, level, self._device)
+        self._precisions = precisions(recipe, self.levels, level, self._device, self._make_objective.only_float32)
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
         self._compute_in(self._precisions[0])
         self.runs_on = self._objective.runs_on

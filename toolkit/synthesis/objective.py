@@ -43,11 +43,13 @@ class Objective:
         memory: bytes that features and targets may take; as much as they need when ``None``.
         ranks: processes that share the tiles of every evaluation; each gets all losses and the whole gradient.
 
-    ``runs_on`` says what computes, and where.
+    ``runs_on`` says what computes, and where; ``only_float32`` that it takes no other type of network.
 
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
     """
+
+    only_float32 = False
 
     def __init__(
         self,

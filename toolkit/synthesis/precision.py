@@ -1,4 +1,4 @@
-"""Which arithmetic each evaluation is worth: bfloat16 on the way, float32 to the end."""
+"""Which arithmetic each evaluation is worth: bfloat16 on the way, float32 at the end."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,26 +8,31 @@ import torch
 from .pyramid import Level
 from .recipe import Recipe
 
-#: Share of the last level's evaluations that ``mixed`` makes in bfloat16. Its gradients mislead only near the end.
-ROUGH = 0.6
+#: Share of the last level's evaluations that ``mixed`` makes in bfloat16. Its gradients mislead only near the end: with
+#: the bundled network at 512 pixels, on two pairs of pictures, 300 evaluations end 0.5 and 1.6 % above those in float32
+#: alone, in two thirds of their time; after that time float32 stands 6 % higher.
+ROUGH = 0.85
 
 
-def precisions(recipe: Recipe, levels: Sequence[Level], level: int, device: torch.device) -> list[torch.dtype]:
+def precisions(
+    recipe: Recipe, levels: Sequence[Level], level: int, device: torch.device, only_float32: bool = False
+) -> list[torch.dtype]:
     """The network's type in each evaluation of a level.
 
     ``mixed`` is bfloat16 on coarse levels and for the first part of the last one, where the device computes in it
-    natively; elsewhere it is float32 throughout.
+    natively; elsewhere, and where nothing else is taken, it is float32 throughout.
 
     Args:
         recipe: whose precision is wanted.
         levels: all of its levels.
         level: which one.
         device: where to compute.
+        only_float32: whether what computes takes nothing else.
     """
     evaluations = levels[level].evaluations
     if recipe.precision != "mixed":
         return [getattr(torch, recipe.precision)] * evaluations
-    if not native_bfloat16(device):
+    if only_float32 or not native_bfloat16(device):
         return [torch.float32] * evaluations
     rough = evaluations if level + 1 < len(levels) else int(evaluations * ROUGH)
     return [torch.bfloat16] * rough + [torch.float32] * (evaluations - rough)
