@@ -1,12 +1,16 @@
 """Several processes as one: started by torchrun, joined by torch.distributed, or a single one alone."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from .errors import ToolkitError
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,39 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of all processes' tensors, in place."""
+        """The sum of all processes' tensors, in place.
+
+        Raises:
+            ToolkitError: when another process is gone.
+        """
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with _company():
+                dist.all_reduce(tensor)
         return tensor
 
     def gather(self, thing: Any) -> list[Any]:
-        """Every process's thing, in the order of their ranks."""
+        """Every process's thing, in the order of their ranks.
+
+        Raises:
+            ToolkitError: when another process is gone.
+        """
         gathered: list[Any] = [thing] * self.size
         if self.size > 1:
-            dist.all_gather_object(gathered, thing)
+            with _company():
+                dist.all_gather_object(gathered, thing)
         return gathered
+
+
+@contextmanager
+def _company() -> Iterator[None]:
+    """Tells in a sentence that another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:  # what every backend raises for a connection that broke
+        raise ToolkitError(
+            "Another process of this run is gone, and it can't go on without: start the same command again; "
+            "with --resume it goes on from its last checkpoint."
+        ) from error
 
 
 #: A single process.

@@ -66,3 +66,39 @@ def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path):
     subprocess.run(alone, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     difference = (open_image(tmp_path / "one.png") - open_image(tmp_path / "two.png")).abs()
     assert difference.max() <= 2 / 255 + 1e-6
+
+
+#: The command line with a checkpoint of every evaluation; the second process dies in the midst of the fourth.
+DYING = """
+import os, signal, sys
+from toolkit.cli import main
+from toolkit.commands import synthesizing
+from toolkit.synthesis.objective import Objective
+synthesizing.CHECKPOINT_SECONDS = 0
+network_losses, calls = Objective.network_losses, []
+def dying(self, image):
+    calls.append(image)
+    if self.ranks.rank == 1 and len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return network_losses(self, image)
+Objective.network_losses = dying
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_when_a_process_dies_the_run_ends_in_a_sentence_and_can_be_resumed(tiny_network, random_image, tmp_path):
+    save_network(tiny_network(), tmp_path / "tiny.safetensors")
+    save_png(random_image(90, 120), tmp_path / "a.png", "{}")
+    (tmp_path / "dying.py").write_text(DYING)
+    command = ["reconstruct", "a.png", "--network", "tiny.safetensors", "--size", "100", "--evaluations", "6"]
+    command += ["--resume", "--memory", "1GB", "-o", "x.png"]
+    died = torchrun(tmp_path, "dying.py", *command)
+    assert died.returncode != 0
+    # Whichever comes first: the broken connection, or the launcher's signal to end.
+    assert "Another process of this run is gone" in died.stderr or "Interrupted: keeping the best" in died.stderr
+    assert "network_losses" not in died.stderr  # no traceback of ours
+    assert (tmp_path / "x.checkpoint").exists()
+    resumed = torchrun(tmp_path, "-m", "toolkit", *command)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "4/6" in resumed.stderr and "1/6" not in resumed.stderr
+    assert not (tmp_path / "x.checkpoint").exists()
