@@ -41,7 +41,6 @@ def test_a_transfer_is_timed_until_it_is_as_good_as_the_textbooks(tiny_network, 
     assert found["ours_objective"] == pytest.approx(found["textbook_objective"], rel=1e-4)
     assert found["ratio"] == found["ours_seconds"] / found["textbook_seconds"]
     found = bench_transfer(tiny_network(), content, style, 40, 30, torch.device("cpu"))
-    assert found["ours_all_seconds"] >= (found["ours_seconds"] or 0)
     assert (found["ours_seconds"] is None) == (found["ours_objective"] > found["textbook_objective"])
 
 

@@ -13,11 +13,14 @@ from .textbook import Textbook
 #: Beyond so many times the textbook's objective, ours is not judged; so judging does not take longer than the run.
 NEAR = 1.2
 
+#: Evaluations of ours over the textbook's, at most: some of ours are at small sizes, most in bfloat16.
+MORE = 1.4
+
 
 def bench_transfer(
     network: Network, content: Tensor, style: Tensor, size: int, evaluations: int, device: torch.device
 ) -> dict[str, float | None]:
-    """Seconds to the textbook's objective: its own for all its evaluations, and ours by the same number's schedule.
+    """Seconds to the textbook's objective: its own for all its evaluations, and ours by the schedule of ``MORE``.
 
     Both minimise the same float32 objective of the full-size image, and it judges both, outside the clock.
 
@@ -26,45 +29,45 @@ def bench_transfer(
         content: (1, 3, H, W), RGB in [0, 1].
         style: (1, 3, h, w), likewise.
         size: longest side of the picture, in pixels.
-        evaluations: of the textbook's, and at most of ours.
+        evaluations: of the textbook's.
         device: where to compute.
 
     Returns:
         ``textbook_seconds`` and ``textbook_objective``, its best; ``ours_seconds`` and ``ours_evaluations`` until ours
-        is as good and their ``ratio``, ours over the textbook's, ``None`` when it never is; ``ours_all_seconds`` and
-        ``ours_objective`` of the whole schedule.
+        is as good and their ``ratio``, ours over the textbook's, ``None`` when it never is; ``ours_objective`` then.
     """
     network = network.to(device)
     recipe = Recipe.preset("transfer", size=size, evaluations=evaluations)
     clock = _Clock(device)
     with clock:
         small, painting = (fit(picture, size).to(device) for picture in (content, style))
-        textbook, image = (
-            Textbook(network, recipe, small, painting),
-            small.clone(memory_format=torch.contiguous_format).requires_grad_(),
-        )
+        textbook = Textbook(network, recipe, small, painting)
+        image = small.clone(memory_format=torch.contiguous_format).requires_grad_()
         optimizer = textbook.optimizer(image)
         goal = min(float(optimizer.step(lambda: textbook.evaluate(image))) for _ in range(evaluations))
     found: dict[str, float | None] = {"textbook_seconds": clock.seconds, "textbook_objective": goal}
     found |= {"ours_seconds": None, "ours_evaluations": None, "ratio": None}
     clock = _Clock(device)
     with clock:
-        synthesis = Synthesis(network, recipe, content=content, styles=[style], device=device)
+        longer = recipe.with_(evaluations=round(MORE * evaluations))
+        synthesis = Synthesis(network, longer, content=content, styles=[style], device=device)
         steps = iter(synthesis)
     objective = torch.inf
-    for _ in range(evaluations):
+    while objective > goal:
         with clock:
-            progress = next(steps)
+            progress = next(steps, None)
+        if progress is None:
+            break
         at_size = synthesis.best.shape == small.shape
         if at_size and progress.objective < min(objective, NEAR * goal):
             with torch.no_grad():
                 objective = min(objective, float(textbook.loss(synthesis.best)))
-            if objective <= goal and found["ours_seconds"] is None:
-                found["ours_seconds"], found["ours_evaluations"] = clock.seconds, float(progress.evaluation)
-                found["ratio"] = clock.seconds / (found["textbook_seconds"] or torch.inf)
+    if objective <= goal:
+        found["ours_seconds"], found["ours_evaluations"] = clock.seconds, float(synthesis.evaluation)
+        found["ratio"] = clock.seconds / (found["textbook_seconds"] or torch.inf)
     with torch.no_grad():
-        objective = min(objective, float(textbook.loss(synthesis.best)))
-    return found | {"ours_all_seconds": clock.seconds, "ours_objective": objective}
+        found["ours_objective"] = float(textbook.loss(synthesis.best))
+    return found
 
 
 class _Clock:
