@@ -15,7 +15,7 @@ from .. import __version__
 from ..colour import prepare, with_colours_of
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import BASE, return_freed_memory
+from ..memory import BASE
 from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
@@ -96,8 +96,6 @@ class Synthesis:
         self._network = network
         self._content, self._styles, self._start, self._masks = content, list(styles), start, masks
         self._device, self._make_objective, self._memory = torch.device(device), objective, memory
-        if memory is not None and self._device.type == "cpu":
-            return_freed_memory()
         self._ranks = ranks
         given = [picture for picture in (content, *styles, start, *masks) if picture is not None]
         self._given = sum(picture.nbytes for picture in given if picture.device == self._device)
