@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from demo.amalgamate import amalgamate_tab
 from demo.examples import content_files, style_files
+from demo.guard import GuardedBlocks
 from demo.jobs import LOG, Jobs
 from demo.network import network_tab
 from demo.reconstruct import reconstruct_tab
@@ -45,7 +46,7 @@ TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
 
 def page(studio: Studio, keep: int = 3600) -> gr.Blocks:
     """The whole page, ready to launch; visitors' pictures are kept for so many seconds."""
-    with gr.Blocks(
+    with GuardedBlocks(
         title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(min(keep, 600), keep)
     ) as blocks:
         gr.Markdown(INTRODUCTION)

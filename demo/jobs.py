@@ -5,13 +5,27 @@ import logging
 import queue
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.errors import ToolkitError
+
 LOG = logging.getLogger("demo")
+
+
+def _number() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def log_fault(what: str, error: Exception, number: str | None = None) -> str:
+    """Logs an error that nobody foresaw, and gives the number that it has in the log."""
+    number = number or _number()
+    LOG.error(json.dumps({"job": number, "what": what, "fault": traceback.format_exception(error)}))
+    return number
 
 
 @dataclass
@@ -22,6 +36,7 @@ class Job:
     seconds: float
     stop: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
+    number: str = field(default_factory=_number)
     #: What the log is to tell of it.
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -67,7 +82,11 @@ class Jobs:
 
     @contextmanager
     def under_way(self, session: str, what: str) -> Iterator[Job]:
-        """Takes a device for as long as the block runs, and logs how it went: never what was made."""
+        """Takes a device for as long as the block runs, and logs how it went: never what was made.
+
+        Raises:
+            ToolkitError: the block's own, or one that says where in the log its fault is to be found.
+        """
         device = self._free.get()
         job = Job(device, self._seconds)
         with self._lock:
@@ -79,16 +98,20 @@ class Jobs:
         try:
             yield job
             ending = job.ending
-        except Exception as error:
+        except ToolkitError as error:
             ending = f"Failed: {error}"
             raise
+        except Exception as error:
+            ending = "Failed"
+            log_fault(what, error, job.number)
+            raise ToolkitError(f"Something went wrong here: it is in the log as job {job.number}.") from error
         finally:
             with self._lock:
                 self._under_way[session].remove(job)
                 if not self._under_way[session]:
                     del self._under_way[session]
             self._free.put(device)
-            entry = {"job": uuid.uuid4().hex[:8], "what": what, "device": device, **job.notes}
+            entry = {"job": job.number, "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))
 
     def stop(self, session: str, *, waiting: bool = False) -> None:

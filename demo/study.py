@@ -16,7 +16,7 @@ from .jobs import Job
 from .parts import examples, named, network_choice, opened, picture, size_and_length
 from .stage import QUICK, Stage, Updates
 from .studio import Studio
-from .sweep import checked, steps, told
+from .sweep import checked, count, steps, told
 
 #: What a study can be of: its synthesis.
 SYNTHESES = ("transfer", "reconstruction", "texture")
@@ -112,11 +112,12 @@ def study_tab(studio: Studio) -> None:
                 size=min(int(size), studio.limits.size),
                 evaluations=min(int(length), studio.limits.evaluations),
             )
+            along = axis(rows, row_values), None if columns == NO_COLUMNS else axis(columns, column_values)
+            count(*along)
             made = Study(
                 studio.network(network),
                 recipe,
-                axis(rows, row_values),
-                None if columns == NO_COLUMNS else axis(columns, column_values),
+                *along,
                 content=None if synthesis == "texture" else opened(content, "content"),
                 styles=[] if synthesis == "reconstruction" else [opened(style, "style")],
                 device=job.device,
@@ -134,8 +135,8 @@ def study_tab(studio: Studio) -> None:
                 yield {
                     grid: str(saved),
                     stage.status: f"{job.ending}: {len(made.cells)} pictures in {job.elapsed:.0f} s.",
-                    download: gr.update(value=str(saved), interactive=True),
-                    figures: gr.update(value=str(numbers), interactive=True),
+                    download: str(saved),
+                    figures: str(numbers),
                 }
 
         yield from stage.play(request, show)

@@ -1,10 +1,11 @@
 """A study under way, for the tabs that show one."""
 
+import math
 import time
 from collections.abc import Iterator
 
 from toolkit.errors import ToolkitError
-from toolkit.studies import Step, Study
+from toolkit.studies import Axis, Step, Study
 
 from .jobs import Job
 from .studio import Studio
@@ -16,18 +17,27 @@ SECONDS_PER_PREVIEW = 1.0
 CELLS = 64
 
 
-def checked(study: Study, studio: Studio) -> Study:
-    """The study, if it is within the host's limits.
+def count(*axes: Axis | None) -> int:
+    """How many pictures a study along these axes makes; to be asked before it is planned, which takes time.
 
     Raises:
-        ToolkitError: when it is not.
+        ToolkitError: when they are too many.
     """
-    cells = len(study.rows.variations) * len(study.columns.variations)
+    cells = math.prod(len(axis.variations) for axis in axes if axis)
     if cells > CELLS:
         raise ToolkitError(f"That makes {cells} pictures, more than the {CELLS} of a study here: name fewer values.")
+    return cells
+
+
+def checked(study: Study, studio: Studio) -> Study:
+    """The study, if its pictures are within the host's limits.
+
+    Raises:
+        ToolkitError: when they are not.
+    """
     if max(study.frame) > studio.limits.size:
         raise ToolkitError(f"Pictures may be {studio.limits.size} pixels large here: name smaller sizes.")
-    if study.total > cells * studio.limits.evaluations:
+    if study.total > count(study.rows, study.columns) * studio.limits.evaluations:
         raise ToolkitError(f"Pictures may take {studio.limits.evaluations} evaluations here: name smaller numbers.")
     return study
 

@@ -17,12 +17,18 @@ from .files import written_atomically
 #: Larger pictures are refused before they are decoded: 100 megapixels take 1.2 GB as floats.
 MAX_PIXELS = 100_000_000
 
+#: What is opened, by Pillow's names: its readers of other formats are seldom needed, and one runs another program.
+FORMATS = {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"}
+
+#: What Pillow raises for damaged files.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
+
 #: The key of the PNG text chunk that holds a recipe's JSON.
 RECIPE_KEY = "recipe"
 
 
 def open_image(source: str | Path | BinaryIO) -> Tensor:
-    """Reads a picture in any of Pillow's formats, upright, transparency laid on white.
+    """Reads a picture in one of ``FORMATS``, upright, transparency laid on white.
 
     Returns:
         (1, 3, H, W) float32, RGB in [0, 1].
@@ -49,11 +55,9 @@ def open_picture(
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is next
             opened = Image.open(source)
         with opened:
-            width, height = opened.size
-            if width * height > MAX_PIXELS:
-                raise ToolkitError(
-                    f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS:,} that are read: scale it down."
-                )
+            if opened.format not in FORMATS:
+                raise UnidentifiedImageError
+            _check_size(opened, name)
             if at_least is not None:
                 opened.draft("RGB", at_least)
             return _to_rgb(ImageOps.exif_transpose(opened))
@@ -63,9 +67,17 @@ def open_picture(
         raise ToolkitError(f"{name} has more than the {MAX_PIXELS:,} pixels that are read: scale it down.") from error
     except FileNotFoundError as error:
         raise ToolkitError(f"There is no picture {name}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises for damaged files
+    except DAMAGED as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged or cut short"
         raise ToolkitError(f"{name} could not be read ({reason}).") from error
+
+
+def _check_size(opened: Image.Image, name: str) -> None:
+    width, height = opened.size
+    if width * height > MAX_PIXELS:
+        raise ToolkitError(
+            f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS:,} that are read: scale it down."
+        )
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -156,10 +168,13 @@ def read_recipe(source: str | Path | BinaryIO) -> str:
     """
     name = str(source) if isinstance(source, str | Path) else "The picture"
     try:
-        with Image.open(source) as opened:
-            text = getattr(opened, "text", {})
-            recipe = text.get(RECIPE_KEY)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is next
+            opened = Image.open(source)
+        with opened:
+            _check_size(opened, name)
+            recipe = getattr(opened, "text", {}).get(RECIPE_KEY)  # Pillow decodes all of it to find its texts
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise ToolkitError(f"{name} is not a picture that could be read.") from error
     if recipe is None:
         raise ToolkitError(f"{name} holds no recipe: only PNG files saved by this toolkit do.")
