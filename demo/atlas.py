@@ -31,7 +31,7 @@ def atlas_part(studio: Studio, network: gr.Dropdown) -> None:
             layer = gr.Dropdown(LAYERS, value=LAYERS[2], label="Layer", elem_id="atlas-layer")
             channel = gr.Slider(0, 63, value=0, step=1, label="Channel", elem_id="atlas-channel")
             show = gr.Button("Show", elem_id="atlas-show")
-            told = gr.Markdown(elem_id="atlas-status")
+            told = gr.Markdown(label="Status", elem_id="atlas-status")
         with gr.Column(scale=2, min_width=340):
             gallery = gr.Gallery(
                 label="Patches",

@@ -92,7 +92,6 @@ class Easel(Stage):
 
     def _painting(self, job: Job, make: Make) -> Iterator[Updates]:
         synthesis, before = make(job.device)
-        yield {self.download: gr.update(interactive=False)}
         with tempfile.TemporaryDirectory() as folder:  # Gradio copies what is yielded into its own cache
             film = Timelapse(Path(folder) / f"{self.name}.webp", longest=FILM)
             progress, trouble = None, ""
@@ -117,7 +116,7 @@ class Easel(Stage):
                 self.status: f"{ending} {trouble}",
                 self.comparison: (to_picture(resize(before, (height, width))), str(saved)),
                 self.film: str(film.path),
-                self.download: gr.update(value=str(saved), interactive=True),
+                self.download: str(saved),
             }
 
 

@@ -60,7 +60,7 @@ def network_tab(studio: Studio) -> None:
                 )
                 files = gr.File(label="Take it along", file_count="multiple", interactive=False, elem_id="files")
                 with gr.Accordion("Where it comes from", open=False):
-                    provenance = gr.JSON(show_label=False)
+                    provenance = gr.JSON(label="Provenance", show_label=False)
 
         atlas_part(studio, network)
 

@@ -32,7 +32,7 @@ def picture(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
 
 def examples(label: str, paths: list[str], image: gr.Image) -> None:
     """Pictures at hand, to be put in that place."""
-    gr.Examples(paths, image, label=label, examples_per_page=len(paths))
+    gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
 
 
 def named(paths: list[str], stem: str) -> str:

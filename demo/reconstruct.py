@@ -120,7 +120,7 @@ def reconstruct_tab(studio: Studio) -> None:
                 yield {
                     gallery: _pictures(study),
                     stage.status: f"{job.ending}: {len(study.cells)} of {len(order)} in {job.elapsed:.0f} s.",
-                    download: gr.update(value=str(saved), interactive=True),
+                    download: str(saved),
                 }
 
         yield from stage.play(request, show)

@@ -1,5 +1,6 @@
 """What starts and stops a job on a tab, and tells how it goes."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,11 @@ from toolkit.errors import ToolkitError
 from .jobs import Job
 from .parts import session
 from .studio import Studio
+
+try:
+    import spaces
+except ImportError:  # it is at hand in Hugging Face's Spaces only
+    spaces = None
 
 Updates = dict[Any, Any]
 
@@ -31,7 +37,7 @@ class Stage:
     def __init__(self, studio: Studio, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
         self.studio, self.name = studio, name
         self.run, self.stop, self.afterwards = run, stop, afterwards
-        self.status = gr.Markdown(elem_id=f"{name}-status", min_height=28, render=False)
+        self.status = gr.Markdown(label="Status", elem_id=f"{name}-status", min_height=28, render=False)
         stop.click(self._halt, **QUICK)
 
     def play(self, request: gr.Request, show: Callable[[Job], Iterator[Updates]]) -> Iterator[Updates]:
@@ -69,7 +75,13 @@ class Stage:
             outputs: what it shows; the first one holds what was made.
             event: its inputs, and its name in the API.
         """
-        buttons = [self.run, *self.afterwards, self.stop]
+        downloads = [each for each in outputs if isinstance(each, gr.DownloadButton)]
+        buttons: list[Any] = [self.run, *self.afterwards, *downloads, self.stop]
+
+        @functools.wraps(play)
+        def played(*wishes: Any, **named: Any) -> Iterator[list[Any]]:
+            for updates in play(*wishes, **named):
+                yield [updates.get(each, gr.skip()) for each in outputs]  # components don't go between processes
 
         def lock() -> list[Any]:
             return ["Waiting for a place …", *(gr.update(interactive=each is self.stop) for each in buttons)]
@@ -78,8 +90,8 @@ class Stage:
             ready = {self.run: True, self.stop: False}
             return [gr.update(interactive=ready.get(each, made is not None)) for each in buttons]
 
-        played = started(lock, None, [self.status, *buttons], **QUICK).then(
-            play,
+        ended = started(lock, None, [self.status, *buttons], **QUICK).then(
+            spaces.GPU(duration=int(self.studio.limits.seconds))(played) if spaces else played,
             outputs=outputs,
             concurrency_id="device",
             concurrency_limit=self.studio.jobs.places,
@@ -87,8 +99,8 @@ class Stage:
             show_progress_on=outputs[0],
             **event,
         )
-        for ended in (played.success, played.failure):
-            ended(unlock, outputs[0], buttons, **QUICK)
+        for listen in (ended.success, ended.failure):
+            listen(unlock, outputs[0], buttons, **QUICK)
 
     def _halt(self, request: gr.Request) -> None:
         self.studio.jobs.stop(session(request), waiting=True)

@@ -1,0 +1,186 @@
+"""The page from a script."""
+
+import json
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from toolkit.pictures import read_recipe
+
+SMALL = {"size": 64, "length": 10}
+
+#: What each endpoint takes: its parameters' Python types, as a client is told them.
+PARAMETERS = {
+    "/transfer": {
+        "content": "filepath",
+        "style": "filepath",
+        "more_styles": "list[dict(",
+        "shares": "str",
+        "regions": "dict(background: filepath | None",
+        "strength": "float",
+        "size": "float",
+        "length": "float",
+        "colour": "Literal['style', 'luminance', 'covariance', 'histogram']",
+        "style_scale": "float",
+        "content_layers": "str",
+        "style_layers": "str",
+        "start": "Literal['content', 'style', 'noise', 'grey']",
+        "optimizer": "Literal['lbfgs', 'adam']",
+        "smoothness": "float",
+        "seed": "int",
+        "network": "Literal['vgg19-small']",
+    },
+    "/reconstruct": {
+        "image": "filepath",
+        "what": "Literal['content', 'style']",
+        "layers": "list[Literal['relu1_1'",
+        "size": "float",
+        "length": "float",
+        "network": "Literal['vgg19-small']",
+    },
+    "/amalgamate": {
+        "content": "filepath",
+        "ground": "filepath",
+        "layer": "Literal['relu1_1'",
+        "size": "float",
+        "length": "float",
+        "network": "Literal['vgg19-small']",
+    },
+    "/study": {
+        "content": "filepath",
+        "style": "filepath",
+        "synthesis": "Literal['transfer', 'reconstruction', 'texture']",
+        "rows": "Literal['content-layers'",
+        "row_values": "str",
+        "columns": "Literal['nothing', 'content-layers'",
+        "column_values": "str",
+        "size": "float",
+        "length": "float",
+        "network": "Literal['vgg19-small']",
+    },
+    "/network": {"network": "Literal['vgg19-small']"},
+    "/atlas": {"layer": "Literal['relu1_1', 'relu2_1'", "channel": "float", "network": "Literal['vgg19-small']"},
+}
+
+RETURNS = {
+    "/transfer": ["filepath", "str", "str | float", "tuple[filepath | None, filepath | None]", "filepath", "filepath"],
+    "/reconstruct": ["list[dict(", "str", "filepath"],
+    "/amalgamate": [
+        "filepath",
+        "str",
+        "str | float",
+        "tuple[filepath | None, filepath | None]",
+        "filepath",
+        "filepath",
+    ],
+    "/study": ["filepath", "str", "filepath", "filepath"],
+    "/network": ["str", "str | float", "list[filepath]", "str | float"],
+    "/atlas": ["list[dict(", "str"],
+}
+
+
+@pytest.fixture(scope="module")
+def endpoints(address):
+    return Client(address, verbose=False).view_api(return_format="dict", print_info=False)["named_endpoints"]
+
+
+def test_the_endpoints_are_those_of_the_tabs_and_no_others(endpoints):
+    assert endpoints.keys() == PARAMETERS.keys()
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_has_a_name_a_type_and_a_default(endpoints, name):
+    parameters = endpoints[name]["parameters"]
+    assert [parameter["parameter_name"] for parameter in parameters] == list(PARAMETERS[name])
+    for parameter in parameters:
+        assert parameter["python_type"]["type"].startswith(PARAMETERS[name][parameter["parameter_name"]])
+        assert parameter["parameter_has_default"]
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_everything_returned_has_a_type_and_a_name(endpoints, name):
+    returns = endpoints[name]["returns"]
+    assert len(returns) == len(RETURNS[name])
+    for each, kind in zip(returns, RETURNS[name], strict=True):
+        assert each["python_type"]["type"].startswith(kind)
+        assert each["label"] and not each["label"].startswith("value_")
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_endpoint_tells_what_it_does_and_what_each_parameter_is(client, name):
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"][name].get("description", "")
+    assert described
+
+
+def test_the_snippet_of_the_readme_gives_a_picture_with_its_recipe(address, pictures):
+    photo, painting = pictures
+    saved = Client(address, verbose=False).predict(
+        content=handle_file(photo), style=handle_file(painting), size=384, length=10, api_name="/transfer"
+    )[0]
+    recipe = json.loads(read_recipe(saved))
+    assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 384, 10)
+    assert Image.open(saved).size == (384, 307)
+
+
+def test_without_pictures_those_of_the_page_are_taken(client):
+    assert client.predict(**SMALL, api_name="/transfer")[1].startswith("Done after 10 evaluations")
+
+
+def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
+    painted = Image.new("RGBA", (80, 64))
+    painted.paste("#3cb44b", (0, 0, 40, 64))
+    painted.save(tmp_path / "painted.png")
+    content, style = map(handle_file, pictures)
+    saved = client.predict(
+        content=content,
+        style=style,
+        more_styles=[{"image": content, "caption": None}],
+        regions={"background": None, "layers": [handle_file(tmp_path / "painted.png")], "composite": None},
+        **SMALL,
+        api_name="/transfer",
+    )[0]
+    made_from = json.loads(read_recipe(saved))["made_from"]
+    assert len(made_from["styles"]) == len(made_from["masks"]) == 2
+
+
+def test_what_the_page_cannot_offer_is_done_within_its_limits(client):
+    saved = client.predict(size=10_000, length=-3, api_name="/amalgamate")[0]
+    recipe = json.loads(read_recipe(saved))
+    assert (recipe["size"], recipe["evaluations"]) == (512, 10)
+
+
+def test_a_reconstruction_gives_a_picture_for_every_layer(client, pictures):
+    gallery, status, sheet = client.predict(
+        image=handle_file(pictures[0]), what="style", layers=["relu1_1", "relu2_1"], **SMALL, api_name="/reconstruct"
+    )
+    assert len(gallery) == 2
+    assert status.startswith("Done: 2 of 2") and Image.open(sheet).format == "PNG"
+
+
+def test_a_study_gives_a_grid_and_its_data(client):
+    sheet, status, download, figures = client.predict(
+        rows="seed", row_values="0, 1", columns="nothing", **SMALL, api_name="/study"
+    )
+    assert status.startswith("Done: 2 pictures")
+    assert Image.open(sheet).size == Image.open(download).size
+    assert [cell["recipe"]["seed"] for cell in json.loads(Path(figures).read_text())["cells"]] == [0, 1]
+
+
+def test_the_network_tells_of_itself_and_gives_its_files(client):
+    means, losses, files, provenance = client.predict(api_name="/network")
+    assert "<svg" in means and "relu1_1" in [layer for layer, _, _ in losses["data"]]
+    assert [path.endswith("vgg19-small.safetensors") for path in files] == [True]
+    assert provenance
+
+
+def test_the_atlas_gives_nine_patches(client):
+    patches, told = client.predict(layer="relu2_1", channel=3, api_name="/atlas")
+    assert len(patches) == 9 and told
+
+
+@pytest.mark.parametrize("name", ["/lock", "/unlock", "/go_on", "/restore", "/double", "/load_example", "/leave"])
+def test_what_belongs_to_the_page_alone_cannot_be_called(client, name):
+    with pytest.raises(ValueError, match="Cannot find a function"):
+        client.predict(api_name=name)
