@@ -53,8 +53,10 @@ def page(studio: Studio, keep: int = 3600) -> gr.Blocks:
         for lay_out in TABS:
             lay_out(studio)
 
-        def leave(request: gr.Request) -> None:
-            studio.jobs.stop(str(request.session_hash))
+        async def leave(request: gr.Request) -> None:
+            session = str(request.session_hash)
+            studio.jobs.stop(session)
+            await blocks._queue.clean_events(session_hash=session)  # what waits is not to run either
 
         blocks.unload(leave)
     return blocks

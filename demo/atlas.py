@@ -1,16 +1,16 @@
 """The channel atlas: what excites a channel most (Zeiler & Fergus 2013)."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.studies import LAYERS, Atlas, images_at_hand, measure
 
-from .parts import session
+from .parts import as_file, session
 from .stage import QUICK
 from .studio import Studio
 
@@ -35,7 +35,6 @@ def atlas_part(studio: Studio, network: gr.Dropdown) -> None:
         with gr.Column(scale=2, min_width=340):
             gallery = gr.Gallery(
                 label="Patches",
-                format="png",
                 columns=5,
                 object_fit="contain",
                 interactive=False,
@@ -72,11 +71,13 @@ def atlas_part(studio: Studio, network: gr.Dropdown) -> None:
                 raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}.")
         except ToolkitError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        found: list[tuple[Image.Image, str]] = [
-            (patch.picture, f"{patch.score:.2g}") for patch in atlas.patches(layer, int(channel))
-        ]
         own = name == studio.default and studio.atlas is not None
-        yield found, f"Of {len(atlas.names):,} images." if own else FEW
+        with tempfile.TemporaryDirectory() as folder:
+            found = [
+                (as_file(patch.picture, Path(folder) / f"{place}.png"), f"{patch.score:.2g}")
+                for place, patch in enumerate(atlas.patches(layer, int(channel)))
+            ]
+            yield found, f"Of {len(atlas.names):,} images." if own else FEW
 
     def channels(layer: str, network: str) -> Any:
         _, filters = studio.network(network).architecture.convolutions[layer.replace("relu", "conv")]

@@ -16,6 +16,7 @@ from toolkit.synthesis import Progress, Synthesis
 from toolkit.timelapse import Timelapse
 
 from .jobs import Job
+from .parts import as_file
 from .stage import Stage, Updates
 from .studio import Studio
 
@@ -48,7 +49,6 @@ class Easel(Stage):
                     label="Result",
                     type="filepath",
                     image_mode=None,
-                    format="jpeg",  # of what is shown on the way; the finished PNG stays as it is
                     interactive=False,
                     buttons=["download", "fullscreen"],
                     height=480,
@@ -57,7 +57,6 @@ class Easel(Stage):
             with gr.Tab("Before and after"):
                 self.comparison = gr.ImageSlider(
                     label="Before and after",
-                    format="jpeg",
                     interactive=False,
                     buttons=["fullscreen"],
                     height=480,
@@ -97,7 +96,8 @@ class Easel(Stage):
             progress, trouble = None, ""
             try:
                 for progress, rows in _shown(synthesis, job, film):
-                    shown = to_picture(fit(progress.preview(), min(PREVIEW, synthesis.recipe.size)))
+                    preview = to_picture(fit(progress.preview(), min(PREVIEW, synthesis.recipe.size)))
+                    shown = as_file(preview, Path(folder) / "preview.jpg")
                     yield {self.result: shown, self.status: _status(progress, job), self.curve: rows}
             except ToolkitError as error:
                 if progress is None:
@@ -110,11 +110,12 @@ class Easel(Stage):
             save_png(synthesis.image, saved, synthesis.recipe.to_json())
             film.save()
             height, width = synthesis.image.shape[-2:]
+            original = to_picture(resize(before, (height, width)))
             ending = f"{job.ending} after {progress.evaluation} evaluations in {job.elapsed:.0f} s."
             yield {
                 self.result: str(saved),
                 self.status: f"{ending} {trouble}",
-                self.comparison: (to_picture(resize(before, (height, width))), str(saved)),
+                self.comparison: (as_file(original, Path(folder) / "before.jpg"), str(saved)),
                 self.film: str(film.path),
                 self.download: str(saved),
             }

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
@@ -63,6 +64,16 @@ def opened(path: str | None, role: str) -> Tensor:
         raise ToolkitError(str(error).replace("The picture", f"The {role} picture")) from error
     except OSError as error:
         raise ToolkitError(f"The {role} picture is no longer there: choose it again.") from error
+
+
+def as_file(picture: Image.Image, path: Path) -> str:
+    """Writes a picture, and gives its path to show it by.
+
+    Gradio writes a picture that it is handed in place, cut short for whoever is just being sent the same one; a file it
+    copies aside and then moves there.
+    """
+    picture.save(path)
+    return str(path)
 
 
 def size_and_length(studio: Studio, size: int, length: int) -> tuple[gr.Slider, gr.Slider]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures import to_picture
@@ -14,7 +13,7 @@ from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
 
 from .jobs import Job
-from .parts import examples, layers_of, named, network_choice, opened, size_and_length
+from .parts import as_file, examples, layers_of, named, network_choice, opened, size_and_length
 from .parts import picture as picture_input
 from .stage import QUICK, Stage, Updates
 from .studio import Studio
@@ -58,7 +57,6 @@ def reconstruct_tab(studio: Studio) -> None:
                 stage = Stage(studio, "reconstruct", run, stop)
                 gallery = gr.Gallery(
                     label="Layer by layer",
-                    format="jpeg",
                     columns=2,
                     height=620,
                     object_fit="contain",
@@ -111,16 +109,14 @@ def reconstruct_tab(studio: Studio) -> None:
                 device=job.device,
             )
             checked(study, studio)
-            for step in steps(study, job):
-                yield {gallery: _pictures(study, step), stage.status: told(step, job)}
-            job.notes |= {"cells": len(study.cells), "size": recipe.size}
             with tempfile.TemporaryDirectory() as folder:
-                saved = Path(folder) / "reconstruct.png"
-                picture(study).save(saved)
+                for step in steps(study, job):
+                    yield {gallery: _pictures(study, Path(folder), step), stage.status: told(step, job)}
+                job.notes |= {"cells": len(study.cells), "size": recipe.size}
                 yield {
-                    gallery: _pictures(study),
+                    gallery: _pictures(study, Path(folder)),
                     stage.status: f"{job.ending}: {len(study.cells)} of {len(order)} in {job.elapsed:.0f} s.",
-                    download: str(saved),
+                    download: as_file(picture(study), Path(folder) / "reconstruct.png"),
                 }
 
         yield from stage.play(request, show)
@@ -137,15 +133,16 @@ def reconstruct_tab(studio: Studio) -> None:
     what.input(lambda what: KINDS[what][2], what, layers, **QUICK)
 
 
-def _pictures(study: Study, step: Step | None = None) -> list[tuple[Image.Image, str]]:
-    """What there is of each layer so far, with its name and loss."""
+def _pictures(study: Study, folder: Path, step: Step | None = None) -> list[tuple[str, str]]:
+    """What there is of each layer so far, as a file in that folder, with its name and loss."""
     shown = []
     for row, variation in enumerate(study.rows.variations):
         if cell := study.cells.get((row, 0)):
             if cell.image is not None:
-                shown.append((to_picture(cell.image), f"{variation.label} · loss {sum(cell.losses.values()):.2g}"))
+                caption = f"{variation.label} · loss {sum(cell.losses.values()):.2g}"
+                shown.append((as_file(to_picture(cell.image), folder / f"{row}.jpg"), caption))
         elif step and step.row == row and step.progress:
             progress = step.progress
             caption = f"{variation.label} · {progress.evaluation} of {progress.evaluations}"
-            shown.append((to_picture(progress.preview()), caption))
+            shown.append((as_file(to_picture(progress.preview()), folder / f"{row}.jpg"), caption))
     return shown

@@ -13,7 +13,7 @@ from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
 
 from .jobs import Job
-from .parts import examples, named, network_choice, opened, picture, size_and_length
+from .parts import as_file, examples, named, network_choice, opened, picture, size_and_length
 from .stage import QUICK, Stage, Updates
 from .studio import Studio
 from .sweep import checked, count, steps, told
@@ -61,7 +61,6 @@ def study_tab(studio: Studio) -> None:
                     label="The grid",
                     type="filepath",
                     image_mode=None,
-                    format="jpeg",
                     interactive=False,
                     buttons=["download", "fullscreen"],
                     elem_id="study-grid",
@@ -123,19 +122,19 @@ def study_tab(studio: Studio) -> None:
                 device=job.device,
             )
             checked(made, studio)
-            yield {grid: sheet(made)}
-            for step in steps(made, job):
-                update: Updates = {stage.status: told(step, job)}
-                yield update | ({grid: sheet(made)} if step.finished else {})
-            job.notes |= {"cells": len(made.cells), "size": recipe.size}
             with tempfile.TemporaryDirectory() as folder:
-                saved, numbers = Path(folder) / "study.png", Path(folder) / "study.json"
-                sheet(made).save(saved)
+                preview, numbers = Path(folder) / "study.jpg", Path(folder) / "study.json"
+                yield {grid: as_file(sheet(made), preview)}
+                for step in steps(made, job):
+                    update: Updates = {stage.status: told(step, job)}
+                    yield update | ({grid: as_file(sheet(made), preview)} if step.finished else {})
+                job.notes |= {"cells": len(made.cells), "size": recipe.size}
                 numbers.write_text(json.dumps(data(made), indent=2))
+                saved = as_file(sheet(made), Path(folder) / "study.png")
                 yield {
-                    grid: str(saved),
+                    grid: saved,
                     stage.status: f"{job.ending}: {len(made.cells)} pictures in {job.elapsed:.0f} s.",
-                    download: str(saved),
+                    download: saved,
                     figures: str(numbers),
                 }
 

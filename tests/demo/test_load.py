@@ -1,0 +1,158 @@
+"""Many visitors at once, visitors who leave, and jobs that fail among them."""
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from demo.app import page
+from demo.jobs import Jobs
+from demo.settings import Limits
+from demo.studio import Studio
+
+SMALL = {"size": 64, "length": 10, "api_name": "/transfer"}
+
+
+@pytest.fixture
+def hosted(studio, tiny_network):
+    """Serves the page on a few places, with a queue of some length; gives its address and its jobs."""
+    served = []
+
+    def host(devices=("cpu",), max_queue=40):
+        own = Studio(
+            {"tiny": tiny_network()}, Jobs(devices, 120), Limits(512, 1000, 120), studio.photographs, studio.drawings
+        )
+        served.append(page(own))
+        _, address, _ = (
+            served[-1]
+            .queue(max_size=max_queue)
+            .launch(server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True)
+        )
+        return address, own.jobs
+
+    yield host
+    for blocks in served:
+        blocks.close()
+
+
+@pytest.fixture
+def log(caplog):
+    """What the jobs log, as it is by now."""
+    caplog.set_level(logging.INFO, "demo")
+    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "demo"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.05)
+
+
+def visit(address, count, wishes):
+    """What so many visitors are told at the same time: the status of what was made, or the sentence of a failure."""
+    together = threading.Barrier(count)
+
+    def one(number):
+        client = Client(address, verbose=False)
+        together.wait()
+        try:
+            return client.predict(**SMALL | wishes(number))[1]
+        except Exception as error:
+            return str(error)
+
+    with ThreadPoolExecutor(count) as visitors:
+        return list(visitors.map(one, range(count)))
+
+
+def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, log):
+    address, jobs = hosted()
+    told = visit(address, 30, lambda number: {"style_layers": "relu9_9"} if number % 10 == 3 else {})
+    for number, words in enumerate(told):
+        assert words.startswith("Unknown layer" if number % 10 == 3 else "Done after 10 evaluations")
+    assert jobs.running == 0
+    assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 27
+    assert len({entry["job"] for entry in log()}) == 30
+
+
+def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
+    address, jobs = hosted(max_queue=5)
+    told = visit(address, 15, lambda number: {"length": 50})
+    full = [words for words in told if "Queue is full" in words]
+    done = [words for words in told if words.startswith("Done after 50 evaluations")]
+    assert len(full) + len(done) == 15 and full and len(done) >= 5
+    assert jobs.running == 0
+    assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
+
+
+def test_two_places_compute_two_jobs_at_once(hosted):
+    address, jobs = hosted(("cpu", "cpu"))
+    clients = [Client(address, verbose=False) for _ in range(2)]
+    running = [client.submit(**SMALL | {"size": 512, "length": 1000}) for client in clients]
+    wait_until(lambda: jobs.running == 2)
+    for client in clients:
+        jobs.stop(client.session_hash)
+    assert all(job.result()[1].startswith("Stopped after") for job in running)
+
+
+def test_a_fault_is_told_in_a_sentence_logged_and_hurts_nobody(hosted, log, monkeypatch):
+    address, jobs = hosted()
+    client = Client(address, verbose=False)
+    with monkeypatch.context() as broken:
+        broken.setattr("demo.transfer.Synthesis", lambda *_, **__: 1 / 0)
+        with pytest.raises(
+            AppError, match=r"^Something went wrong here: it is in the log as job [0-9a-f]{8}\.$"
+        ) as told:
+            client.predict(**SMALL)
+    fault, entry = log()
+    assert fault["job"] == entry["job"] and fault["job"] in str(told.value)
+    assert "ZeroDivisionError" in fault["fault"][-1] and entry["ending"] == "Failed"
+    assert jobs.running == 0
+    assert client.predict(**SMALL)[1].startswith("Done")
+
+
+#: A visitor to be killed, asking for something long.
+LONG = """
+import sys, time
+from gradio_client import Client
+client = Client(sys.argv[1], verbose=False)
+job = client.submit(size=256, length=1000, api_name="/transfer")
+time.sleep(600)
+"""
+
+
+def test_whoever_leaves_frees_the_place_and_those_who_left_waiting_are_never_served(hosted, log):
+    address, jobs = hosted()
+
+    def waiting():
+        return httpx.get(f"{address}gradio_api/queue/status").json()["queue_size"]
+
+    first = subprocess.Popen([sys.executable, "-c", LONG, address])
+    wait_until(lambda: jobs.running == 1)
+    second = subprocess.Popen([sys.executable, "-c", LONG, address])
+    wait_until(lambda: waiting() == 1)
+    second.kill()
+    wait_until(lambda: waiting() == 0)
+    first.kill()
+    wait_until(lambda: jobs.running == 0)
+    assert [visitor.wait() for visitor in (first, second)] == [-signal.SIGKILL] * 2
+    assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
+    assert [entry["ending"] for entry in log()] [1:] == ["Done"]
+
+
+def test_the_log_tells_of_a_job_and_of_no_picture(hosted, log, pictures):
+    address, _ = hosted()
+    Client(address, verbose=False).predict(content=handle_file(pictures[0]), **SMALL)
+    (entry,) = log()
+    assert entry.keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
+    assert (entry["what"], entry["device"], entry["size"], entry["evaluations"]) == ("transfer", "cpu", 64, 10)
+    assert entry["ending"] == "Done" and "/" not in json.dumps(entry)

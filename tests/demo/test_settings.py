@@ -1,0 +1,191 @@
+"""How the page is hosted."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AuthenticationError
+from PIL import Image
+
+from demo import stage
+from demo.settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for variable in os.environ:
+        if variable.startswith(("DEMO_", "GRADIO_SERVER_", "GRADIO_ROOT")):
+            monkeypatch.delenv(variable)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def served(*arguments, command=("-m", "demo"), **environment):
+    """A page of its own process: its address, and the lines that it has written."""
+    port = environment.get("GRADIO_SERVER_PORT") or str(free_port())
+    if "GRADIO_SERVER_PORT" not in environment:
+        arguments = (*arguments, "--port", port)
+    process = subprocess.Popen(
+        [sys.executable, *command, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    reader.start()
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                httpx.get(f"{address}health").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None and time.monotonic() < deadline, lines
+                time.sleep(0.1)
+        yield address, lines
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_wish_is_an_option_an_environment_variable_or_the_default(monkeypatch):
+    assert settings([]).max_size == 1024
+    monkeypatch.setenv("DEMO_MAX_SIZE", "256")
+    assert settings([]).max_size == 256
+    assert settings(["--max-size", "128"]).max_size == 128
+
+
+def test_every_option_has_its_environment_variable(monkeypatch):
+    wished = {
+        "NETWORK": ("a, b", ("a", "b")),
+        "DEVICE": ("cuda:0,cuda:1", ("cuda:0", "cuda:1")),
+        "JOBS": ("2", 2),
+        "MAX_EVALUATIONS": ("50", 50),
+        "MAX_SECONDS": ("9", 9),
+        "MAX_QUEUE": ("3", 3),
+        "MAX_UPLOAD": ("1mb", "1mb"),
+        "KEEP": ("60", 60),
+        "ATLAS": ("a.atlas", "a.atlas"),
+        "AUTH": ("me:a:b", ("me", "a:b")),
+        "HOST": ("0.0.0.0", "0.0.0.0"),
+        "PORT": ("99", 99),
+        "ROOT_PATH": ("/paint", "/paint"),
+        "SHARE": ("yes", True),
+        "MCP": ("1", True),
+        "OPEN": ("True", True),
+    }
+    for name, (text, _) in wished.items():
+        monkeypatch.setenv(f"DEMO_{name}", text)
+    chosen = vars(settings([]))
+    assert {name: chosen[name.lower()] for name in wished} == {name: value for name, (_, value) in wished.items()}
+
+
+@pytest.mark.parametrize("text", ["", "0", "no", "off", "False"])
+def test_a_switch_that_is_not_on_is_off(monkeypatch, text):
+    monkeypatch.setenv("DEMO_SHARE", text)
+    assert settings([]).share is False
+
+
+def test_host_and_port_give_way_to_those_of_gradio(monkeypatch):
+    assert (settings([]).host, settings([]).port) == ("127.0.0.1", 7860)
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "7000")
+    assert (settings([]).host, settings([]).port) == ("0.0.0.0", 7000)
+    assert settings(["--host", "::1", "--port", "7001"]).host == "::1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--max-size", "large"], "argument --max-size: 'large' is no number from 1 on"),
+        (["--max-queue", "0"], "argument --max-queue: '0' is no number from 1 on"),
+        (["--jobs", "-1"], "argument --jobs: '-1' is no number from 1 on"),
+        (["--network", " , "], "argument --network: name at least one"),
+        (["--auth", "me"], "argument --auth: it must be NAME:PASSWORD"),
+        (["--auth", "me:"], "argument --auth: it must be NAME:PASSWORD"),
+        (["--port", "high"], "argument --port: 'high' is no port: choose a number from 1 to 65535"),
+        (["--port", "99999"], "argument --port: '99999' is no port: choose a number from 1 to 65535"),
+        (["--max-upload", "much"], "argument --max-upload: 'much' is no size such as 20mb"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_sentence(capsys, arguments, sentence):
+    with pytest.raises(SystemExit) as ended:
+        settings(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
+
+
+def test_a_wrong_variable_is_told_as_a_wrong_option(monkeypatch, capsys):
+    monkeypatch.setenv("DEMO_KEEP", "long")
+    with pytest.raises(SystemExit):
+        settings([])
+    assert "argument --keep: 'long' is no number from 1 on" in capsys.readouterr().err
+
+
+def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys):
+    from demo.app import main
+
+    assert main(["--network", "vgg99"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(tmp_path):
+    login = {"DEMO_AUTH": "me:secret", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(free_port())}
+    with served(command=("demo/app.py",), **login) as (address, lines):
+        health = httpx.get(f"{address}health").json()
+        assert health.keys() == {"status", "running", "places", "seconds"}
+        assert (health["status"], health["running"], health["places"]) == ("ok", 0, 1)
+        assert httpx.get(f"{address}config").status_code == 401
+        assert httpx.post(f"{address}gradio_api/queue/join", json={}).status_code in (401, 422)
+        assert httpx.get(f"{address}gradio_api/info").status_code == 401
+        with pytest.raises(AuthenticationError):
+            Client(address, verbose=False, auth=("me", "wrong"))
+        client = Client(address, verbose=False, auth=("me", "secret"))
+        saved = client.predict(size=64, length=10, api_name="/transfer")[0]
+        assert Image.open(saved).format == "PNG"
+    logged = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [entry["what"] for entry in logged] == ["transfer"]
+    assert logged[0].keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
+
+
+def test_behind_a_proxy_all_addresses_begin_with_its_path():
+    with served("--root-path", "/paint") as (address, _):
+        config = httpx.get(f"{address}config").json()
+        assert config["root"].endswith("/paint")
+        assert "/paint/gradio_api/file=" in json.dumps(config["components"])
+
+
+def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, studio):
+    lent = []
+
+    class Spaces:
+        @staticmethod
+        def GPU(duration):  # noqa: N802
+            return lambda function: lent.append((function.__name__, duration)) or function
+
+    monkeypatch.setattr(stage, "spaces", Spaces)
+    from demo.app import page
+
+    assert isinstance(page(studio), gr.Blocks)
+    assert {name for name, _ in lent} == {"transfer", "go_on", "reconstruct", "amalgamate", "study"}
+    assert {duration for _, duration in lent} == {120}
