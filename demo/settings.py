@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,12 +42,15 @@ def settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     option("max-evaluations", 1000, "evaluations that a job may take (default: 1000)", type=_count)
     option("max-seconds", 600, "seconds that a job may take (default: 600)", type=_count)
     option("max-queue", 40, "visitors who may wait (default: 40)", type=_count)
-    option("max-upload", "20mb", "largest file that may be sent (default: 20mb)")
+    option("max-upload", "20mb", "largest file that may be sent (default: 20mb)", type=_bytes)
     option("keep", 3600, "seconds that visitors' pictures stay on the server (default: 3600)", type=_count)
     option("atlas", None, "an .atlas file of the first network, to show on the page", metavar="FILE")
     option("auth", None, "a name and a password, NAME:PASSWORD, that visitors are asked for", type=_login)
-    option("host", "127.0.0.1", "address to listen on (default: 127.0.0.1)")
-    option("port", 7860, "port to listen on (default: 7860)", type=int)
+    # Where somebody else starts the page, as in Hugging Face's Spaces, Gradio's own variables tell it where to listen.
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    option("host", host, "address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
+    option("port", port, "port to listen on (default: GRADIO_SERVER_PORT, else 7860)", type=_port)
     option("root-path", None, "path that a proxy serves the page under", metavar="PATH")
     switch("share", "also give it a public link for a week, through Gradio")
     switch("mcp", "also offer the endpoints as tools, over the Model Context Protocol; needs gradio[mcp]")
@@ -69,6 +73,18 @@ def _count(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return count
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose a number from 1 to 65535")
+    return int(text)
+
+
+def _bytes(text: str) -> str:
+    if not re.fullmatch(r"\d+ *(b|kb|mb|gb)", text, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 20mb")
+    return text
 
 
 def _login(text: str) -> tuple[str, str]:

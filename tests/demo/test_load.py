@@ -146,7 +146,7 @@ def test_whoever_leaves_frees_the_place_and_those_who_left_waiting_are_never_ser
     wait_until(lambda: jobs.running == 0)
     assert [visitor.wait() for visitor in (first, second)] == [-signal.SIGKILL] * 2
     assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
-    assert [entry["ending"] for entry in log()] [1:] == ["Done"]
+    assert [entry["ending"] for entry in log()][1:] == ["Done"]
 
 
 def test_the_log_tells_of_a_job_and_of_no_picture(hosted, log, pictures):

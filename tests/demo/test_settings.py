@@ -1,5 +1,6 @@
 """How the page is hosted."""
 
+import asyncio
 import json
 import os
 import socket
@@ -14,7 +15,6 @@ import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
-from gradio_client.exceptions import AuthenticationError
 from PIL import Image
 
 from demo import stage
@@ -158,7 +158,7 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(tmp_path):
         assert httpx.get(f"{address}config").status_code == 401
         assert httpx.post(f"{address}gradio_api/queue/join", json={}).status_code in (401, 422)
         assert httpx.get(f"{address}gradio_api/info").status_code == 401
-        with pytest.raises(AuthenticationError):
+        with pytest.raises(ValueError, match="Could not login"):
             Client(address, verbose=False, auth=("me", "wrong"))
         client = Client(address, verbose=False, auth=("me", "secret"))
         saved = client.predict(size=64, length=10, api_name="/transfer")[0]
@@ -166,6 +166,32 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(tmp_path):
     logged = [json.loads(line) for line in lines if line.startswith("{")]
     assert [entry["what"] for entry in logged] == ["transfer"]
     assert logged[0].keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
+
+
+def test_an_assistant_finds_the_tools_and_paints():
+    pytest.importorskip("mcp", reason="needs gradio[mcp]")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk(address):
+        async with (
+            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as assistant,
+        ):
+            await assistant.initialize()
+            tools = (await assistant.list_tools()).tools
+            painted = await assistant.call_tool("transfer", {"size": 64, "length": 10})
+            refused = await assistant.call_tool("transfer", {"style_layers": "relu9_9"})
+            return {tool.name: tool for tool in tools}, painted, refused
+
+    with served("--mcp") as (address, _):
+        tools, painted, refused = asyncio.run(talk(address))
+        assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
+        assert tools["transfer"].description.startswith("Paints the content image in the style of others")
+        described = tools["transfer"].inputSchema["properties"]
+        assert described["length"]["description"] == "number of evaluations."
+        assert not painted.isError and "transfer.png" in painted.content[0].text
+        assert refused.isError and refused.content[0].text.startswith("Unknown layer 'relu9_9' of vgg19")
 
 
 def test_behind_a_proxy_all_addresses_begin_with_its_path():
