@@ -2,7 +2,15 @@
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -14,6 +22,7 @@ from demo.studio import Studio
 from toolkit.network import BUNDLED, find_network, load_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROOT = Path(__file__).resolve().parents[2]
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
@@ -92,3 +101,51 @@ def pictures(tmp_path):
         Image.blend(picture, Image.new("RGB", picture.size, colour), 0.5).save(tmp_path / f"{name}.png")
         paths.append(str(tmp_path / f"{name}.png"))
     return paths
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def _served(*arguments, command=("-m", "demo"), **environment):
+    """A page of its own process: its address, and the lines that it has written."""
+    port = environment.get("GRADIO_SERVER_PORT") or str(_free_port())
+    if "GRADIO_SERVER_PORT" not in environment:
+        arguments = (*arguments, "--port", port)
+    process = subprocess.Popen(
+        [sys.executable, *command, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    reader.start()
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                httpx.get(f"{address}health").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert process.poll() is None and time.monotonic() < deadline, lines
+                time.sleep(0.1)
+        yield address, lines
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def free_port():
+    return _free_port
+
+
+@pytest.fixture
+def serve():
+    return _served

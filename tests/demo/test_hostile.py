@@ -191,6 +191,7 @@ class Stranger:
         self.address = address.rstrip("/") + "/gradio_api"
         self.config = httpx.get(f"{address.rstrip('/')}/config").json()
         self.fields = {field["id"]: field for field in self.config["components"]}
+        self.described = httpx.get(f"{self.address}/info").json()["named_endpoints"]
         self.events = {event["api_name"]: event for event in self.config["dependencies"]}
 
     def upload(self, name, data):
@@ -201,14 +202,11 @@ class Stranger:
         """(whether it went well, what was answered), the small usual wishes in place of those not named."""
         event = self.events[event]
         fields = [self.fields[field] for field in event["inputs"]]
-        names = self.names(event)
+        described = self.described.get(f"/{event['api_name']}", {"parameters": [{"parameter_name": "sent"}]})
+        names = [parameter["parameter_name"] for parameter in described["parameters"]]
         values = {name: field["props"].get("value") for name, field in zip(names, fields, strict=True)}
         values |= {name: few for name, few in {"size": 64, "length": 10}.items() if name in values} | wishes
         return self.send({"data": list(values.values()), "fn_index": event["id"]})
-
-    def names(self, event):
-        described = httpx.get(f"{self.address}/info").json()["named_endpoints"].get(f"/{event['api_name']}")
-        return [each["parameter_name"] for each in described["parameters"]] if described else ["sent"]
 
     def send(self, body):
         visit = uuid.uuid4().hex

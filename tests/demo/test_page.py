@@ -188,3 +188,32 @@ def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, studio):
 def test_the_page_fits_a_phone(visit, tab):
     page = visit(tab, width=390)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"I am a picture, believe me.", "is not a picture in a known format: use PNG, JPEG or WebP."),
+        (b"", "is not a picture in a known format: use PNG, JPEG or WebP."),
+        (b"GIF89a" + bytes(7), "The content picture "),
+    ],
+    ids=["text", "empty", "cut"],
+)
+def test_a_file_that_is_no_picture_is_told_in_a_sentence(visit, tmp_path, data, sentence):
+    page = visit()
+    (tmp_path / "picture.png").write_bytes(data)
+    page.locator("#content").get_by_label("Remove Image").click()
+    page.set_input_files("#content input[type=file]", tmp_path / "picture.png")
+    page.wait_for_selector("#content img")
+    page.click("#paint")
+    wait_for_status(page, sentence)
+    is_ready(page, "#paint")
+    assert "Traceback" not in page.inner_text("body")
+
+
+def test_a_file_of_too_many_bytes_is_told_in_a_sentence(visit, tmp_path):
+    page = visit()
+    (tmp_path / "large.png").write_bytes(bytes(3_000_000))
+    page.locator("#content").get_by_label("Remove Image").click()
+    page.set_input_files("#content input[type=file]", tmp_path / "large.png")
+    page.get_by_text("exceed the maximum allowed size of 2.0 Mb").first.wait_for()

@@ -3,13 +3,6 @@
 import asyncio
 import json
 import os
-import socket
-import subprocess
-import sys
-import threading
-import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import gradio as gr
 import httpx
@@ -20,52 +13,12 @@ from PIL import Image
 from demo import stage
 from demo.settings import settings
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     for variable in os.environ:
         if variable.startswith(("DEMO_", "GRADIO_SERVER_", "GRADIO_ROOT")):
             monkeypatch.delenv(variable)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@contextmanager
-def served(*arguments, command=("-m", "demo"), **environment):
-    """A page of its own process: its address, and the lines that it has written."""
-    port = environment.get("GRADIO_SERVER_PORT") or str(free_port())
-    if "GRADIO_SERVER_PORT" not in environment:
-        arguments = (*arguments, "--port", port)
-    process = subprocess.Popen(
-        [sys.executable, *command, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = []
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
-    reader.start()
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                httpx.get(f"{address}health").raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert process.poll() is None and time.monotonic() < deadline, lines
-                time.sleep(0.1)
-        yield address, lines
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def test_a_wish_is_an_option_an_environment_variable_or_the_default(monkeypatch):
@@ -149,9 +102,9 @@ def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys):
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(tmp_path):
+def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free_port):
     login = {"DEMO_AUTH": "me:secret", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(free_port())}
-    with served(command=("demo/app.py",), **login) as (address, lines):
+    with serve(command=("demo/app.py",), **login) as (address, lines):
         health = httpx.get(f"{address}health").json()
         assert health.keys() == {"status", "running", "places", "seconds"}
         assert (health["status"], health["running"], health["places"]) == ("ok", 0, 1)
@@ -168,7 +121,7 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(tmp_path):
     assert logged[0].keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
 
 
-def test_an_assistant_finds_the_tools_and_paints():
+def test_an_assistant_finds_the_tools_and_paints(serve):
     pytest.importorskip("mcp", reason="needs gradio[mcp]")
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
@@ -184,7 +137,7 @@ def test_an_assistant_finds_the_tools_and_paints():
             refused = await assistant.call_tool("transfer", {"style_layers": "relu9_9"})
             return {tool.name: tool for tool in tools}, painted, refused
 
-    with served("--mcp") as (address, _):
+    with serve("--mcp") as (address, _):
         tools, painted, refused = asyncio.run(talk(address))
         assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
         assert tools["transfer"].description.startswith("Paints the content image in the style of others")
@@ -194,8 +147,8 @@ def test_an_assistant_finds_the_tools_and_paints():
         assert refused.isError and refused.content[0].text.startswith("Unknown layer 'relu9_9' of vgg19")
 
 
-def test_behind_a_proxy_all_addresses_begin_with_its_path():
-    with served("--root-path", "/paint") as (address, _):
+def test_behind_a_proxy_all_addresses_begin_with_its_path(serve):
+    with serve("--root-path", "/paint") as (address, _):
         config = httpx.get(f"{address}config").json()
         assert config["root"].endswith("/paint")
         assert "/paint/gradio_api/file=" in json.dumps(config["components"])
