@@ -237,11 +237,24 @@ def alive_afterwards(studio):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize(("event", "field"), [("transfer", "content"), ("reconstruct", "image")])
-def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(stranger, event, field, name):
+def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(stranger, name):
     data, sentence = REFUSED[name]
-    told = stranger.refusal(event, **{field: stranger.upload(name, data)})
-    assert sentence in told and told.startswith("The ")
+    told = stranger.refusal("transfer", content=stranger.upload(name, data))
+    assert sentence in told and told.startswith("The content picture ")
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "role"),
+    [
+        ("transfer", "style", "style"),
+        ("reconstruct", "image", "chosen"),
+        ("amalgamate", "ground", "ground"),
+        ("study", "content", "content"),
+    ],
+)
+def test_every_endpoint_says_which_picture_it_was(stranger, event, field, role):
+    told = stranger.refusal(event, **{field: stranger.upload("page.html", REFUSED["page.html"][0])})
+    assert told == f"The {role} picture {UNKNOWN}"
 
 
 @pytest.mark.parametrize("name", WELCOME)
@@ -258,9 +271,8 @@ def test_a_line_is_a_style_and_too_thin_to_be_painted(stranger, size):
 
 
 @pytest.mark.parametrize("sent", ELSEWHERE.values(), ids=ELSEWHERE)
-@pytest.mark.parametrize(("event", "field"), [("transfer", "content"), ("study", "style")])
-def test_only_files_that_were_sent_are_read(stranger, event, field, sent):
-    assert UNUSABLE in stranger.refusal(event, **{field: sent})
+def test_only_files_that_were_sent_are_read(stranger, sent):
+    assert UNUSABLE in stranger.refusal("transfer", content=sent)
 
 
 @pytest.mark.parametrize(("event", "wishes", "sentence"), WISHES)

@@ -85,11 +85,11 @@ def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, l
 
 
 def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
-    address, jobs = hosted(max_queue=5)
-    told = visit(address, 15, lambda number: {"length": 50})
+    address, jobs = hosted(max_queue=3)
+    told = visit(address, 10, lambda number: {"length": 50})
     full = [words for words in told if "Queue is full" in words]
     done = [words for words in told if words.startswith("Done after 50 evaluations")]
-    assert len(full) + len(done) == 15 and full and len(done) >= 5
+    assert len(full) + len(done) == 10 and full and len(done) >= 3
     assert jobs.running == 0
     assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 import httpx
@@ -138,7 +139,8 @@ def test_an_assistant_finds_the_tools_and_paints(serve):
             return {tool.name: tool for tool in tools}, painted, refused
 
     with serve("--mcp") as (address, _):
-        tools, painted, refused = asyncio.run(talk(address))
+        with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
+            tools, painted, refused = thread.submit(asyncio.run, talk(address)).result()
         assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
         assert tools["transfer"].description.startswith("Paints the content image in the style of others")
         described = tools["transfer"].inputSchema["properties"]
