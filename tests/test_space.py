@@ -1,0 +1,24 @@
+"""The repository is a Hugging Face Space as it is."""
+
+import re
+from pathlib import Path
+
+import gradio
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_space_installs_what_the_package_depends_on():
+    tomllib = pytest.importorskip("tomllib")  # from Python 3.11 on
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
+
+
+def test_the_readme_tells_a_space_what_to_run():
+    _, matter, _ = (ROOT / "README.md").read_text().split("---\n", 2)
+    fields = dict(line.split(": ", 1) for line in matter.splitlines())
+    assert fields["sdk"] == "gradio" and (ROOT / fields["app_file"]).is_file()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", fields["sdk_version"])
+    assert fields["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0]
