@@ -75,8 +75,7 @@ def amalgamate_tab(studio: Studio) -> None:
             recipe = Recipe.preset(
                 "amalgamation",
                 content_layers={layer: 1.0},
-                size=min(int(size), studio.limits.size),
-                evaluations=min(int(length), studio.limits.evaluations),
+                **studio.limits.granted(size, length),
                 levels=1,  # coarse levels would wash the ground away
             )
             styles = [opened(ground, "ground")]

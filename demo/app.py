@@ -73,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         devices = [str(device) for name in chosen.device for device in _devices(name)] * chosen.jobs
         networks, files = {}, {}
         for name in chosen.network:
+            if Path(name).stem in networks:
+                raise ToolkitError(f"Two networks are named {Path(name).stem}: rename the file of one.")
             networks[Path(name).stem], how = load_normalized(name)
             files[Path(name).stem] = [] if how else _files(find_network(name))
             if how:
@@ -88,7 +90,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.basicConfig(format="%(message)s")
     LOG.setLevel(logging.INFO)
-    torch.set_grad_enabled(False)
     if set(devices) == {"cpu"}:
         torch.set_num_threads(max(1, torch.get_num_threads() // chosen.jobs))
     began = time.monotonic()

@@ -95,8 +95,7 @@ def reconstruct_tab(studio: Studio) -> None:
                 raise ToolkitError("Choose at least one layer.")
             recipe = Recipe.preset(
                 synthesis,
-                size=min(int(size), studio.limits.size),
-                evaluations=min(int(length), studio.limits.evaluations),
+                **studio.limits.granted(size, length),
             )
             original = opened(image, "chosen")
             order = [name for name in layers_of(studio) if name in layers]

@@ -16,6 +16,10 @@ class Limits(NamedTuple):
     evaluations: int
     seconds: float
 
+    def granted(self, size: float, length: float) -> dict[str, int]:
+        """A recipe's size and evaluations: those wished for, as far as the limits go."""
+        return {"size": min(int(size), self.size), "evaluations": min(int(length), self.evaluations)}
+
 
 def settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, else the environment, else the defaults."""

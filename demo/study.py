@@ -108,8 +108,7 @@ def study_tab(studio: Studio) -> None:
         def show(job: Job) -> Iterator[Updates]:
             recipe = Recipe.preset(
                 synthesis,  # type: ignore[arg-type]  # the recipe refuses others in a sentence
-                size=min(int(size), studio.limits.size),
-                evaluations=min(int(length), studio.limits.evaluations),
+                **studio.limits.granted(size, length),
             )
             along = axis(rows, row_values), None if columns == NO_COLUMNS else axis(columns, column_values)
             count(*along)

@@ -12,6 +12,7 @@ from gradio_client import Client
 from PIL import Image
 
 from demo import stage
+from demo.app import main
 from demo.settings import settings
 
 
@@ -170,3 +171,8 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, studio):
     assert isinstance(page(studio), gr.Blocks)
     assert {name for name, _ in lent} == {"transfer", "go_on", "reconstruct", "amalgamate", "study"}
     assert {duration for _, duration in lent} == {120}
+
+
+def test_two_networks_of_one_name_are_refused(capsys):
+    assert main(["--network", "vgg19-small,vgg19-small"]) == 2
+    assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename the file of one.\n"

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.distill import Distillation, Schedule, Student, explained_variance
+from toolkit.distill import Distillation, Schedule, Student, explained_variance, read_checkpoint
 from toolkit.errors import ToolkitError
 from toolkit.network import Architecture, load_network, save_network
 from toolkit.normalize import ImageStream, Job, list_images, normalize
@@ -99,6 +99,13 @@ def test_a_wider_student_begins_with_what_a_narrower_learnt(teacher, folder, ran
         assert new[:, old.shape[1] :].abs().max() > 0
     with pytest.raises(ToolkitError, match="same layers"):
         Student(*[Architecture("vgg13", (3,) * 5)] * 2).grow_from(narrow.state_dict())
+
+
+def test_a_file_of_another_kind_is_no_checkpoint(tmp_path):
+    torch.save({"weights": torch.ones(2)}, tmp_path / "other.pth")
+    for name in ("other.pth", "none.pth"):
+        with pytest.raises(ToolkitError, match="is no checkpoint that could be read"):
+            read_checkpoint(tmp_path / name)
 
 
 def test_another_schedules_checkpoint_is_refused(teacher, folder, tmp_path):

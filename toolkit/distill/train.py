@@ -175,6 +175,9 @@ def read_checkpoint(checkpoint: Path, device: torch.device | str = "cpu") -> dic
         ToolkitError: when it can't be read.
     """
     try:
-        return dict(torch.load(checkpoint, map_location=device, weights_only=True))
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if not isinstance(state, dict) or "student" not in state:
+            raise ValueError("a file of another kind")
+        return state
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ToolkitError(f"{checkpoint} is no checkpoint that could be read: remove it or name another.") from error
