@@ -13,7 +13,7 @@ from PIL import Image
 
 from toolkit.cli import main
 from toolkit.network import load_network, save_network
-from toolkit.pictures import open_image, read_recipe
+from toolkit.pictures import open_image, read_recipe, save_png
 
 
 @pytest.fixture
@@ -239,6 +239,24 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
     assert "3/8" in capsys.readouterr().err
     assert not (desk / "parts.checkpoint").exists()
     assert (open_image("parts.png") == open_image("whole.png")).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_being_told_to_stop_while_saving_loses_nothing(network, desk, monkeypatch, capsys):
+    from toolkit.commands import synthesizing
+
+    def save(*arguments):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        save_png(*arguments)
+
+    monkeypatch.setattr(synthesizing, "save_png", save)
+    command = ["reconstruct", "photo.jpg", "--network", network, "--size", "32", "--evaluations", "2", "-o", "x.png"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith("written to x.png\n")
+    assert open_image("x.png").shape[-1] == 32
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # as before, once it is over
 
 
 def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, capsys):

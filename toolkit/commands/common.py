@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -72,3 +75,14 @@ def network(arguments: argparse.Namespace) -> Network:
 def _as_it_is(source: str, *, convention: str | None, pooling: Pooling | None) -> tuple[Network, str]:
     loaded = load_network(source, convention=convention, pooling=pooling)
     return loaded, "" if loaded.mean_activations else "its losses will be badly scaled"
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Being told to stop changes nothing while what was made is being saved: it ends soon anyway."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

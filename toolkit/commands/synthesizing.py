@@ -24,7 +24,7 @@ from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Precision, Start, SynthesisName, parse_layers
 from ..timelapse import Timelapse
-from .common import add_network_options, device, network
+from .common import add_network_options, device, network, uninterrupted
 from .sizes import byte_count
 
 
@@ -144,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _make(arguments, recipe, chosen, content, styles, output, ranks)
     finally:
-        ranks.leave()
+        with uninterrupted():
+            ranks.leave()
 
 
 def _make(
@@ -197,17 +198,19 @@ def _make(
         if checkpoint:
             checkpoint.unlink(missing_ok=True)
     except KeyboardInterrupt:
-        print("Interrupted: keeping the best image so far.", file=sys.stderr)
         status = 130
-        if checkpoint and ranks.first:
-            synthesis.save(checkpoint)
     finally:
         # Whatever ended the loop, what was made is kept.
-        if ranks.first:
-            save_png(synthesis.image, output, synthesis.recipe.to_json())
-            for name, loss in losses.items():
-                print(f"{name:<20} {loss:.4g}")
-            print(f"written to {output}")
+        with uninterrupted():
+            if status:
+                print("Interrupted: keeping the best image so far.", file=sys.stderr)
+            if status and checkpoint and ranks.first:
+                synthesis.save(checkpoint)
+            if ranks.first:
+                save_png(synthesis.image, output, synthesis.recipe.to_json())
+                for name, loss in losses.items():
+                    print(f"{name:<20} {loss:.4g}")
+                print(f"written to {output}")
     if timelapse and ranks.first:
         timelapse.save()
         print(f"written to {timelapse.path}")
