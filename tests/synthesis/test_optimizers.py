@@ -11,6 +11,7 @@ from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.curvature import CurvaturePairs
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import LBFGS, Adam
+from toolkit.synthesis.preconditioner import Preconditioner
 
 
 @pytest.fixture
@@ -19,9 +20,14 @@ def objective(tiny_network, random_image):
     return Objective(tiny_network().double(), Recipe.preset("transfer"), content, [style])
 
 
+def unchanged(vector):
+    return vector
+
+
 @pytest.mark.parametrize("history", [5, 60])
 def test_it_goes_the_way_of_pytorchs(objective, random_image, monkeypatch, history):
     monkeypatch.setattr(LBFGS, "HISTORY", history)
+    monkeypatch.setattr(Preconditioner, "POWER", 0.0)  # PyTorch's knows of none
     start = random_image(40, 48, seed=2).double()
     ours, theirs = LBFGS(start.clone()), start.clone()
     scale = 1 / objective(start).gradient.abs().mean()
@@ -45,15 +51,53 @@ def test_it_goes_the_way_of_pytorchs(objective, random_image, monkeypatch, histo
 
 def test_the_direction_solves_a_quadratic_whose_curvature_it_knows():
     curvatures = torch.tensor([1.0, 2.0, 5.0, 10.0], dtype=torch.float64)
-    pairs = CurvaturePairs(4)
+    pairs = CurvaturePairs(4, unchanged)
     for step in torch.eye(4, dtype=torch.float64):
         pairs.add(step, curvatures * step)
     gradient = torch.tensor([3.0, -1.0, 2.0, 0.5], dtype=torch.float64)
     torch.testing.assert_close(pairs.direction(gradient), -gradient / curvatures)
 
 
+def test_the_direction_is_that_of_the_updated_matrix():
+    """Against the inverse Hessian written out (Nocedal & Wright 2006, equation 7.16)."""
+    torch.manual_seed(0)
+    image = torch.zeros(1, 3, 4, 5, dtype=torch.float64)
+    n, guess = image.numel(), Preconditioner(image)
+    root = torch.randn(n, n, dtype=torch.float64)
+    hessian = root @ root.mT / n + torch.eye(n)
+    pairs = CurvaturePairs(3, guess)
+    steps = torch.randn(3, n, dtype=torch.float64)
+    for step in steps:
+        pairs.add(step, hessian @ step)
+    last = hessian @ steps[-1]
+    inverse = (
+        torch.stack([guess(row) for row in torch.eye(n, dtype=torch.float64)]) * (steps[-1] @ last) / (last @ last)
+    )
+    for step in steps:
+        change = hessian @ step
+        away = torch.eye(n) - torch.outer(change, step) / (change @ step)
+        inverse = away.mT @ inverse @ away + torch.outer(step, step) / (change @ step)
+    gradient = torch.randn(n, dtype=torch.float64)
+    torch.testing.assert_close(pairs.direction(gradient), -inverse @ gradient)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 12), (7, 9), (16, 5)])
+def test_the_guess_weighs_every_frequency_and_keeps_every_inner_product_symmetric(height, width):
+    image = torch.zeros(1, 3, height, width, dtype=torch.float64)
+    guess = Preconditioner(image)
+    rows, columns = (torch.arange(length, dtype=torch.float64) for length in (height, width))
+    for up, across in ((0, 0), (1, 0), (2, 1), (3, 2)):
+        wave = torch.cos(2 * torch.pi * (up * rows[:, None] / height + across * columns / width)).expand(3, -1, -1)
+        frequency = ((up / height) ** 2 + (across / width) ** 2) ** 0.5
+        gain = (4 * (frequency**2 + 0.01**2) ** 0.5) ** -0.7
+        torch.testing.assert_close(guess(wave.flatten().clone()), gain * wave.flatten())
+    one, other = torch.randn(2, image.numel(), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(one @ guess(other.clone()), guess(one.clone()) @ other)
+    assert one @ guess(one.clone()) > 0
+
+
 def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
-    pairs = CurvaturePairs(4)
+    pairs = CurvaturePairs(4, unchanged)
     pairs.add(torch.ones(3), -torch.ones(3))
     pairs.add(torch.ones(3), torch.zeros(3))
     assert pairs.state()["pairs"] == []
@@ -62,7 +106,7 @@ def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
 
 
 def test_the_oldest_pair_gives_way():
-    pairs = CurvaturePairs(2)
+    pairs = CurvaturePairs(2, unchanged)
     for length in (1.0, 2.0, 3.0):
         pairs.add(torch.full((3,), length), torch.ones(3))
     assert [step[0].item() for step, _, _ in pairs.state()["pairs"]] == [2.0, 3.0]
@@ -108,7 +152,7 @@ def test_adam_goes_the_way_of_pytorchs_and_hands_over_the_average(objective, ran
     torch.testing.assert_close(optimizer.best, average, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("images", "history"), [(4, 1), (7, 1), (15, 5), (1000, LBFGS.HISTORY)])
+@pytest.mark.parametrize(("images", "history"), [(4, 1), (8, 1), (16, 5), (1000, LBFGS.HISTORY)])
 def test_memory_limits_the_history(images, history):
     image = torch.zeros(1, 3, 8, 8)
     assert LBFGS(image, images * image.nbytes).history == history

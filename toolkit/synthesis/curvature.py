@@ -1,6 +1,7 @@
 """What L-BFGS knows of an objective's curvature: its latest steps, and how the gradient changed over each."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -23,13 +24,15 @@ class CurvaturePairs:
 
     Args:
         capacity: how many pairs are kept; the oldest gives way.
+        guess: the inverse Hessian that they improve on, up to a factor; multiplies a vector (n,), in place.
     """
 
     #: Pairs of a smaller product tell of rounding, or of negative curvature, and are passed over, as in PyTorch.
     LEAST_PRODUCT = 1e-10
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, guess: Callable[[Tensor], Tensor]) -> None:
         self._pairs: deque[_Pair] = deque(maxlen=capacity)
+        self._guess = guess
         self._scale: Tensor | float = 1.0
 
     def add(self, step: Tensor, change: Tensor) -> None:
@@ -46,7 +49,7 @@ class CurvaturePairs:
         for step, change, inverse_product in reversed(self._pairs):
             alphas.append(step.dot(found) * inverse_product)
             found.addcmul_(change, alphas[-1], value=-1)
-        found *= self._scale
+        found = self._guess(found).mul_(self._scale)
         for (step, change, inverse_product), alpha in zip(self._pairs, reversed(alphas), strict=True):
             found.addcmul_(step, alpha - change.dot(found) * inverse_product)
         return found

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..errors import ToolkitError
 from .curvature import CurvaturePairs
 from .objective import Evaluation
+from .preconditioner import Preconditioner
 
 
 class LBFGS:
@@ -37,6 +38,9 @@ class LBFGS:
     #: measured, three stood still for a hundred evaluations without it; it binds once or twice, or never.
     LARGEST_STEP = 0.1
 
+    #: Images beside the pairs: the image, its best, two gradients, the step, and one for the preconditioner's spectra.
+    BESIDE = 6
+
     #: An objective so many times the least is astray.
     ASTRAY = 1000.0
 
@@ -45,15 +49,15 @@ class LBFGS:
         self.best = image.clone()
         self.history = self.HISTORY
         if memory is not None:
-            # Beside the pairs there are the image, its best, two gradients and the step.
-            self.history = max(1, min(self.HISTORY, (memory // image.nbytes - 5) // 2))
+            self.history = max(1, min(self.HISTORY, (memory // image.nbytes - self.BESIDE) // 2))
+        self._preconditioner = Preconditioner(image)
         self._least = math.inf
         self._begin(self.FIRST_STEP)
 
     @property
     def nbytes(self) -> int:
         """Bytes that it comes to hold, the evaluation's gradient included."""
-        return (5 + 2 * self.history) * self.image.nbytes
+        return (self.BESIDE + 2 * self.history) * self.image.nbytes
 
     def _begin(self, first_step: float) -> None:
         """Forgets all curvature."""
@@ -61,7 +65,7 @@ class LBFGS:
         self._scale: float | None = None
         self._gradient: Tensor | None = None
         self._step: Tensor | None = None
-        self._pairs = CurvaturePairs(self.history)
+        self._pairs = CurvaturePairs(self.history, self._preconditioner)
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""
@@ -104,7 +108,8 @@ class LBFGS:
             self._scale = 1 / (float(evaluation.gradient.abs().mean()) or 1.0)
         gradient = evaluation.gradient.contiguous().view(-1).mul_(self._scale)
         if self._step is None or self._gradient is None:
-            self._step = gradient * -self._first_step
+            self._step = self._preconditioner(gradient.neg())
+            self._step *= self._first_step / self._step.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
         else:
             self._pairs.add(self._step, torch.sub(gradient, self._gradient, out=self._gradient))
             self._step = self._pairs.direction(gradient)

@@ -1,0 +1,38 @@
+"""What is known of any objective's curvature before a step: it grows with an image's frequencies."""
+
+import torch
+from torch import Tensor
+
+
+class Preconditioner:
+    """A guess of the inverse Hessian, up to a factor: the coarser a structure, the further it may go.
+
+    Frequencies f, in cycles per pixel, are multiplied by (4 sqrt(f^2 + COARSEST^2))^-POWER, which is 1 in the midst of
+    them. L-BFGS would take a pair for each direction to learn as much. Measured with the bundled network at 256 pixels
+    on four pairs of pictures: the objective of 200 evaluations without it takes 125 to 160 with it.
+
+    Args:
+        image: (1, 3, H, W), of the vectors' size and type, on their device.
+    """
+
+    POWER = 0.7
+
+    #: The receptive fields of the deepest layers in use are about a hundred pixels.
+    COARSEST = 0.01
+
+    def __init__(self, image: Tensor) -> None:
+        self._shape = image.shape
+        height, width = image.shape[-2:]
+        rows, columns = (
+            frequencies(length, dtype=image.dtype, device=image.device)
+            for frequencies, length in ((torch.fft.fftfreq, height), (torch.fft.rfftfreq, width))
+        )
+        squares = rows.square()[:, None] + columns.square()
+        self._gains = (16 * (squares + self.COARSEST**2)) ** (-self.POWER / 2)
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        """The guess times a vector, (3 H W,), in place."""
+        for channel in vector.view(self._shape)[0]:  # one by one, as a large image is half of all memory
+            spectrum = torch.fft.rfft2(channel).mul_(self._gains)
+            channel.copy_(torch.fft.irfft2(spectrum, s=channel.shape))
+        return vector
