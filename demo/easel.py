@@ -105,13 +105,14 @@ class Easel(Stage):
                 trouble = str(error)
             if progress is None:
                 raise ToolkitError("It was stopped before there was anything to see.")
-            job.notes |= {"size": synthesis.recipe.size, "evaluations": progress.evaluation}
+            made = progress.evaluation - synthesis.spared
+            job.notes |= {"size": synthesis.recipe.size, "evaluations": made}
             saved = Path(folder) / f"{self.name}.png"
             save_png(synthesis.image, saved, synthesis.recipe.to_json())
             film.save()
             height, width = synthesis.image.shape[-2:]
             original = to_picture(resize(before, (height, width)))
-            ending = f"{job.ending} after {progress.evaluation} evaluations in {job.elapsed:.0f} s."
+            ending = f"{job.ending} after {made} evaluations in {job.elapsed:.0f} s."
             yield {
                 self.result: str(saved),
                 self.status: f"{ending} {trouble}",

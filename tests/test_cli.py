@@ -162,6 +162,7 @@ def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "64", "--evaluations", "90000"]
+    command += ["--no-early-stop"]
     process = subprocess.Popen(
         [sys.executable, "-m", "toolkit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

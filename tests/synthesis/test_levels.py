@@ -17,6 +17,7 @@ from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe, Synthesis, pyramid
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import LBFGS
+from toolkit.synthesis.patience import Patience
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
 
 #: The command line, which keeps a checkpoint of every evaluation, and dies in the midst of the fourth, between tiles.
@@ -192,3 +193,38 @@ def test_mixed_precision_is_float32_where_bfloat16_is_not_native(make, monkeypat
     monkeypatch.setattr(precision, "native_bfloat16", lambda device: False)
     mixed, plain = make(precision="mixed"), make(precision="float32")
     assert [p.objective for p in mixed] == [p.objective for p in plain]
+
+
+def test_what_no_longer_pays_is_passed_over_and_resumes_anywhere(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(Patience, "EVALUATIONS", 6)
+    monkeypatch.setattr(Patience, "GAIN", 0.5)
+    whole = make(evaluations=60, levels=2)
+    shown = [progress.evaluation for progress in whole]
+    assert shown[-1] == 60 and len(shown) + whole.spared == 60 and whole.spared > 10
+    for stop in range(1, len(shown), 5):
+        parts = make(evaluations=60, levels=2)
+        for _ in zip(range(stop), parts, strict=False):
+            pass
+        parts.save(tmp_path / "x.checkpoint")
+        resumed = make(evaluations=60, levels=2)
+        resumed.resume(tmp_path / "x.checkpoint")
+        assert [progress.evaluation for progress in resumed] == shown[stop:]
+        assert resumed.spared == whole.spared and torch.equal(resumed.image, whole.image)
+
+
+def test_on_request_nothing_is_passed_over(make, monkeypatch):
+    monkeypatch.setattr(Patience, "EVALUATIONS", 6)
+    monkeypatch.setattr(Patience, "GAIN", 1.0)
+    synthesis = make(evaluations=30, levels=2, early_stop=False)
+    assert [progress.evaluation for progress in synthesis] == list(range(1, 31))
+    assert synthesis.spared == 0
+
+
+def test_patience_ends_when_the_least_has_hardly_fallen(monkeypatch):
+    monkeypatch.setattr(Patience, "EVALUATIONS", 3)
+    monkeypatch.setattr(Patience, "GAIN", 0.1)
+    patience = Patience()
+    # Falls by a tenth within three as a rule; rises tell nothing.
+    assert [patience.ends(objective) for objective in (10.0, 9.0, 50.0, 8.9, 8.05, 8.0, 8.5, 7.9)] == [
+        *[False] * 5, False, False, True,
+    ]  # fmt: skip

@@ -49,6 +49,7 @@ ENGINES = {"torch": Objective, "onnx": OnnxObjective}
 OVERRIDES = [
     "size",
     "evaluations",
+    "early_stop",
     "seed",
     "content_weight",
     "style_weight",
@@ -92,6 +93,9 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument("--recipe", metavar="FILE", help="take the recipe from a PNG of ours or a JSON file")
     parser.add_argument("--size", type=int, metavar="PIXELS", help=f"longest side (default: {defaults.size})")
     parser.add_argument("--evaluations", type=int, metavar="N", help=f"how long (default: {defaults.evaluations})")
+    parser.add_argument(
+        "--no-early-stop", action="store_false", default=None, dest="early_stop", help="go on when that hardly pays"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of the noise (default: 0)")
     parser.add_argument("--start", choices=get_args(Start), help=f"where to start (default: {defaults.start})")
     parser.add_argument("--start-image", metavar="FILE", help="start from this picture")
@@ -189,7 +193,7 @@ def _make(
             for progress in synthesis:
                 losses = progress.losses
                 bar.set_postfix_str(_summary(progress), refresh=False)
-                bar.update()
+                bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
                 if checkpoint and ranks.first and time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -208,6 +212,8 @@ def _make(
                 synthesis.save(checkpoint)
             if ranks.first:
                 save_png(synthesis.image, output, synthesis.recipe.to_json())
+                if synthesis.spared:
+                    print(f"spared {synthesis.spared} evaluations that no longer paid", file=sys.stderr)
                 for name, loss in losses.items():
                     print(f"{name:<20} {loss:.4g}")
                 print(f"written to {output}")

@@ -169,7 +169,7 @@ class Study:
                     least, losses = progress.objective, progress.losses
                 if progress.evaluation < run.stops[left[0]]:
                     yield Step(*left[0], progress, None, before + progress.evaluation, self.total)
-                while left and run.stops[left[0]] == progress.evaluation:
+                while left and run.stops[left[0]] <= progress.evaluation:
                     cell = Cell(recipes[left[0]], synthesis.image, losses, progress.seconds)
                     yield finish(cell, progress.evaluation, progress)
         except ToolkitError as error:

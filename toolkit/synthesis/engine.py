@@ -21,6 +21,7 @@ from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import OPTIMIZERS
+from .patience import Patience
 from .precision import precisions
 from .pyramid import levels
 from .recipe import Ingredients, Recipe
@@ -36,7 +37,8 @@ class Progress:
     """Where a synthesis stands after an evaluation.
 
     ``losses`` are before their weights, by name (``content relu4_2``, ``style relu1_1``, ``total variation``);
-    ``objective`` is their weighted sum; ``preview`` gives the best image so far, (1, 3, H, W) in [0, 1].
+    ``objective`` is their weighted sum; ``evaluation`` counts those passed over as no longer paying, so that the last
+    one is always number ``evaluations``; ``preview`` gives the best image so far, (1, 3, H, W) in [0, 1].
     """
 
     evaluation: int
@@ -50,7 +52,7 @@ class Progress:
 class Synthesis:
     """One synthesis. Iterate over it to run it; ``image`` is its best image at any time.
 
-    ``runs_on`` says what computes.
+    ``runs_on`` says what computes; ``spared`` how many evaluations were passed over, as they no longer paid.
 
     Args:
         network: best a normalised one; it is left as it is.
@@ -98,6 +100,7 @@ class Synthesis:
         self._device, self._make_objective, self._memory = torch.device(device), objective, memory
         self._ranks = ranks
         given = [picture for picture in (content, *styles, start, *masks) if picture is not None]
+        self.spared = 0
         self._given = sum(picture.nbytes for picture in given if picture.device == self._device)
         self._begin(0)
 
@@ -130,6 +133,7 @@ class Synthesis:
             images += 2 * self._optimizer.image.nbytes
         budget = _for_features(self._memory, network, images)
         self._objective = self._make_objective(network, self.recipe, *self._pictures(), masks, budget, self._ranks)
+        self._patience = Patience()
 
     @property
     def best(self) -> Tensor:
@@ -166,6 +170,8 @@ class Synthesis:
                     self._compute_in(self._precisions[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
+                if self._patience.ends(evaluation.objective) and self.recipe.early_stop:
+                    self._pass_over()
                 yield Progress(
                     self.evaluation,
                     self.recipe.evaluations,
@@ -178,6 +184,13 @@ class Synthesis:
                 return
             self._begin(self._level + 1, self.best)
 
+    def _pass_over(self) -> None:
+        """Skips what is left of the level in the present precision."""
+        there = self._done
+        while self._done < len(self._precisions) and self._precisions[self._done] == self._precisions[there - 1]:
+            self._done += 1
+        self.spared += self._done - there
+
     def save(self, path: Path) -> None:
         """Writes a checkpoint, atomically: what it takes to go on as if nothing had happened.
 
@@ -188,6 +201,8 @@ class Synthesis:
             "recipe": self.recipe.to_json(),
             "level": self._level,
             "done": self._done,
+            "spared": self.spared,
+            "least": list(self._patience.least),
             "optimizer": self._optimizer.state(),
         }
         with written_atomically(path) as temporary:
@@ -211,6 +226,7 @@ class Synthesis:
         if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
             self._compute_in(self._precisions[self._done - 1])
         self._optimizer.restore(state["optimizer"])
+        self.spared, self._patience = state["spared"], Patience(state["least"])
 
 
 def _for_features(memory: int | None, network: Network, images: int) -> int | None:
