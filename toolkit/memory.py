@@ -1,10 +1,15 @@
 """How much memory there is to work in."""
 
+import contextlib
 import ctypes
 import os
+import tempfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
+from .errors import ToolkitError
 
 #: What the libraries and the interpreter take, measured on the CPU: 0.6 GB before any work, the rest during it.
 BASE = 1_100_000_000
@@ -40,3 +45,29 @@ def return_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, RETURNED)
+
+
+def zeros_on_disk(like: Tensor) -> Tensor:
+    """Zeros of a tensor's shape and type in a temporary file, in memory only as far as the system has room.
+
+    The file is where Python puts temporary ones (TMPDIR names another folder), and gone with the process.
+
+    Raises:
+        ToolkitError: when it can't be made.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="toolkit-")
+        try:
+            if hasattr(os, "posix_fallocate"):  # a disk that is full later on would end the process
+                os.posix_fallocate(descriptor, 0, like.nbytes)
+        finally:
+            os.close(descriptor)
+        zeros = torch.from_file(name, shared=True, size=like.numel(), dtype=like.dtype).view(like.shape)
+    except (OSError, RuntimeError) as error:
+        raise ToolkitError(
+            f"There is no room for {like.nbytes / 1e9:.1f} GB of the optimizer's memory in {tempfile.gettempdir()}: "
+            "name another folder by TMPDIR, or allow more by --memory."
+        ) from error
+    with contextlib.suppress(OSError):  # Windows keeps a file while it is in use
+        Path(name).unlink()
+    return zeros

@@ -1,10 +1,12 @@
 """L-BFGS goes the way of PyTorch's, within rounding, and keeps no more than it may."""
 
 import itertools
+import tempfile
 
 import pytest
 import torch
 
+from toolkit.errors import ToolkitError
 from toolkit.network import BUNDLED, load_network
 from toolkit.pictures import example_photographs
 from toolkit.synthesis import Recipe, Synthesis
@@ -156,3 +158,28 @@ def test_adam_goes_the_way_of_pytorchs_and_hands_over_the_average(objective, ran
 def test_memory_limits_the_history(images, history):
     image = torch.zeros(1, 3, 8, 8)
     assert LBFGS(image, images * image.nbytes).history == history
+
+
+def test_with_little_memory_adam_is_on_disk_and_goes_the_same_way(objective, random_image, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    start = random_image(40, 48, seed=2).double()
+    ample, short = Adam(start.clone()), Adam(start.clone(), 4 * start.nbytes)
+    assert (ample.nbytes, short.nbytes) == (5 * start.nbytes, 2 * start.nbytes)
+    for _ in range(5):
+        for optimizer in (ample, short):
+            optimizer.step(objective)
+    anew = Adam(start.clone(), 4 * start.nbytes)
+    anew.restore(short.state())
+    for _ in range(5):
+        for optimizer in (ample, short, anew):
+            optimizer.step(objective)
+    for optimizer in (short, anew):
+        assert torch.equal(optimizer.image, ample.image) and torch.equal(optimizer.best, ample.best)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_room_on_disk_is_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    image = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ToolkitError, match=r"no room for 0\.0 GB .* name another folder by TMPDIR"):
+        Adam(image, image.nbytes)

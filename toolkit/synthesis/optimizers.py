@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ToolkitError
+from ..memory import zeros_on_disk
 from .curvature import CurvaturePairs
 from .objective import Evaluation
 from .preconditioner import Preconditioner
@@ -126,7 +127,7 @@ class Adam:
 
     Args:
         image: (1, 3, H, W), the start; it is changed in place.
-        memory: taken for uniformity; Adam needs that of five images whatever is given.
+        memory: bytes to stay within; where five images would exceed it, average and moments are kept on disk.
     """
 
     STEP_SIZE = 0.02
@@ -134,15 +135,20 @@ class Adam:
 
     def __init__(self, image: Tensor, memory: int | None = None) -> None:
         self.image = image
-        self.best = image.clone()
+        # Image, average, two moments, and the evaluation's gradient; or the first and the last of them.
+        self.nbytes = 5 * image.nbytes
+        room: Callable[[Tensor], Tensor] = torch.zeros_like
+        if memory is not None and self.nbytes > memory and image.device.type == "cpu":
+            self.nbytes, room = 2 * image.nbytes, zeros_on_disk
+        self.best = room(image).copy_(image)
         self._mass = 0.0
         # Fused, it makes no temporary images; but it takes for granted that image and gradient are laid out alike.
         self._optimizer = torch.optim.Adam([image], self.STEP_SIZE, fused=True)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it comes to hold, the evaluation's gradient included: image, average, two moments, gradient."""
-        return 5 * self.image.nbytes
+        self._optimizer.state[image] = {
+            "step": torch.zeros((), device=image.device),
+            "exp_avg": room(image),
+            "exp_avg_sq": room(image),
+        }
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""
@@ -153,7 +159,9 @@ class Adam:
         self.image.copy_(state["image"])
         self.best.copy_(state["best"])
         self._mass = state["mass"]
-        self._optimizer.load_state_dict(state["torch"])
+        moments = self._optimizer.state[self.image]
+        for name, value in state["torch"]["state"][0].items():
+            moments[name].copy_(value)  # where they are
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, and moves on.
