@@ -7,6 +7,7 @@ from PIL import Image
 
 from toolkit.cli import main
 from toolkit.distill import Distillation, Schedule, Student, explained_variance, read_checkpoint
+from toolkit.distill.student import variances
 from toolkit.errors import ToolkitError
 from toolkit.network import Architecture, load_network, save_network
 from toolkit.normalize import ImageStream, Job, list_images, normalize
@@ -66,17 +67,43 @@ def test_a_folded_student_computes_what_it_computed_in_evaluation(teacher, folde
 
 def test_training_explains_more_and_more(teacher, folder, random_image):
     longer = Schedule(steps=200, batch_size=4, size=32, warmup=2, dream_every=50, dream_pool=8)
-    image = random_image(48, 48)
+    image = torch.cat([random_image(48, 48, seed=seed) for seed in range(2)])
     targets = {f"conv{name[4:]}": f for name, f in teacher(image, [f"relu{n}_1" for n in range(1, 6)]).items()}
     targets |= {f"conv{name[4:]}": f for name, f in teacher(image, ["relu3_2", "relu4_2", "relu5_2"]).items()}
-    variances = {name: f.var((0, 2, 3)).sum() for name, f in targets.items()}
+    scales = variances(targets)
     torch.manual_seed(0)
     untrained = Student(NARROW, teacher.architecture)
     trained, shown = train(teacher, folder, schedule=longer)
     with torch.no_grad():
-        before, after = (sum(s.unexplained(image, targets, variances).values()) for s in (untrained, trained.student))
+        before, after = (sum(s.unexplained(image, targets, scales).values()) for s in (untrained, trained.student))
     assert [step.number for step in shown] == list(range(1, 201))
     assert after < 0.8 * before
+
+
+def test_errors_and_their_scales_are_what_they_say(random_image):
+    """A student whose read-outs are those of the teacher, but for a constant."""
+    architecture = Architecture("vgg11", (2, 3, 3, 4, 4))
+    torch.manual_seed(0)
+    student = Student(architecture, architecture).eval()
+    for name, readout in [*student.readouts.items(), *student.gram_readouts.items()]:
+        torch.nn.init.dirac_(readout.weight)
+        torch.nn.init.zeros_(readout.bias)
+        assert name in architecture.convolutions
+    image = torch.cat([random_image(40, 48, seed=seed) for seed in range(3)])
+    with torch.no_grad():
+        own = dict(student(image))
+        targets = {name: 2 * features for name, features in own.items()}
+        scales = variances(targets)
+        errors = student.unexplained(image, targets, scales)
+    for name, features in own.items():
+        rows = 2 * features.permute(1, 0, 2, 3).flatten(1)
+        expected = (rows / 2).square().sum(0).mean() / rows.var(1).sum()
+        assert errors[name] == pytest.approx(expected.item(), rel=1e-4)
+    assert errors.keys() - own.keys() == {f"gram{block}_1" for block in range(1, 6)}
+    for block in range(1, 6):
+        grams = torch.stack([4 * f @ f.T / f.shape[1] for f in own[f"conv{block}_1"].flatten(2)])
+        expected = (0.75 * grams).square().sum((1, 2)).mean() / grams.var(0).sum()
+        assert errors[f"gram{block}_1"] == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_training_goes_on_from_its_checkpoint(teacher, folder, tmp_path):

@@ -17,6 +17,9 @@ from .common import add_device_option, device
 
 WIDTHS = (16, 32, 64, 128, 256)
 
+#: Errors that show how the training goes, in a line.
+FOLLOWED = ("conv1_1", "conv3_1", "conv5_1", "gram5_1")
+
 
 def add_commands(commands: Any) -> None:
     """Adds ``distill``."""
@@ -49,7 +52,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains, with the unexplained share of each block's first layer as it falls."""
+    """Trains, with the unexplained shares of some layers as they fall."""
     teacher = load_network(arguments.teacher)
     if not teacher.mean_activations or teacher.pooling != "average":
         raise ToolkitError(f"{arguments.teacher} can't teach: normalise it with average pooling first.")
@@ -69,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with tqdm(total=arguments.steps, initial=distillation.number, unit="step") as bar:
             for step in distillation:
-                shown = (f"{name} {share:.1%}" for name, share in step.unexplained.items() if name.endswith("_1"))
+                shown = (f"{name} {share:.1%}" for name, share in step.unexplained.items() if name in FOLLOWED)
                 bar.set_postfix_str("unexplained: " + ", ".join(shown), refresh=False)
                 bar.update()
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .student import Student
+from .student import Student, gram
 
 STEPS = 24
 STEP_SIZE = 0.03
@@ -49,8 +49,7 @@ def _grams(student: Student, images: Tensor, layers: tuple[str, ...]) -> dict[st
     with torch.autocast(images.device.type, torch.bfloat16):
         for name, features in student(images):
             if name in layers:
-                flat = features.flatten(2).float()
-                grams[name] = flat @ flat.mT / flat.shape[-1]
+                grams[name] = gram(features)
             if name == layers[-1]:
                 break
     return grams

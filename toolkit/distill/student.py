@@ -14,6 +14,9 @@ from ..network import CONVENTIONS, Architecture, Network
 class Student(nn.Module):
     """A network with the teacher's topology and its own widths, average pooling, and one read-out per ReLU layer.
 
+    The first layer of each block, whose Gram matrices style losses compare, has another read-out for these: of equal
+    Gram matrices of the student's features, equal ones of the teacher's shall follow.
+
     Args:
         architecture: the student's.
         teacher: the teacher's; same name, other widths.
@@ -26,12 +29,15 @@ class Student(nn.Module):
         self.convolutions = nn.ModuleDict()
         self.norms = nn.ModuleDict()
         self.readouts = nn.ModuleDict()
+        self.gram_readouts = nn.ModuleDict()
         for name, (inputs, outputs) in architecture.convolutions.items():
             convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
             self.convolutions[name] = convolution
             self.norms[name] = nn.BatchNorm2d(outputs)
             self.readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
+            if _first(name):
+                self.gram_readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -45,18 +51,23 @@ class Student(nn.Module):
                 case "pool":
                     x = F.avg_pool2d(x, 2)
 
-    def unexplained(self, image: Tensor, targets: dict[str, Tensor], variances: dict[str, Tensor]) -> dict[str, Tensor]:
+    def unexplained(self, image: Tensor, targets: dict[str, Tensor], scales: dict[str, Tensor]) -> dict[str, Tensor]:
         """By convolution, the squared error of the read-out over the variance of the teacher's layer.
+
+        Likewise that of the Gram matrices, for the layers that have a read-out for them.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1].
-            targets: the teacher's features, (N, C, h, w).
-            variances: their variance over images and positions, summed over channels.
+            targets: the teacher's features, (N, C, h, w), by convolution.
+            scales: what ``variances`` finds.
         """
         errors = {}
         for name, features in self(image):
             residual = self.readouts[name](features) - targets[name]
-            errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / variances[name]
+            errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / scales[name]
+            if name in self.gram_readouts:
+                difference = gram(self.gram_readouts[name](features)) - gram(targets[name])
+                errors[gram_name(name)] = difference.square().sum((1, 2)).mean() / scales[gram_name(name)]
         return errors
 
     def grow_from(self, other: dict[str, Tensor]) -> None:
@@ -90,3 +101,33 @@ class Student(nn.Module):
             folded.weight.copy_(own.weight.double() * scale.view(-1, 1, 1, 1))
             folded.bias.copy_(norm.bias.double() - norm.running_mean.double() * scale)
         return network
+
+
+def variances(targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What errors are compared with.
+
+    Args:
+        targets: a teacher's features, (N, C, h, w), by convolution.
+
+    Returns:
+        By convolution, the features' variance over images and positions, summed over channels; and by the name of its
+        Gram matrix the variance of that over images, summed over entries.
+    """
+    found = {name: target.float().var((0, 2, 3)).sum() for name, target in targets.items()}
+    return found | {gram_name(name): gram(target).var(0).sum() for name, target in targets.items() if _first(name)}
+
+
+def _first(name: str) -> bool:
+    return name.endswith("_1")
+
+
+def gram(features: Tensor) -> Tensor:
+    """(N, C, C): each image's Gram matrix over its positions, in float32, from features (N, C, h, w)."""
+    flat = features.flatten(2).float()
+    with torch.autocast(features.device.type, enabled=False):
+        return flat @ flat.mT / flat.shape[-1]
+
+
+def gram_name(name: str) -> str:
+    """What the Gram matrix of a convolution's features is called among errors and variances."""
+    return name.replace("conv", "gram")

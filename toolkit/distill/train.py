@@ -18,27 +18,30 @@ from ..network import Network
 from ..normalize.sources import Source
 from .dreams import dream
 from .inputs import batches
-from .student import Student
+from .student import Student, variances
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How to train: AdamW with a warm-up and a cosine decay to step ``steps``.
 
-    The first layer of each block, whose Gram matrices style losses compare, counts ``emphasis`` times.
+    The first layer of each block, whose Gram matrices style losses compare, counts ``emphasis`` times, and the Gram
+    matrix itself, by block, ``gram_emphasis`` times: the deepest is the hardest. Crops are to be larger than the
+    receptive fields, or the deepest layers learn of their borders more than of anything else.
     Every ``dream_every`` steps a batch of half-optimised images joins the last ``dream_pool`` of them, from which
     a quarter of every batch is drawn.
     """
 
     steps: int = 20_000
-    batch_size: int = 16
-    size: int = 128
+    batch_size: int = 8
+    size: int = 192
     learning_rate: float = 3e-3
     warmup: int = 200
     weight_decay: float = 1e-4
     emphasis: float = 3.0
+    gram_emphasis: tuple[float, ...] = (3.0, 3.0, 3.0, 3.0, 6.0)
     dream_every: int = 40
-    dream_pool: int = 512
+    dream_pool: int = 256
     seed: int = 0
 
 
@@ -115,22 +118,23 @@ class Distillation:
     def _learn(self, loss: Any, images: Tensor) -> None:
         with torch.no_grad():
             targets = {name.replace("relu", "conv"): f for name, f in self.teacher(images, self.layers).items()}
-            self._track_variances(targets)
+            for name, variance in variances(targets).items():
+                self.variances[name] = torch.lerp(self.variances.get(name, variance), variance, 0.01)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         with torch.autocast(self.device.type, torch.bfloat16):
             errors = loss(images, targets, self.variances)
         self.optimizer.zero_grad()
-        emphasis = {name: self.schedule.emphasis if name.endswith("_1") else 1.0 for name in errors}
-        torch.stack([error * emphasis[name] for name, error in errors.items()]).sum().backward()
+        torch.stack([error * self._weight(name) for name, error in errors.items()]).sum().backward()
         self.optimizer.step()
         for name, error in errors.items():
             self.unexplained[name] = torch.lerp(self.unexplained.get(name, error.detach()), error.detach(), 0.01)
 
-    def _track_variances(self, targets: dict[str, Tensor]) -> None:
-        for name, target in targets.items():
-            variance = target.float().var((0, 2, 3)).sum()
-            self.variances[name] = torch.lerp(self.variances.get(name, variance), variance, 0.01)
+    def _weight(self, name: str) -> float:
+        """How often an error counts."""
+        if name.startswith("gram"):
+            return self.schedule.gram_emphasis[int(name[4]) - 1]
+        return self.schedule.emphasis if name.endswith("_1") else 1.0
 
     def _learning_rate(self) -> float:
         done = self.number - self.restarted
