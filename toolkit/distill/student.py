@@ -86,7 +86,7 @@ class Student(nn.Module):
             raise ToolkitError("A student can grow only from one with the same layers: name another checkpoint.")
         for name, own in self.state_dict().items():
             shared = tuple(slice(min(sizes)) for sizes in zip(own.shape, other[name].shape, strict=True))
-            if name.startswith(("convolutions", "readouts")) and own.ndim == 4:
+            if name.startswith(("convolutions", "readouts", "gram_readouts")) and own.ndim == 4:
                 own[shared[0], other[name].shape[1] :] = 0
             own[shared] = other[name][shared]
 
