@@ -15,7 +15,7 @@ from ..network import Architecture, fingerprint, load_network, save_network
 from ..normalize import list_images
 from .common import add_device_option, device
 
-WIDTHS = (16, 32, 64, 128, 256)
+WIDTHS = (16, 48, 96, 160, 224)
 
 #: Errors that show how the training goes, in a line.
 FOLLOWED = ("conv1_1", "conv3_1", "conv5_1", "gram5_1")
@@ -88,4 +88,4 @@ def _widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of five numbers such as 16,32,64,128,256") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of five numbers such as 16,48,96,160,224") from None
