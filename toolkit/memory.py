@@ -60,14 +60,13 @@ def zeros_on_disk(like: Tensor) -> Tensor:
         try:
             if hasattr(os, "posix_fallocate"):  # a disk that is full later on would end the process
                 os.posix_fallocate(descriptor, 0, like.nbytes)
+            return torch.from_file(name, shared=True, size=like.numel(), dtype=like.dtype).view(like.shape)
         finally:
             os.close(descriptor)
-        zeros = torch.from_file(name, shared=True, size=like.numel(), dtype=like.dtype).view(like.shape)
+            with contextlib.suppress(OSError):  # Windows keeps a file while it is in use
+                Path(name).unlink()
     except (OSError, RuntimeError) as error:
         raise ToolkitError(
             f"There is no room for {like.nbytes / 1e9:.1f} GB of the optimizer's memory in {tempfile.gettempdir()}: "
             "name another folder by TMPDIR, or allow more by --memory."
         ) from error
-    with contextlib.suppress(OSError):  # Windows keeps a file while it is in use
-        Path(name).unlink()
-    return zeros

@@ -1,6 +1,7 @@
 """L-BFGS goes the way of PyTorch's, within rounding, and keeps no more than it may."""
 
 import itertools
+import os
 import tempfile
 
 import pytest
@@ -183,3 +184,16 @@ def test_no_room_on_disk_is_told_in_a_sentence(monkeypatch):
     image = torch.zeros(1, 3, 8, 8)
     with pytest.raises(ToolkitError, match=r"no room for 0\.0 GB .* name another folder by TMPDIR"):
         Adam(image, image.nbytes)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system does not reserve room on disk")
+def test_a_full_disk_is_told_beforehand_and_left_as_it_was(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    image = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ToolkitError, match="There is no room for"):
+        Adam(image, image.nbytes)
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands share: options, and how they save what they made."""
 
 import argparse
 import os
