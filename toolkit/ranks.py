@@ -1,5 +1,6 @@
 """Several processes as one: started by torchrun, joined by torch.distributed, or a single one alone."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ class Ranks:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if not dist.is_initialized():
+            # PyTorch's module keeps the group of the moment in its functions' defaults: imported later (torch.optim
+            # does), it would hold this one, whose threads then outlive leave() and may abort the process at its end.
+            importlib.import_module("torch.distributed.nn.functional")
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(dist.get_rank(), dist.get_world_size())
 

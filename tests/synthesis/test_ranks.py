@@ -68,6 +68,27 @@ def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path):
     assert difference.max() <= 2 / 255 + 1e-6
 
 
+LEAVING = """
+import sys, torch
+from pathlib import Path
+from toolkit.ranks import Ranks
+ranks = Ranks.join(torch.device("cpu"))
+image = torch.nn.Parameter(torch.ones(1))
+image.grad = ranks.sum(torch.ones(1))
+torch.optim.Adam([image]).step()
+ranks.leave()
+left = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+sys.exit(f"still there: {left}" if any("gloo" in name for name in left) else 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the names of threads where Linux lists them")
+def test_no_thread_stays_when_a_process_leaves(tmp_path):
+    (tmp_path / "leaving.py").write_text(LEAVING)
+    done = torchrun(tmp_path, "leaving.py")
+    assert done.returncode == 0, done.stderr
+
+
 #: The command line with a checkpoint of every evaluation; the second process dies in the midst of the fourth.
 DYING = """
 import os, signal, sys
