@@ -73,6 +73,13 @@ def test_layers_are_named_by_block_and_number(name):
     assert sum(layer.startswith("conv") for layer in layers) == int(name[3:]) - 3
 
 
+def test_each_convolution_may_have_its_own_filters():
+    uneven = Architecture("vgg13", (2, 3, 4, 4, 5, 5, 6, 7, 8, 8))
+    assert uneven.convolutions["conv1_2"] == (2, 3) and uneven.convolutions["conv4_2"] == (6, 7)
+    assert {layer.name: layer.channels for layer in uneven.layers}["pool4"] == 7
+    assert Architecture("vgg13", (2, 2, 4, 4, 5, 5, 6, 6, 8, 8)) == Architecture("vgg13", (2, 4, 5, 6, 8))
+
+
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
@@ -82,7 +89,10 @@ def test_layers_are_named_by_block_and_number(name):
             "An image of 64 x 9 pixels is too small for pool4: use at least 16 x 16",
         ),
         (lambda n, x: Architecture("vgg91"), "Unknown architecture 'vgg91': did you mean vgg19"),
-        (lambda n, x: Architecture("vgg19", (1, 2)), "A VGG has five blocks of at least one filter each, not (1, 2)."),
+        (
+            lambda n, x: Architecture("vgg16", (1, 2)),
+            "A vgg16 has five blocks or 13 convolutions of at least one filter each, not (1, 2).",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(tiny_network, random_image, act, sentence):

@@ -64,9 +64,10 @@ def test_sixteen_bits_halve_the_file_and_keep_three_digits(tiny_network, tmp_pat
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("widths", [(3, 4, 5, 6, 7), tuple(range(3, 16))])
 @pytest.mark.parametrize("keys", ["named", "numbered"])
-def test_files_from_elsewhere_are_known_by_their_keys(tiny_network, tmp_path, keys):
-    network = tiny_network("vgg16", convention="caffe")
+def test_files_from_elsewhere_are_known_by_their_keys(tiny_network, tmp_path, keys, widths):
+    network = tiny_network("vgg16", convention="caffe", widths=widths)
     torch.save(state_of(network, keys), tmp_path / "w.pth")
     again = load_network(tmp_path / "w.pth", convention="caffe", pooling="average")
     assert fingerprint(again) == fingerprint(network)

@@ -23,12 +23,13 @@ def relative_error(found, expected):
     pooling=st.sampled_from(["average", "max"]),
     convention=st.sampled_from(["torchvision", "caffe"]),
     layers=st.sets(st.sampled_from(LAYERS), min_size=1, max_size=6),
+    widths=st.sampled_from([(3, 4, 5, 6, 7), (3, 4, 5, 4, 6, 5, 7, 3, 4, 6, 5, 7, 8, 4, 5, 3)]),
     height=st.integers(32, 71),
     width=st.integers(32, 71),
     seed=st.integers(0, 1000),
 )
-def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, layers, height, width, seed):
-    network = tiny_network(pooling=pooling, convention=convention, seed=seed).double()
+def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, layers, widths, height, width, seed):
+    network = tiny_network(pooling=pooling, convention=convention, widths=widths, seed=seed).double()
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, height, width, dtype=torch.float64, generator=generator, requires_grad=True)
     features = network(image, layers)

@@ -38,8 +38,8 @@ def add_commands(commands: Any) -> None:
         "--widths",
         type=_widths,
         default=WIDTHS,
-        metavar="W,W,W,W,W",
-        help=f"filters per block (default: {','.join(map(str, WIDTHS))})",
+        metavar="W,W,…",
+        help=f"filters per block, or per convolution (default: {','.join(map(str, WIDTHS))})",
     )
     parser.add_argument("--steps", type=int, default=defaults.steps, metavar="N", help=f"(default: {defaults.steps})")
     parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: 0)")
@@ -88,4 +88,4 @@ def _widths(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of five numbers such as 16,48,96,160,224") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 16,48,96,160,224") from None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ class Architecture:
 
     Args:
         name: a key of ``DEPTHS``.
-        widths: filters per block, five numbers.
+        widths: filters per block, five numbers; or per convolution, which become five again where blocks are even.
     """
 
     name: str
@@ -49,18 +50,34 @@ class Architecture:
     def __post_init__(self) -> None:
         if self.name not in DEPTHS:
             raise ToolkitError(f"Unknown architecture {self.name!r}: {did_you_mean(self.name, DEPTHS)}")
-        if len(self.widths) != 5 or min(self.widths) < 1:
-            raise ToolkitError(f"A VGG has five blocks of at least one filter each, not {self.widths}.")
+        depths = DEPTHS[self.name]
+        if len(self.widths) not in (5, sum(depths)) or min(self.widths) < 1:
+            raise ToolkitError(
+                f"A {self.name} has five blocks or {sum(depths)} convolutions of at least one filter each, "
+                f"not {self.widths}."
+            )
+        blocks = self._blocks
+        if all(len(set(block)) == 1 for block in blocks):
+            object.__setattr__(self, "widths", tuple(block[0] for block in blocks))
+
+    @property
+    def _blocks(self) -> list[tuple[int, ...]]:
+        """By block, its convolutions' filters."""
+        depths = DEPTHS[self.name]
+        if len(self.widths) == 5:
+            return [(width,) * depth for depth, width in zip(depths, self.widths, strict=True)]
+        ends = list(accumulate(depths))
+        return [self.widths[end - depth : end] for depth, end in zip(depths, ends, strict=True)]
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer in order: ``conv1_1``, ``relu1_1``, … ``pool5``."""
         layers = []
-        for block, (depth, width) in enumerate(zip(DEPTHS[self.name], self.widths, strict=True), 1):
-            for number in range(1, depth + 1):
+        for block, widths in enumerate(self._blocks, 1):
+            for number, width in enumerate(widths, 1):
                 layers.append(Layer(f"conv{block}_{number}", "conv", width))
                 layers.append(Layer(f"relu{block}_{number}", "relu", width))
-            layers.append(Layer(f"pool{block}", "pool", width))
+            layers.append(Layer(f"pool{block}", "pool", widths[-1]))
         return tuple(layers)
 
     @cached_property

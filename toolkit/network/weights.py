@@ -238,8 +238,7 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture,
         for keys in _key_styles(Architecture(name)):
             if present == set(keys.values()):
                 keys.pop("", None)
-                last = [[c for c in keys if c.startswith(f"conv{block}_")][-1] for block in range(1, 6)]
-                widths = tuple(tensors[f"{keys[convolution]}.weight"].shape[0] for convolution in last)
+                widths = tuple(tensors[f"{key}.weight"].shape[0] for key in keys.values())
                 return Architecture(name, widths), keys
     raise ToolkitError(
         f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
