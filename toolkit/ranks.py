@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .errors import ToolkitError
+from .memory import zeros_on_disk
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ class Ranks:
                 dist.all_reduce(tensor)
         return tensor
 
+    def agree(self, decision: bool) -> bool:
+        """What the first of them decided.
+
+        Raises:
+            ToolkitError: when another process is gone.
+        """
+        decisions = [decision]
+        if self.size > 1:
+            with _company():
+                dist.broadcast_object_list(decisions)
+        return decisions[0]
+
     def gather(self, thing: Any) -> list[Any]:
         """Every process's thing, in the order of their ranks.
 
@@ -68,6 +81,73 @@ class Ranks:
             with _company():
                 dist.all_gather_object(gathered, thing)
         return gathered
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's part of vectors that are as long as an image, so that what goes with them is divided.
+
+    Every method but ``part`` and ``own`` is for all processes at once, and raises a ToolkitError when one is gone.
+
+    Args:
+        ranks: those who share.
+        length: of the whole vectors.
+    """
+
+    ranks: Ranks
+    length: int
+
+    def _bounds(self, rank: int) -> slice:
+        return slice(self.length * rank // self.ranks.size, self.length * (rank + 1) // self.ranks.size)
+
+    def part(self, whole: Tensor) -> Tensor:
+        """This process's part of a vector (length,): a view."""
+        return whole[self._bounds(self.ranks.rank)]
+
+    def own(self, whole: Tensor) -> Tensor:
+        """The part, without the whole behind it."""
+        return whole if self.ranks.size == 1 else self.part(whole).clone()
+
+    def dot(self, one: Tensor, other: Tensor) -> Tensor:
+        """The product () of two vectors, from their parts."""
+        return self.ranks.sum(one.dot(other))
+
+    def mean_size(self, part: Tensor) -> Tensor:
+        """The mean () of a vector's absolute values, from its parts."""
+        return self.ranks.sum(part.abs().sum()) / self.length
+
+    def sum(self, whole: Tensor) -> Tensor:
+        """The sum of all processes' vectors (length,), in place: each gets its own part of it."""
+        if self.ranks.size > 1:
+            with _company():
+                for rank in range(self.ranks.size):
+                    dist.reduce(whole[self._bounds(rank)], rank)
+        return whole
+
+    def spread(self, whole: Tensor) -> Tensor:
+        """A vector (length,) whose own part each process knows, completed in place."""
+        if self.ranks.size > 1:
+            with _company():
+                for rank in range(self.ranks.size):
+                    dist.broadcast(whole[self._bounds(rank)], rank)
+        return whole
+
+    def collect(self, part: Tensor) -> Tensor:
+        """The whole vector on the first process, kept on disk as it may be one of many; nothing on the others."""
+        if self.ranks.size == 1:
+            return part
+        with _company():
+            if not self.ranks.first:
+                dist.send(part.contiguous(), 0)
+                return part.new_empty(0)
+            whole = zeros_on_disk(torch.empty(self.length, dtype=part.dtype))
+            self.part(whole).copy_(part)
+            for rank in range(1, self.ranks.size):
+                bounds = self._bounds(rank)
+                received = part.new_empty(bounds.stop - bounds.start)
+                dist.recv(received, rank)
+                whole[bounds].copy_(received)
+            return whole
 
 
 @contextmanager

@@ -196,7 +196,7 @@ def _make(
                 bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
-                if checkpoint and ranks.first and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if checkpoint and ranks.agree(time.monotonic() - saved > CHECKPOINT_SECONDS):
                     synthesis.save(checkpoint)
                     saved = time.monotonic()
         if checkpoint:
@@ -208,7 +208,7 @@ def _make(
         with uninterrupted():
             if status:
                 print("Interrupted: keeping the best image so far.", file=sys.stderr)
-            if status and checkpoint and ranks.first:
+            if status and checkpoint and ranks.size == 1:  # of several, each was interrupted at its own evaluation
                 synthesis.save(checkpoint)
             if ranks.first:
                 save_png(synthesis.image, output, synthesis.recipe.to_json())

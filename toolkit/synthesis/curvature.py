@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -25,33 +26,39 @@ class CurvaturePairs:
     Args:
         capacity: how many pairs are kept; the oldest gives way.
         guess: the inverse Hessian that they improve on, up to a factor; multiplies a vector (n,), in place.
+        dot: the product () of two vectors; of several processes that have a part of each, the same on all.
     """
 
     #: Pairs of a smaller product tell of rounding, or of negative curvature, and are passed over, as in PyTorch.
     LEAST_PRODUCT = 1e-10
 
-    def __init__(self, capacity: int, guess: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        guess: Callable[[Tensor], Tensor],
+        dot: Callable[[Tensor, Tensor], Tensor] = torch.dot,
+    ) -> None:
         self._pairs: deque[_Pair] = deque(maxlen=capacity)
-        self._guess = guess
+        self._guess, self._dot = guess, dot
         self._scale: Tensor | float = 1.0
 
     def add(self, step: Tensor, change: Tensor) -> None:
         """Takes in a pair, (n,) each, unless the objective did not curve upwards along it; it keeps them, uncopied."""
-        product = change.dot(step)
+        product = self._dot(change, step)
         if product > self.LEAST_PRODUCT:
             self._pairs.append(_Pair(step, change, 1 / product))
-            self._scale = product / change.dot(change)
+            self._scale = product / self._dot(change, change)
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Minus the inverse Hessian times a gradient, (n,): where to go."""
         found = gradient.neg()
         alphas = []
         for step, change, inverse_product in reversed(self._pairs):
-            alphas.append(step.dot(found) * inverse_product)
+            alphas.append(self._dot(step, found) * inverse_product)
             found.addcmul_(change, alphas[-1], value=-1)
         found = self._guess(found).mul_(self._scale)
         for (step, change, inverse_product), alpha in zip(self._pairs, reversed(alphas), strict=True):
-            found.addcmul_(step, alpha - change.dot(found) * inverse_product)
+            found.addcmul_(step, alpha - self._dot(change, found) * inverse_product)
         return found
 
     def state(self) -> dict[str, Any]:

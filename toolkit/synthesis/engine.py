@@ -112,7 +112,8 @@ class Synthesis:
         image = _start(recipe, frame, *self._pictures(), self._start) if image is None else resize(image, frame)
         image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
         self._precisions = precisions(recipe, self.levels, level, self._device, self._make_objective.only_float32)
-        self._optimizer = OPTIMIZERS[recipe.optimizer](image, None if self._memory is None else self._memory // 2)
+        memory = None if self._memory is None else self._memory // 2
+        self._optimizer = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
         self._compute_in(self._precisions[0])
         self.runs_on = self._objective.runs_on
 
@@ -194,6 +195,9 @@ class Synthesis:
     def save(self, path: Path) -> None:
         """Writes a checkpoint, atomically: what it takes to go on as if nothing had happened.
 
+        Of several processes all must call it after the same evaluation, and the first writes; any number of processes
+        can go on from there.
+
         Raises:
             ToolkitError: when it can't be written.
         """
@@ -205,8 +209,9 @@ class Synthesis:
             "least": list(self._patience.least),
             "optimizer": self._optimizer.state(),
         }
-        with written_atomically(path) as temporary:
-            torch.save(state, temporary)
+        if self._ranks.first:
+            with written_atomically(path) as temporary:
+                torch.save(state, temporary)
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same synthesis.
@@ -216,7 +221,8 @@ class Synthesis:
         """
         remedy = f"remove {path} to start anew."
         try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
+            # Several processes need no more of it than their shares.
+            state = torch.load(path, map_location=self._device, weights_only=True, mmap=self._ranks.size > 1)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ToolkitError(f"The checkpoint {path} can't be read: {remedy}") from error
         if state["recipe"] != self.recipe.to_json():

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..memory import return_freed_memory
 from ..network import Network
-from ..ranks import ALONE, Ranks
+from ..ranks import ALONE, Ranks, Share
 from .gradient import Passed, Pullback
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
@@ -20,7 +20,10 @@ from .tiles import Tile, cut, side_within, strides
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation: the weighted sum, each loss before its weight, and the sum's gradient in the image."""
+    """One evaluation: the weighted sum, each loss before its weight, and the sum's gradient in the image.
+
+    Where several processes share it, each has no more of the gradient than its part (``Share``).
+    """
 
     objective: float
     losses: dict[str, float]
@@ -42,7 +45,7 @@ class Objective:
         masks: where each style image is to show, (1, 1, H, W) in [0, 1] each (Gatys et al. 2017); everywhere, blended,
             when there are none.
         memory: bytes that features and targets may take; as much as they need when ``None``.
-        ranks: processes that share the tiles of every evaluation; each gets all losses and the whole gradient.
+        ranks: processes that share the tiles of every evaluation; each gets all losses, and of the gradient its share.
 
     ``runs_on`` says what computes, and where; ``only_float32`` that it takes no other type of network.
 
@@ -146,7 +149,8 @@ class Objective:
             rows, columns = tile.window
             _, trail = self.pullback.forward(image[..., rows, columns])
             gradient[..., rows, columns] += self.pullback.backward(trail, self._adder(on_layer, tile, image))
-        return losses, self.ranks.sum(gradient)
+        Share(self.ranks, gradient.numel()).sum(gradient.view(-1))
+        return losses, gradient
 
     def _losses(self, image: Tensor) -> tuple[dict[str, Loss], dict[str, list[tuple[Loss, float]]]]:
         """This evaluation's losses by layer, those of style with the share that each has."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..memory import zeros_on_disk
+from ..ranks import ALONE, Ranks, Share
 from .curvature import CurvaturePairs
 from .objective import Evaluation
 from .preconditioner import Preconditioner
@@ -23,6 +24,7 @@ class LBFGS:
     Args:
         image: (1, 3, H, W), the start; it is changed in place.
         memory: bytes to stay within, by keeping fewer pairs.
+        ranks: processes that go the same way, each keeping its share of the pairs.
     """
 
     #: Pairs kept, each for the memory of two images. Measured with the bundled network at 512 pixels on two pairs of
@@ -45,12 +47,14 @@ class LBFGS:
     #: An objective so many times the least is astray.
     ASTRAY = 1000.0
 
-    def __init__(self, image: Tensor, memory: int | None = None) -> None:
+    def __init__(self, image: Tensor, memory: int | None = None, ranks: Ranks = ALONE) -> None:
         self.image = image
         self.best = image.clone()
         self.history = self.HISTORY
         if memory is not None:
-            self.history = max(1, min(self.HISTORY, (memory // image.nbytes - self.BESIDE) // 2))
+            room = (memory // image.nbytes - self.BESIDE) * ranks.size // 2
+            self.history = max(1, min(self.HISTORY, room))
+        self._share = Share(ranks, image.numel())
         self._preconditioner = Preconditioner(image)
         self._least = math.inf
         self._begin(self.FIRST_STEP)
@@ -58,7 +62,7 @@ class LBFGS:
     @property
     def nbytes(self) -> int:
         """Bytes that it comes to hold, the evaluation's gradient included."""
-        return (self.BESIDE + 2 * self.history) * self.image.nbytes
+        return (self.BESIDE + -(-2 * self.history // self._share.ranks.size)) * self.image.nbytes
 
     def _begin(self, first_step: float) -> None:
         """Forgets all curvature."""
@@ -66,28 +70,41 @@ class LBFGS:
         self._scale: float | None = None
         self._gradient: Tensor | None = None
         self._step: Tensor | None = None
-        self._pairs = CurvaturePairs(self.history, self._preconditioner)
+        self._pairs = CurvaturePairs(self.history, self._preconditioned, self._share.dot)
+
+    def _preconditioned(self, part: Tensor) -> Tensor:
+        """The guess of the inverse Hessian times a vector, of which this is a part, in place."""
+        if self._share.ranks.size == 1:
+            return self._preconditioner(part)
+        whole = part.new_empty(self._share.length)
+        self._share.part(whole).copy_(part)
+        return part.copy_(self._share.part(self._preconditioner(self._share.spread(whole))))
 
     def state(self) -> dict[str, Any]:
-        """Everything that ``restore`` needs."""
+        """Everything that ``restore`` needs; of several processes all must ask, and the first gets it."""
+        collect = self._share.collect
+        pairs = self._pairs.state()
         return {
             "image": self.image,
             "best": self.best,
             "least": self._least,
             "first_step": self._first_step,
             "scale": self._scale,
-            "gradient": self._gradient,
-            "step": self._step,
-            "pairs": self._pairs.state(),
+            "gradient": None if self._gradient is None else collect(self._gradient),
+            "step": None if self._step is None else collect(self._step),
+            "pairs": pairs | {"pairs": [(collect(step), collect(change), p) for step, change, p in pairs["pairs"]]},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state."""
+        """Goes on from a state, whatever number of processes it is of."""
+        own = self._share.own
         self.image.copy_(state["image"])
         self.best.copy_(state["best"])
         self._least, self._first_step, self._scale = state["least"], state["first_step"], state["scale"]
-        self._gradient, self._step = state["gradient"], state["step"]
-        self._pairs.restore(state["pairs"])
+        self._gradient = None if state["gradient"] is None else own(state["gradient"])
+        self._step = None if state["step"] is None else own(state["step"])
+        pairs = state["pairs"]
+        self._pairs.restore(pairs | {"pairs": [(own(step), own(change), p) for step, change, p in pairs["pairs"]]})
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, remembers it if it is the best, and moves on.
@@ -104,19 +121,24 @@ class LBFGS:
         if evaluation.objective < self._least:
             self._least = evaluation.objective
             self.best.copy_(self.image)
+        gradient = self._share.own(evaluation.gradient.contiguous().view(-1))
         if self._scale is None:
             # Pairs are passed over by the size of their product, whatever the objective's scale: so fix it.
-            self._scale = 1 / (float(evaluation.gradient.abs().mean()) or 1.0)
-        gradient = evaluation.gradient.contiguous().view(-1).mul_(self._scale)
+            self._scale = 1 / (float(self._share.mean_size(gradient)) or 1.0)
+        gradient *= self._scale
         if self._step is None or self._gradient is None:
-            self._step = self._preconditioner(gradient.neg())
-            self._step *= self._first_step / self._step.abs().mean().clamp(min=torch.finfo(gradient.dtype).tiny)
+            self._step = self._preconditioned(gradient.neg())
+            self._step *= self._first_step / self._share.mean_size(self._step).clamp(
+                min=torch.finfo(gradient.dtype).tiny
+            )
         else:
             self._pairs.add(self._step, torch.sub(gradient, self._gradient, out=self._gradient))
             self._step = self._pairs.direction(gradient)
-            self._step *= (self.LARGEST_STEP / self._step.abs().mean()).clamp(max=1)
+            self._step *= (self.LARGEST_STEP / self._share.mean_size(self._step)).clamp(max=1)
         self._gradient = gradient
-        self.image.view(-1).add_(self._step)
+        values = self.image.view(-1)
+        self._share.part(values).add_(self._step)
+        self._share.spread(values)
         return evaluation
 
 
@@ -128,40 +150,46 @@ class Adam:
     Args:
         image: (1, 3, H, W), the start; it is changed in place.
         memory: bytes to stay within; where five images would exceed it, average and moments are kept on disk.
+        ranks: processes that go the same way, each keeping its share of the moments.
     """
 
     STEP_SIZE = 0.02
     MEMORY = 0.99
 
-    def __init__(self, image: Tensor, memory: int | None = None) -> None:
+    def __init__(self, image: Tensor, memory: int | None = None, ranks: Ranks = ALONE) -> None:
         self.image = image
-        # Image, average, two moments, and the evaluation's gradient; or the first and the last of them.
-        self.nbytes = 5 * image.nbytes
+        self._share = Share(ranks, image.numel())
+        # Image, average, the evaluation's gradient and this process's part of two moments; or the first and the third.
+        self.nbytes = 3 * image.nbytes + -(-2 * image.nbytes // ranks.size)
         room: Callable[[Tensor], Tensor] = torch.zeros_like
         if memory is not None and self.nbytes > memory and image.device.type == "cpu":
             self.nbytes, room = 2 * image.nbytes, zeros_on_disk
         self.best = room(image).copy_(image)
         self._mass = 0.0
+        self._part = self._share.part(image.view(-1))
         # Fused, it makes no temporary images; but it takes for granted that image and gradient are laid out alike.
-        self._optimizer = torch.optim.Adam([image], self.STEP_SIZE, fused=True)
-        self._optimizer.state[image] = {
+        self._optimizer = torch.optim.Adam([self._part], self.STEP_SIZE, fused=True)
+        self._optimizer.state[self._part] = {
             "step": torch.zeros((), device=image.device),
-            "exp_avg": room(image),
-            "exp_avg_sq": room(image),
+            "exp_avg": room(self._part),
+            "exp_avg_sq": room(self._part),
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that ``restore`` needs."""
-        return {"image": self.image, "best": self.best, "mass": self._mass, "torch": self._optimizer.state_dict()}
+        """Everything that ``restore`` needs; of several processes all must ask, and the first gets it."""
+        moments = {
+            name: self._share.collect(value) if value.ndim else value
+            for name, value in self._optimizer.state[self._part].items()
+        }
+        return {"image": self.image, "best": self.best, "mass": self._mass, "moments": moments}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state."""
+        """Goes on from a state, whatever number of processes it is of."""
         self.image.copy_(state["image"])
         self.best.copy_(state["best"])
         self._mass = state["mass"]
-        moments = self._optimizer.state[self.image]
-        for name, value in state["torch"]["state"][0].items():
-            moments[name].copy_(value)  # where they are
+        for name, kept in self._optimizer.state[self._part].items():
+            kept.copy_(self._share.part(state["moments"][name]) if kept.ndim else state["moments"][name])
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
         """Evaluates where it is, and moves on.
@@ -172,10 +200,11 @@ class Adam:
         with torch.no_grad():
             evaluation = evaluate(self.image)
             _check_finite(evaluation)
-            self.image.grad = evaluation.gradient.contiguous()
+            self._part.grad = self._share.part(evaluation.gradient.contiguous().view(-1))
             self._optimizer.step()
-            self.image.grad = None
-            self.image.clamp_(0, 1)
+            self._part.grad = None
+            self._part.clamp_(0, 1)
+            self._share.spread(self.image.view(-1))
             self._mass += (1 - self._mass) * (1 - self.MEMORY)
             self.best.lerp_(self.image, (1 - self.MEMORY) / self._mass)
         return evaluation
