@@ -138,7 +138,6 @@ def _shown(synthesis: Synthesis, job: Job, film: Timelapse) -> Iterator[tuple[Pr
 
 
 def _status(progress: Progress, job: Job) -> str:
-    rate = progress.evaluation / max(progress.seconds, 1e-6)
-    left = min((progress.evaluations - progress.evaluation) / rate, job.seconds - job.elapsed)
+    left = min((progress.evaluations - progress.evaluation) / progress.rate, job.seconds - job.elapsed)
     done = f"Evaluation {progress.evaluation} of {progress.evaluations}"
-    return f"{done} · {rate:.1f} per second · {max(left, 0):.0f} s left"
+    return f"{done} · {progress.rate:.1f} per second · {max(left, 0):.0f} s left"

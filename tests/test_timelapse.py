@@ -16,7 +16,7 @@ from toolkit.timelapse import Timelapse
 def run(timelapse, evaluations):
     for number in range(1, evaluations + 1):
         image = torch.full((1, 3, 31, 45), number / evaluations)
-        timelapse.add(Progress(number, evaluations, 1.0, {}, 0.0, lambda image=image: image))
+        timelapse.add(Progress(number, evaluations, 1.0, {}, 0.0, 1.0, lambda image=image: image))
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])

@@ -199,7 +199,9 @@ def test_what_no_longer_pays_is_passed_over_and_resumes_anywhere(make, tmp_path,
     monkeypatch.setattr(Patience, "EVALUATIONS", 6)
     monkeypatch.setattr(Patience, "GAIN", 0.5)
     whole = make(evaluations=60, levels=2)
-    shown = [progress.evaluation for progress in whole]
+    steps = list(whole)
+    shown = [progress.evaluation for progress in steps]
+    assert all(step.rate == pytest.approx(made / step.seconds) for made, step in enumerate(steps, 1))
     assert shown[-1] == 60 and len(shown) + whole.spared == 60 and whole.spared > 10
     for stop in range(1, len(shown), 5):
         parts = make(evaluations=60, levels=2)

@@ -186,6 +186,7 @@ def _make(
     status = 0
     losses: dict[str, float] = {}
     saved = time.monotonic()
+    begun = synthesis.evaluation - synthesis.spared
     try:
         with tqdm(
             total=recipe.evaluations, initial=synthesis.evaluation, unit="evaluation", disable=not ranks.first
@@ -193,6 +194,7 @@ def _make(
             for progress in synthesis:
                 losses = progress.losses
                 bar.set_postfix_str(_summary(progress), refresh=False)
+                bar.initial = begun + synthesis.spared  # what is passed over says nothing about speed
                 bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
@@ -238,18 +240,20 @@ def _every_pair(
     pairs = [(one, other) for one in _pictures(content) for style in styles for other in _pictures(style)]
     ranks = Ranks.join(device("cpu"))  # pictures are dealt out; nothing else is shared
     failed = []
-    for one, other in pairs[ranks.rank :: ranks.size]:
-        output = folder / _name(arguments.command, one, [other], free=False)
-        if output.exists():
-            continue
-        try:
-            if status := _make(arguments, recipe, chosen, one, [other], output):
-                return status
-        except ToolkitError as error:
-            failed.append(f"{output}: {error}")
+    try:
+        for one, other in pairs[ranks.rank :: ranks.size]:
+            output = folder / _name(arguments.command, one, [other], free=False)
+            if output.exists():
+                continue
+            try:
+                if status := _make(arguments, recipe, chosen, one, [other], output):
+                    return status
+            except ToolkitError as error:
+                failed.append(f"{output}: {error}")
+    finally:
+        ranks.leave()
     for failure in failed:
         print(f"not made: {failure}", file=sys.stderr)
-    ranks.leave()
     return 2 if failed else 0
 
 

@@ -38,7 +38,8 @@ class Progress:
 
     ``losses`` are before their weights, by name (``content relu4_2``, ``style relu1_1``, ``total variation``);
     ``objective`` is their weighted sum; ``evaluation`` counts those passed over as no longer paying, so that the last
-    one is always number ``evaluations``; ``preview`` gives the best image so far, (1, 3, H, W) in [0, 1].
+    one is always number ``evaluations``; ``rate`` is in evaluations a second and does not count them; ``preview`` gives
+    the best image so far, (1, 3, H, W) in [0, 1].
     """
 
     evaluation: int
@@ -46,6 +47,7 @@ class Progress:
     objective: float
     losses: dict[str, float]
     seconds: float
+    rate: float
     preview: Callable[[], Tensor]
 
 
@@ -164,21 +166,24 @@ class Synthesis:
         Raises:
             ToolkitError: when the optimisation diverges; ``image`` is then the best before that.
         """
-        began = time.monotonic()
+        began, made = time.monotonic(), 0
         while True:
             while self._done < self.levels[self._level].evaluations:
                 if self._done and self._precisions[self._done] != self._precisions[self._done - 1]:
                     self._compute_in(self._precisions[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
+                made += 1
                 if self._patience.ends(evaluation.objective) and self.recipe.early_stop:
                     self._pass_over()
+                seconds = time.monotonic() - began
                 yield Progress(
                     self.evaluation,
                     self.recipe.evaluations,
                     evaluation.objective,
                     evaluation.losses,
-                    time.monotonic() - began,
+                    seconds,
+                    made / max(seconds, 1e-6),
                     lambda: self.image,
                 )
             if self._level + 1 == len(self.levels):
