@@ -1,6 +1,7 @@
 """L-BFGS goes the way of PyTorch's, within rounding, and keeps no more than it may."""
 
 import itertools
+import math
 import os
 import tempfile
 
@@ -12,7 +13,7 @@ from toolkit.network import BUNDLED, load_network
 from toolkit.pictures import example_photographs
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.curvature import CurvaturePairs
-from toolkit.synthesis.objective import Objective
+from toolkit.synthesis.objective import Evaluation, Objective
 from toolkit.synthesis.optimizers import LBFGS, Adam
 from toolkit.synthesis.preconditioner import Preconditioner
 
@@ -30,7 +31,8 @@ def unchanged(vector):
 @pytest.mark.parametrize("history", [5, 60])
 def test_it_goes_the_way_of_pytorchs(objective, random_image, monkeypatch, history):
     monkeypatch.setattr(LBFGS, "HISTORY", history)
-    monkeypatch.setattr(Preconditioner, "POWER", 0.0)  # PyTorch's knows of none
+    monkeypatch.setattr(Preconditioner, "__call__", lambda self, vector: vector)  # PyTorch's knows of none,
+    monkeypatch.setattr(LBFGS, "RISE", math.inf)  # nor does it take steps back
     start = random_image(40, 48, seed=2).double()
     ours, theirs = LBFGS(start.clone()), start.clone()
     scale = 1 / objective(start).gradient.abs().mean()
@@ -92,7 +94,7 @@ def test_the_guess_weighs_every_frequency_and_keeps_every_inner_product_symmetri
     for up, across in ((0, 0), (1, 0), (2, 1), (3, 2)):
         wave = torch.cos(2 * torch.pi * (up * rows[:, None] / height + across * columns / width)).expand(3, -1, -1)
         frequency = ((up / height) ** 2 + (across / width) ** 2) ** 0.5
-        gain = (4 * (frequency**2 + 0.004**2) ** 0.5) ** -0.7
+        gain = ((frequency**2 + 0.004**2) ** -2 + 0.2**-4) ** 0.25 / 4
         torch.testing.assert_close(guess(wave.flatten().clone()), gain * wave.flatten())
     one, other = torch.randn(2, image.numel(), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(one @ guess(other.clone()), guess(one.clone()) @ other)
@@ -127,6 +129,23 @@ def test_no_step_leaps_and_so_none_has_to_come_back():
     steps = [float((after - before).abs().mean()) for before, after in itertools.pairwise(images)]
     assert max(steps) == pytest.approx(LBFGS.LARGEST_STEP, rel=1e-3)
     assert min(objectives) < 0.01 * objectives[0]
+
+
+def test_a_step_that_leads_far_up_is_taken_back_and_what_it_met_made_use_of(monkeypatch):
+    monkeypatch.setattr(LBFGS, "FIRST_STEP", 10.0)
+    goal, curvature = torch.rand(2, 1, 3, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    images = []
+
+    def quadratic(image):
+        images.append(image.clone())
+        gradient = (1 + curvature) * (image - goal)
+        return Evaluation(float((gradient * (image - goal)).sum() / 2), {}, gradient)
+
+    optimizer = LBFGS(torch.zeros_like(goal))
+    objectives = [optimizer.step(quadratic).objective for _ in range(12)]
+    assert objectives[1] > LBFGS.RISE * objectives[0]
+    assert (images[2] - images[0]).abs().mean() <= LBFGS.FIRST_STEP / 2
+    assert objectives[2] < objectives[1] and objectives[-1] < 1e-3 * objectives[0]
 
 
 def test_where_the_gradient_vanishes_it_stays(objective, random_image):

@@ -129,7 +129,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     )
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="a film of it: .mp4, .gif or .webp")
     parser.add_argument(
-        "--levels", type=int, metavar="N", help="sizes from coarse to fine (default: 3, from 256 pixels on)"
+        "--levels", type=int, metavar="N", help="sizes from coarse to fine (default: 3, from 512 pixels on)"
     )
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)

@@ -23,5 +23,6 @@ class Patience:
 
     def ends(self, objective: float) -> bool:
         """Takes in an evaluation's objective; whether that was enough."""
-        self.least.append(min(objective, self.least[-1] if self.least else math.inf))
+        least = self.least[-1] if self.least else math.inf
+        self.least.append(objective if objective < least else least)  # it may be no number
         return len(self.least) > self.EVALUATIONS and self.least[-1] > (1 - self.GAIN) * self.least[0]
