@@ -131,6 +131,19 @@ def test_a_wider_student_begins_with_what_a_narrower_learnt(teacher, folder, ran
         Student(*[Architecture("vgg13", (3,) * 5)] * 2).grow_from(narrow.state_dict())
 
 
+def test_what_comes_before_the_first_that_learns_stays_as_it_is(teacher, folder):
+    torch.manual_seed(0)
+    student = Student(NARROW, teacher.architecture, "conv3_2")
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    steps = list(Distillation(student, teacher, list_images(folder), SCHEDULE))
+    changed = {name for name, value in student.state_dict().items() if not torch.equal(value, before[name])}
+    learning = [name for name in NARROW.convolutions if name >= "conv3_2"]
+    assert {name.split(".")[1] for name in changed} == set(learning)
+    assert set(steps[-1].unexplained) == {*learning, "gram4_1", "gram5_1"}
+    with pytest.raises(ToolkitError, match="Unknown convolution 'conv3_9': did you mean conv"):
+        Student(NARROW, teacher.architecture, "conv3_9")
+
+
 def test_a_file_of_another_kind_is_no_checkpoint(tmp_path):
     torch.save({"weights": torch.ones(2)}, tmp_path / "other.pth")
     for name in ("other.pth", "none.pth"):

@@ -47,6 +47,12 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--grow-from", type=Path, metavar="CHECKPOINT", help="begin with what a student of other widths learnt"
     )
+    parser.add_argument(
+        "--learn-from",
+        default="conv1_1",
+        metavar="CONVOLUTION",
+        help="leave what comes before this one as it is (default: conv1_1)",
+    )
     add_device_option(parser)
     parser.set_defaults(run=run)
 
@@ -59,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     provenance = {"distilled_from": fingerprint(teacher), "teacher": teacher.provenance, "toolkit": __version__}
     torch.manual_seed(arguments.seed)
     architecture = Architecture(teacher.architecture.name, arguments.widths)
-    student = Student(architecture, teacher.architecture)
+    student = Student(architecture, teacher.architecture, arguments.learn_from)
     if arguments.grow_from:
         student.grow_from(read_checkpoint(arguments.grow_from)["student"])
     distillation = Distillation(

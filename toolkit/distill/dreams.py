@@ -25,22 +25,21 @@ def dream(student: Student, images: Tensor, generator: torch.Generator) -> Tenso
     """
     layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     training = student.training
-    student.eval().requires_grad_(False)
+    student.eval()
     with torch.no_grad():
         targets = {name: gram.roll(1, 0) for name, gram in _grams(student, images, layers).items()}
     x = images.clone().requires_grad_()
     optimizer = torch.optim.Adam([x], STEP_SIZE)
     for _ in range(int(torch.randint(1, STEPS + 1, (), generator=generator))):
-        optimizer.zero_grad()
         errors = [
             (gram - targets[name]).square().sum() / targets[name].square().sum()
             for name, gram in _grams(student, x, layers).items()
         ]
-        torch.stack(errors).sum().backward()
+        (x.grad,) = torch.autograd.grad(torch.stack(errors).sum(), x)
         optimizer.step()
         with torch.no_grad():
             x.clamp_(0, 1)
-    student.train(training).requires_grad_(True)
+    student.train(training)
     return x.detach()
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ToolkitError
+from ..errors import ToolkitError, did_you_mean
 from ..network import CONVENTIONS, Architecture, Network
 
 
@@ -20,10 +20,18 @@ class Student(nn.Module):
     Args:
         architecture: the student's.
         teacher: the teacher's; same name, other widths.
+        first: the convolution that learns, with those behind it; what comes before stays as it is.
+
+    Raises:
+        ToolkitError: when there is no such convolution.
     """
 
-    def __init__(self, architecture: Architecture, teacher: Architecture) -> None:
+    def __init__(self, architecture: Architecture, teacher: Architecture, first: str = "conv1_1") -> None:
         super().__init__()
+        if first not in architecture.convolutions:
+            raise ToolkitError(f"Unknown convolution {first!r}: {did_you_mean(first, architecture.convolutions)}")
+        names = list(architecture.convolutions)
+        self.fixed = frozenset(names[: names.index(first)])
         self.architecture = architecture
         self.preprocessing = CONVENTIONS["torchvision"]
         self.convolutions = nn.ModuleDict()
@@ -38,7 +46,17 @@ class Student(nn.Module):
             self.readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
             if _first(name):
                 self.gram_readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
+            if name in self.fixed:
+                convolution.requires_grad_(False)
+                self.norms[name].requires_grad_(False)
         self.to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True) -> "Student":
+        """As of any module, but what does not learn keeps its norms' statistics."""
+        super().train(mode)
+        for name in self.fixed:
+            self.norms[name].eval()
+        return self
 
     def forward(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yields each convolution's name and its activations behind the ReLU, (N, C, h, w)."""
@@ -54,7 +72,7 @@ class Student(nn.Module):
     def unexplained(self, image: Tensor, targets: dict[str, Tensor], scales: dict[str, Tensor]) -> dict[str, Tensor]:
         """By convolution, the squared error of the read-out over the variance of the teacher's layer.
 
-        Likewise that of the Gram matrices, for the layers that have a read-out for them.
+        Likewise that of the Gram matrices, for the layers that have a read-out for them. Only of what learns.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1].
@@ -63,6 +81,8 @@ class Student(nn.Module):
         """
         errors = {}
         for name, features in self(image):
+            if name in self.fixed:
+                continue
             residual = self.readouts[name](features) - targets[name]
             errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / scales[name]
             if name in self.gram_readouts:
