@@ -19,7 +19,8 @@ def bench_transfer(
 ) -> dict[str, float | None]:
     """Seconds to the textbook's objective: its own for all its evaluations, and ours planned for as many.
 
-    Both minimise the same float32 objective of the full-size image, and it judges both, outside the clock.
+    Both minimise the same float32 objective of the full-size image, and it judges both, outside the clock: ours within
+    an image's range, the textbook's beyond it as well, before anything is cut off.
 
     Args:
         network: normalised, in float32.

@@ -140,7 +140,7 @@ class Synthesis:
 
     @property
     def best(self) -> Tensor:
-        """The best image so far as it is being optimised: on the device, of the level's size, not clamped."""
+        """The best image so far as it is being optimised: on the device, of the level's size."""
         return self._optimizer.best.detach()
 
     @property

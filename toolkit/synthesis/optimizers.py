@@ -1,4 +1,4 @@
-"""L-BFGS and Adam, one evaluation at a time, each with the image it would hand over."""
+"""L-BFGS and Adam within an image's range, one evaluation at a time, each with the image it would hand over."""
 
 import math
 from collections.abc import Callable
@@ -14,9 +14,17 @@ from .curvature import CurvaturePairs
 from .objective import Evaluation
 from .preconditioner import Preconditioner
 
+#: Values of an image.
+RANGE = (0.0, 1.0)
+
 
 class LBFGS:
     """L-BFGS without line search or tolerances, as Gatys, Ecker & Bethge ran it: one evaluation a step.
+
+    It stays within ``RANGE``: values at its end that would leave are held, the step is made for the others, and cut off
+    where it ends (a projected quasi-Newton method, Schmidt, Kim & Sra 2011). Without, 5 to 10 % of all values leave it,
+    and cutting them off in the end undoes much: measured with the bundled network at 512 pixels, 150 evaluations, two
+    pairs of pictures, the objective rises from 4.67 to 15.4 and from 18.2 to 596. Within, it ends at 4.70 and 18.8.
 
     ``best`` is the evaluated image of least objective. A step to one of far more is taken back; the curvature that it
     met then leads to another, of half its size at most.
@@ -41,15 +49,15 @@ class LBFGS:
     #: measured, three stood still for a hundred evaluations without it; it binds once or twice, or never.
     LARGEST_STEP = 0.1
 
-    #: A step is taken back when the objective then is more than so many times what it was. Bounding its rise allows a
-    #: bolder guess of the inverse Hessian; to allow none, as a line search would, gains nothing more (measured).
+    #: A step is taken back when the objective then is more than so many times what it was. That happens once or twice
+    #: in a synthesis; to allow no rise at all, as a line search would, gains nothing more (measured).
     RISE = 1.5
 
-    #: Images beside the pairs: the image, its best, two gradients, the step, and one for the preconditioner's spectra.
-    BESIDE = 6
+    #: Images beside the pairs: the image, its best, two gradients, the step, and two for what is being computed.
+    BESIDE = 7
 
     def __init__(self, image: Tensor, memory: int | None = None, ranks: Ranks = ALONE) -> None:
-        self.image = image
+        self.image = image.clamp_(*RANGE)
         self.best = image.clone()
         self.history = self.HISTORY
         if memory is not None:
@@ -119,7 +127,8 @@ class LBFGS:
             self._objective = evaluation.objective
             # Pairs are passed over by the size of their product, whatever the objective's scale: so fix it.
             self._scale = 1 / (float(self._share.mean_size(gradient)) or 1.0)
-            step = self._preconditioned(gradient.mul_(self._scale).neg())
+            held = _held(values, gradient)
+            step = self._preconditioned(gradient.mul_(self._scale).neg().masked_fill_(held, 0)).masked_fill_(held, 0)
             step *= self.FIRST_STEP / self._share.mean_size(step).clamp(min=torch.finfo(step.dtype).tiny)
         else:
             gradient *= self._scale
@@ -134,10 +143,12 @@ class LBFGS:
                 gradient = self._gradient
             if math.isfinite(evaluation.objective):
                 self._pairs.add(self._step, change)
-            step = self._pairs.direction(gradient)
+            held = _held(values, gradient)
+            step = self._pairs.direction(gradient.masked_fill(held, 0)).masked_fill_(held, 0)
             step *= (limit / self._share.mean_size(step)).clamp(max=1)
-        self._gradient, self._step = gradient, step
-        values += step
+        there = (values + step).clamp_(*RANGE)
+        self._gradient, self._step = gradient, torch.sub(there, values, out=step)
+        values.copy_(there)
         self._share.spread(self.image.view(-1))
         return evaluation
 
@@ -203,11 +214,16 @@ class Adam:
             self._part.grad = self._share.part(evaluation.gradient.contiguous().view(-1))
             self._optimizer.step()
             self._part.grad = None
-            self._part.clamp_(0, 1)
+            self._part.clamp_(*RANGE)
             self._share.spread(self.image.view(-1))
             self._mass += (1 - self._mass) * (1 - self.MEMORY)
             self.best.lerp_(self.image, (1 - self.MEMORY) / self._mass)
         return evaluation
+
+
+def _held(values: Tensor, gradient: Tensor) -> Tensor:
+    """Where a value at an end of its range would leave it."""
+    return ((values <= RANGE[0]) & (gradient > 0)) | ((values >= RANGE[1]) & (gradient < 0))
 
 
 def _check_finite(evaluation: Evaluation) -> None:
