@@ -105,6 +105,12 @@ def test_other_checkpoints_are_refused_in_a_sentence(make, tmp_path):
     make().save(tmp_path / "x.checkpoint")
     with pytest.raises(ToolkitError, match=r"belongs to another recipe, network or picture: remove .* to start anew"):
         make(style_weight=7).resume(tmp_path / "x.checkpoint")
+    state = torch.load(tmp_path / "x.checkpoint")
+    del state["optimizer"]["objective"]  # as an older one has it
+    for other in (state, {"weights": torch.ones(2)}):
+        torch.save(other, tmp_path / "x.checkpoint")
+        with pytest.raises(ToolkitError, match=r"The checkpoint .* is of another version or kind: remove .* to start"):
+            make().resume(tmp_path / "x.checkpoint")
     (tmp_path / "x.checkpoint").write_text("cut short")
     with pytest.raises(ToolkitError, match=r"The checkpoint .* can't be read: remove"):
         make().resume(tmp_path / "x.checkpoint")

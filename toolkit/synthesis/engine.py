@@ -230,14 +230,17 @@ class Synthesis:
             state = torch.load(path, map_location=self._device, weights_only=True, mmap=self._ranks.size > 1)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ToolkitError(f"The checkpoint {path} can't be read: {remedy}") from error
-        if state["recipe"] != self.recipe.to_json():
-            raise ToolkitError(f"The checkpoint {path} belongs to another recipe, network or picture: {remedy}")
-        self._begin(state["level"])
-        self._done = state["done"]
-        if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
-            self._compute_in(self._precisions[self._done - 1])
-        self._optimizer.restore(state["optimizer"])
-        self.spared, self._patience = state["spared"], Patience(state["least"])
+        try:
+            if state["recipe"] != self.recipe.to_json():
+                raise ToolkitError(f"The checkpoint {path} belongs to another recipe, network or picture: {remedy}")
+            self._begin(state["level"])
+            self._done = state["done"]
+            if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
+                self._compute_in(self._precisions[self._done - 1])
+            self._optimizer.restore(state["optimizer"])
+            self.spared, self._patience = state["spared"], Patience(state["least"])
+        except KeyError as error:
+            raise ToolkitError(f"The checkpoint {path} is of another version or kind: {remedy}") from error
 
 
 def _for_features(memory: int | None, network: Network, images: int) -> int | None:
