@@ -117,8 +117,8 @@ def to_picture(image: Tensor) -> Image.Image:
 def fit(image: Tensor, longest: int) -> Tensor:
     """Resizes (N, 3, H, W) with antialiasing so that its longest side has ``longest`` pixels, proportions kept."""
     height, width = image.shape[-2:]
-    scale = longest / max(height, width)
-    return resize(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+    side = max(height, width)
+    return resize(image, (max(1, round(height * longest / side)), max(1, round(width * longest / side))))
 
 
 def cover(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -272,8 +272,9 @@ def _frame(recipe: Recipe, longest: int, images: Sequence[Tensor | None]) -> tup
     image = next((image for image in images if image is not None), None)
     if image is None:
         raise ToolkitError(f"A {recipe.synthesis} needs an image: name one.")
-    scale = longest / max(image.shape[-2:])
-    return max(1, round(image.shape[-2] * scale)), max(1, round(image.shape[-1] * scale))
+    height, width = image.shape[-2:]
+    side = max(height, width)
+    return max(1, round(height * longest / side)), max(1, round(width * longest / side))
 
 
 def _start(
