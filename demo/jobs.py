@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.errors import ToolkitError
+from toolkit.memory import give_back_kept_memory
 
 LOG = logging.getLogger("demo")
 
@@ -110,6 +111,7 @@ class Jobs:
                 self._under_way[session].remove(job)
                 if not self._under_way[session]:
                     del self._under_way[session]
+            give_back_kept_memory()  # before the next visitor comes, which may be hours
             self._free.put(device)
             entry = {"job": job.number, "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import tempfile
 from pathlib import Path
@@ -14,8 +15,9 @@ from .errors import ToolkitError
 #: What the libraries and the interpreter take, measured on the CPU: 0.6 GB before any work, the rest during it.
 BASE = 1_100_000_000
 
-#: The C library's M_MMAP_THRESHOLD (mallopt(3)), and the size in bytes from which blocks are returned at once.
-MMAP_THRESHOLD, RETURNED = -3, 1 << 20
+#: glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_MMAP_MAX (mallopt(3)): how much it keeps at the end of its heap,
+#: from what size on blocks are mapped from the system one by one, and how many of these there may be.
+_OPTIONS = (-1, -3, -4)
 
 #: What to count on where nothing tells.
 UNKNOWN = 4_000_000_000
@@ -37,14 +39,47 @@ def available(device: torch.device) -> int:
     return min(free, limit - used)
 
 
+def keep_freed_memory() -> None:
+    """Has freed blocks kept for the next ones, where the C library is glibc.
+
+    Each evaluation frees what the next one needs, and what comes from the system has to be mapped page by page. On the
+    CPU, measured with the bundled network at 512, 1024 and 2048 pixels: 18, 33 and 34 % more evaluations a second, for
+    0, 2 and 26 % more memory at the peak; with VGG-19 at 512 pixels 8 %.
+    """
+    _tell_malloc(-1, 1 << 25, 0)
+
+
 def return_freed_memory() -> None:
     """Has large blocks go back to the system as soon as they are freed, where the C library is glibc.
 
     It would keep blocks of up to 32 MB for itself, in ever more pieces: half as much again as is in use, measured.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    _tell_malloc(1 << 20, 1 << 20, 1 << 16)
+
+
+def free_memory_as_usual() -> None:
+    """Has glibc keep or return what it does by itself once blocks of 32 MB and more were freed; returns the rest."""
+    _tell_malloc(1 << 26, 1 << 25, 1 << 16)
+    give_back_kept_memory()
+
+
+def give_back_kept_memory() -> None:
+    """Returns to the system what is kept and not in use, where the C library is glibc."""
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _tell_malloc(*values: int) -> None:
+    mallopt = getattr(_c_library(), "mallopt", None)
     if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, RETURNED)
+        for option, value in zip(_OPTIONS, values, strict=True):
+            mallopt(option, value)
+
+
+@functools.cache
+def _c_library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if os.name == "posix" else None
 
 
 def zeros_on_disk(like: Tensor) -> Tensor:

@@ -36,12 +36,20 @@ def test_operations_are_those_of_two_passes(tiny_network):
 def test_a_transfer_is_timed_until_it_is_as_good_as_the_textbooks(tiny_network, random_image):
     content, style = random_image(60, 80), random_image(50, 70, seed=1)
     # The textbook gets no further than its start, and so ours is as good at once.
-    found = bench_transfer(tiny_network(), content, style, 40, 1, torch.device("cpu"))
-    assert found["ours_evaluations"] == 1
-    assert found["ours_objective"] == pytest.approx(found["textbook_objective"], rel=1e-4)
-    assert found["ratio"] == found["ours_seconds"] / found["textbook_seconds"]
-    found = bench_transfer(tiny_network(), content, style, 40, 30, torch.device("cpu"))
-    assert (found["ours_seconds"] is None) == (found["ours_objective"] > found["textbook_objective"])
+    found = bench_transfer(tiny_network(), content, style, 40, [1, 30], torch.device("cpu"))
+    assert list(found) == [1, 30] and found[1]["textbook_seconds"] < found[30]["textbook_seconds"]
+    assert found[1]["ours_evaluations"] == 1
+    assert found[1]["ours_objective"] == pytest.approx(found[1]["textbook_objective"], rel=1e-4)
+    assert found[1]["ratio"] == found[1]["ours_seconds"] / found[1]["textbook_seconds"]
+    assert (found[30]["ours_seconds"] is None) == (found[30]["ours_objective"] > found[30]["textbook_objective"])
+
+
+def test_the_textbook_judges_what_it_would_save(tiny_network):
+    content, style = (photographlike(48, 40, seed) for seed in range(2))
+    textbook, image = Textbook(tiny_network(), Recipe.preset("transfer"), content, style), 3 * content - 1
+    found = textbook.evaluate(image)
+    kept = image.detach()
+    assert found == float(textbook.loss(kept)) and kept.min() >= 0 and kept.max() <= 1
 
 
 def test_a_measuring_pass_finds_what_hooks_find(tiny_network):
@@ -79,7 +87,10 @@ def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, cap
     ]
     assert main([*common, "a.png", "b.png", "a.png", "c.png"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found["pairs"]) == ["a-b", "a-c"] and "median_ratio" in found
+    assert list(found["pairs"]) == ["a-b", "a-c"] and list(found["median_ratio"]) == ["2"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*common[:2], "--evaluations", "0"])
+    assert stopped.value.code == 2 and "'0' is no number of one or more" in capsys.readouterr().err
     assert main([*common, "a.png", "b.png", "c.png"]) == 2
     assert "in pairs, content and style: name an even number" in capsys.readouterr().err
 
@@ -91,6 +102,6 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
     for name in ("textbook_ms", "float32_ms", "bfloat16_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
         assert found[name] > 0
     assert found["speedup_float32"] == pytest.approx(found["textbook_ms"] / found["float32_ms"])
-    assert main(["bench", "memory", *common]) == 0
+    assert main(["bench", "memory", "--evaluations", "4", *common]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["textbook_mb"] > 0 and found["share_tiles"] == pytest.approx(found["tiles_mb"] / found["textbook_mb"])

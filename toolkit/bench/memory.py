@@ -12,18 +12,18 @@ from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import Textbook
 
-EVALUATIONS = 4
 CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
 
 
-def bench_memory(network: str, height: int, width: int, memory: int) -> dict[str, float]:
-    """Peak resident memory in MB of the textbook, of ours, and of ours in tiles, after a few steps of L-BFGS.
+def bench_memory(network: str, height: int, width: int, memory: int, evaluations: int) -> dict[str, float]:
+    """Peak resident memory in MB of the textbook, of ours, and of ours in tiles, after that many evaluations.
 
     Args:
         network: its name or path.
         height: of the image, in pixels.
         width: likewise.
         memory: bytes that the tiled one is to stay within.
+        evaluations: of each; L-BFGS keeps something of each one, the textbook's of the last hundred.
 
     Returns:
         ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb``,
@@ -31,22 +31,22 @@ def bench_memory(network: str, height: int, width: int, memory: int) -> dict[str
     """
     peaks = {}
     for contestant in CONTESTANTS:
-        wanted = json.dumps([contestant, network, height, width, memory])
+        wanted = json.dumps([contestant, network, height, width, memory, evaluations])
         done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True, check=True)
         peaks[contestant] = float(done.stdout)
     found = {f"{name}_mb": peak for name, peak in peaks.items()}
     return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
 
 
-def _contest(contestant: str, source: str, height: int, width: int, memory: int) -> None:
+def _contest(contestant: str, source: str, height: int, width: int, memory: int, evaluations: int) -> None:
     torch.set_grad_enabled(False)
     network = load_network(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
-    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=EVALUATIONS)
+    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=evaluations)
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
         optimizer = textbook.optimizer(image)
-        for _ in range(EVALUATIONS):
+        for _ in range(evaluations):
             optimizer.step(lambda: textbook.evaluate(image))
     elif contestant != "nothing":
         recipe = recipe.with_(precision="bfloat16" if contestant == "bfloat16" else "float32")

@@ -56,7 +56,13 @@ class Textbook:
         return torch.optim.LBFGS([image], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
 
     def evaluate(self, image: Tensor) -> float:
-        """One evaluation of loss and gradient, the gradient left in ``image.grad``."""
+        """One evaluation of loss and gradient, the gradient left in ``image.grad``.
+
+        Before it, what left the image's range is cut off, as in PyTorch's tutorial: else what is optimised is not what
+        is saved.
+        """
+        with torch.no_grad():
+            image.clamp_(0, 1)
         with torch.enable_grad():
             image.requires_grad_().grad = None
             loss = self.loss(image)

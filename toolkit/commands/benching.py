@@ -26,6 +26,9 @@ PAIRS = {
     "rocket": "night_swirls",
 }
 
+#: Evaluations of a transfer; and those after which the memory that the textbook's L-BFGS takes grows no more.
+TRANSFER, FILLED = 300, 105
+
 #: How often those photographs are measured when no images are named.
 REPEATS = 16
 
@@ -36,7 +39,7 @@ def add_commands(commands: Any) -> None:
         "bench",
         help="measure time and memory beside a textbook implementation",
         description="Measures this machine. step: one evaluation of loss and gradient; transfer: a picture as good as "
-        "the textbook's; normalize: images a second of a measuring pass; memory: the peak of a few steps of L-BFGS. "
+        "the textbook's; normalize: images a second of a measuring pass; memory: the peak of a transfer. "
         "The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.",
     )
     parser.add_argument("what", choices=list(MEASURES))
@@ -49,8 +52,16 @@ def add_commands(commands: Any) -> None:
         "normalize: a folder or an archive (default: photographs)",
     )
     parser.add_argument("--size", type=_size, default=(512, 384), metavar="WxH", help="(default: 512x384)")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="of a step (default: 7)")
-    parser.add_argument("--evaluations", type=int, default=300, metavar="N", help="of a transfer (default: 300)")
+    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="of a step (default: 7)")
+    parser.add_argument(
+        "--evaluations",
+        nargs="+",
+        type=_positive,
+        default=[],
+        metavar="N",
+        help=f"transfer: of the textbook's, one number or several (default: {TRANSFER}); "
+        f"memory: of each (default: {FILLED}, when the textbook's L-BFGS has all that it keeps)",
+    )
     parser.add_argument("--memory", type=byte_count, default=10**9, metavar="SIZE", help="of the tiles (default: 1GB)")
     parser.add_argument("--json", action="store_true", help="print JSON with stable keys")
     add_network_options(parser)
@@ -75,25 +86,26 @@ def _step(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _memory(arguments: argparse.Namespace) -> dict[str, Any]:
     width, height = arguments.size
-    found = bench_memory(arguments.network, height, width, arguments.memory)
+    found = bench_memory(arguments.network, height, width, arguments.memory, max(arguments.evaluations, default=FILLED))
     return {"width": width, "height": height, **found}
 
 
 def _transfer(arguments: argparse.Namespace) -> dict[str, Any]:
     """The longer side of ``--size`` is the pictures' longest; their proportions are the photographs' own."""
     chosen, where, size = network(arguments), device(arguments.device), max(arguments.size)
+    evaluations = sorted({*arguments.evaluations}) or [TRANSFER]
     pairs = {}
     for name, content, style in _pairs(arguments.pictures):
         print(f"{name} …", file=sys.stderr)
-        pairs[name] = bench_transfer(chosen, content, style, size, arguments.evaluations, where)
-    ratios = [math.inf if found["ratio"] is None else found["ratio"] for found in pairs.values()]
+        pairs[name] = bench_transfer(chosen, content, style, size, evaluations, where)
+    return {"size": size, "pairs": pairs, "median_ratio": {n: _median(pairs, n) for n in evaluations}}
+
+
+def _median(pairs: dict[str, dict[int, dict[str, float | None]]], evaluations: int) -> float | None:
+    """Of the ratios; a pair that never got there counts as the worst."""
+    ratios = [math.inf if (ratio := found[evaluations]["ratio"]) is None else ratio for found in pairs.values()]
     median = statistics.median(ratios)
-    return {
-        "size": size,
-        "evaluations": arguments.evaluations,
-        "pairs": pairs,
-        "median_ratio": median if median < math.inf else None,
-    }
+    return median if median < math.inf else None
 
 
 def _pairs(pictures: list[str]) -> Iterator[tuple[str, Any, Any]]:
@@ -128,6 +140,12 @@ def _print(found: dict[str, Any], indent: str = "") -> None:
             _print(value, indent + "  ")
         else:
             print(f"{indent}{name:<28}{value:.4g}" if isinstance(value, float) else f"{indent}{name:<28}{value}")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of one or more")
+    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..memory import return_freed_memory
+from ..memory import keep_freed_memory, return_freed_memory
 from ..network import Network
 from ..ranks import ALONE, Ranks, Share
 from .gradient import Passed, Pullback
@@ -219,8 +219,9 @@ class Objective:
         # Enough of them for every process.
         side = self.side if self.ranks.size == 1 else min(self.side, int((height * width / self.ranks.size) ** 0.5))
         tiles = list(cut((height, width), self.pullback.path, side))
-        if len(tiles) > 1 and image.device.type == "cpu":
-            return_freed_memory()  # for memory is short; where it is not, that would cost a fifth of the time
+        if image.device.type == "cpu":
+            # Tiles are there where memory is short.
+            (keep_freed_memory if len(tiles) == 1 else return_freed_memory)()
         return tiles
 
     def _core(self, tile: Tile, layer: str, image: Tensor) -> tuple[Region, Region]:
