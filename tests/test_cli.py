@@ -158,9 +158,17 @@ def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
     assert not (desk / "x.safetensors").exists()
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C is heard here and in processes started from here, even where a shell started all in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, number):
+def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, listening, number):
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "64", "--evaluations", "90000"]
     command += ["--no-early-stop"]
     process = subprocess.Popen(
@@ -243,7 +251,7 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_being_told_to_stop_while_saving_loses_nothing(network, desk, monkeypatch, capsys):
+def test_being_told_to_stop_while_saving_loses_nothing(network, desk, listening, monkeypatch, capsys):
     from toolkit.commands import synthesizing
 
     def save(*arguments):

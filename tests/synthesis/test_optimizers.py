@@ -150,6 +150,20 @@ def test_a_step_that_leads_far_up_is_taken_back_and_what_it_met_made_use_of(monk
     assert objectives[2] < objectives[1] and objectives[-1] < 1e-3 * objectives[0]
 
 
+def test_where_no_step_leads_to_a_number_it_says_so_and_keeps_the_best():
+    start = torch.full((1, 3, 4, 4), 0.5)
+    optimizer = LBFGS(start.clone())
+
+    def evaluate(image):
+        objective = 1.0 if torch.equal(image, start) else math.nan
+        return Evaluation(objective, {}, torch.full_like(image, objective))
+
+    with pytest.raises(ToolkitError, match="The optimisation diverged"):
+        for _ in range(100):
+            optimizer.step(evaluate)
+    assert torch.equal(optimizer.best, start)
+
+
 def test_it_finds_the_least_within_the_range():
     """Of a quadratic that couples its values, by the conditions for a least one (Karush, Kuhn & Tucker)."""
     generator = torch.Generator().manual_seed(0)

@@ -53,6 +53,9 @@ class LBFGS:
     #: in a synthesis; to allow no rise at all, as a line search would, gains nothing more (measured).
     RISE = 1.5
 
+    #: Mean change of a value below which a step that leads to no number is halved no more.
+    SMALLEST_STEP = 1e-6
+
     #: Images beside the pairs: the image, its best, two gradients, the step, and two for what is being computed.
     BESIDE = 7
 
@@ -114,7 +117,7 @@ class LBFGS:
         """Evaluates where it is, remembers it if it is the best, and moves on.
 
         Raises:
-            ToolkitError: when the start has no finite objective.
+            ToolkitError: when the start has no finite objective, or nothing near the best image has.
         """
         evaluation = evaluate(self.image)
         if evaluation.objective < self._least:
@@ -139,6 +142,8 @@ class LBFGS:
             else:
                 values -= self._step
                 limit = self._share.mean_size(self._step) / 2
+                if limit < self.SMALLEST_STEP:
+                    _check_finite(evaluation)
                 change = torch.sub(gradient, self._gradient, out=gradient)
                 gradient = self._gradient
             if math.isfinite(evaluation.objective):
