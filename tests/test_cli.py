@@ -303,6 +303,13 @@ def test_a_study_writes_its_grid_its_data_and_its_cells(network, desk, capsys):
     assert open_image("out/study.png").shape[-1] > 64
 
 
+def test_a_study_says_which_networks_were_not_normalised(network, desk, capsys):
+    command = ["study", "photo.jpg", "painting.png", "--size", "32", "--evaluations", "1", "-o", "s.png"]
+    assert main([*command, "--rows", f"network={network},plain.safetensors", "--network", network]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1 and notes[0].startswith("note: plain.safetensors is not normalised: scales were measured")
+
+
 def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
     from toolkit.synthesis import Synthesis
 

@@ -80,6 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError(f"{output} must end in .png.")
     rows = parse_axis(arguments.rows)
     columns = parse_axis(arguments.columns) if arguments.columns else None
+    for variation in [*rows.variations, *(columns.variations if columns else ())]:
+        if variation.note:
+            print(f"note: {variation.label} {variation.note}", file=sys.stderr)
     recipe = _recipe(arguments)
     content, styles = _pictures(arguments.pictures, recipe)
     chosen, where = network(arguments), device(arguments.device)

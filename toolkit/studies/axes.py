@@ -18,12 +18,14 @@ class Variation:
         wishes: the recipe's fields that it sets.
         network: used in place of the study's.
         treatment: makes the network to be used out of that one.
+        note: what is to be told of it, a sentence's end; empty when there is nothing.
     """
 
     label: str
     wishes: dict[str, Any] = field(default_factory=dict)
     network: Network | None = None
     treatment: Callable[[Network], Network] | None = None
+    note: str = ""
 
     @property
     def sets(self) -> set[str]:
@@ -103,6 +105,11 @@ def _normalization(text: str) -> Variation:
     return Variation(text, treatment=treatments[text])
 
 
+def _network(name: str) -> Variation:
+    network, how = load_normalized(name)
+    return Variation(name, network=network, note=f"is not normalised: {how}" if how else "")
+
+
 def _as_it_is(network: Network) -> Network:
     return network
 
@@ -128,7 +135,7 @@ AXES: dict[str, Kind] = {
     ),
     "size": Kind("pixels", "128,256,512", _each(lambda text: Variation(text, {"size": int(text)}))),
     "seed": Kind("seed", "0,1,2,3", _each(lambda text: Variation(text, {"seed": int(text)}))),
-    "network": Kind("network", BUNDLED, _each(lambda name: Variation(name, network=load_normalized(name)[0]))),
+    "network": Kind("network", BUNDLED, _each(_network)),
     "normalization": Kind("network", "normalised,original", _each(_normalization)),
 }
 
