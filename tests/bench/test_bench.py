@@ -86,7 +86,9 @@ def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, cap
         "--pictures",
     ]
     assert main([*common, "a.png", "b.png", "a.png", "c.png"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    text = capsys.readouterr()
+    assert text.err.count("as good as the textbook after 2 evaluations: ") == 2
+    found = json.loads(text.out)
     assert list(found["pairs"]) == ["a-b", "a-c"] and list(found["median_ratio"]) == ["2"]
     with pytest.raises(SystemExit) as stopped:
         main([*common[:2], "--evaluations", "0"])
