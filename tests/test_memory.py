@@ -7,7 +7,7 @@ import pytest
 
 from toolkit import memory
 
-#: Prints how many pages twenty blocks of 16 MB take, one after the other, and one more when what is kept was returned.
+#: Prints how many pages twenty blocks of 64 MB take, one after the other, and one more when what is kept was returned.
 COUNT = """
 import resource, sys, torch
 from toolkit import memory
@@ -15,7 +15,7 @@ from toolkit import memory
 def pages(blocks):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(blocks):
-        torch.ones(1 << 22)
+        torch.ones(1 << 24)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 getattr(memory, sys.argv[1])()
@@ -26,7 +26,7 @@ print(pages(1))
 """
 
 #: In a block, if all are large.
-FEWEST = 8
+FEWEST = 32
 
 
 @pytest.mark.skipif(not hasattr(memory._c_library(), "mallopt"), reason="needs glibc")

@@ -220,7 +220,7 @@ class Objective:
         side = self.side if self.ranks.size == 1 else min(self.side, int((height * width / self.ranks.size) ** 0.5))
         tiles = list(cut((height, width), self.pullback.path, side))
         if image.device.type == "cpu":
-            # Tiles are there where memory is short.
+            # There are tiles where memory is short.
             (keep_freed_memory if len(tiles) == 1 else return_freed_memory)()
         return tiles
 
