@@ -107,3 +107,10 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
     assert main(["bench", "memory", "--evaluations", "4", *common]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["textbook_mb"] > 0 and found["share_tiles"] == pytest.approx(found["tiles_mb"] / found["textbook_mb"])
+
+
+def test_bench_memory_tells_in_a_sentence_what_it_can_not_run(tiny_file, capsys):
+    assert main(["bench", "memory", "--network", "nowhere"]) == 2
+    assert "error: There is no network file nowhere" in capsys.readouterr().err
+    assert main(["bench", "memory", "--network", tiny_file, "--size", "8x8"]) == 2
+    assert "error: The contestant nothing ended too soon. The recipe is not valid: size: " in capsys.readouterr().err

@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from ..errors import ToolkitError
 from ..network import load_network
 from ..synthesis import Recipe, Synthesis
 from .step import photographlike
@@ -28,11 +29,19 @@ def bench_memory(network: str, height: int, width: int, memory: int, evaluations
     Returns:
         ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb``,
         and each one's ``share_…`` of the textbook's.
+
+    Raises:
+        ToolkitError: when the network can't be loaded, or a contestant ends too soon.
     """
+    load_network(network)  # so that it is told here when it can't be
     peaks = {}
     for contestant in CONTESTANTS:
         wanted = json.dumps([contestant, network, height, width, memory, evaluations])
-        done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True)
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2].removeprefix(f"{ToolkitError.__module__}.ToolkitError: ")
+            why = last or "It was killed, perhaps for want of memory: try a smaller size."
+            raise ToolkitError(f"The contestant {contestant} ended too soon. {why}")
         peaks[contestant] = float(done.stdout)
     found = {f"{name}_mb": peak for name, peak in peaks.items()}
     return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
