@@ -23,9 +23,10 @@ def whole(loss, x):
 
 
 def in_two(loss, x):
-    """The same, shown the features in two parts."""
-    cut = x.shape[-1] // 2
-    parts = [(slice(None), slice(0, cut)), (slice(None), slice(cut, None))]
+    """The same, shown the features in two parts, where there are two."""
+    width = x.shape[-1]
+    cut = (width + 1) // 2
+    parts = [(slice(None), slice(0, cut)), (slice(None), slice(cut, None))][:width]
     for region in parts:
         loss.add(x[..., region[1]], region)
     value, gradient = loss.value(), torch.zeros_like(x)
@@ -104,6 +105,19 @@ def test_gram_matrices_of_bfloat16_features_are_accumulated_in_float32():
     x = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
     assert gram_matrix(x).dtype == torch.float32
     torch.testing.assert_close(gram_matrix(x), gram_matrix(x.double()).float(), rtol=1e-5, atol=0)
+
+
+@given(st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 20)), SEEDS)
+def test_float32_is_as_exact_as_float32_can_be(shape, seed):
+    """It is computed in another way than float64."""
+    x, other, guide = features(shape, seed), features(shape, seed + 1), torch.rand(1, 1, *shape[1:])
+    for last in (torch.contiguous_format, torch.channels_last):
+        rounded = x.float().contiguous(memory_format=last)
+        for own, rounded_own in ((None, None), (guide.double(), guide)):
+            exact = whole(StyleLoss(gram_matrix(other), guide=own), x)
+            found = whole(StyleLoss(gram_matrix(other).float(), guide=rounded_own), rounded)
+            torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(found[1].double(), exact[1], rtol=1e-4, atol=1e-4 * float(exact[1].abs().max()))
 
 
 def test_gradients_keep_the_precision_of_their_features():

@@ -9,6 +9,7 @@ positive) belongs to the pullback, not here.
 from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..ranks import Ranks
@@ -113,8 +114,7 @@ class StyleLoss:
 
     def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
         """As ``Loss`` has it."""
-        rows = _rows(features)
-        own = (rows @ self.slope.to(rows.dtype)).view(1, *features.shape[-2:], features.shape[1]).permute(0, 3, 1, 2)
+        own = F.conv2d(features, self.slope.to(features.dtype)[:, :, None, None])
         guide = self._guide(region)
         gradient.add_(own if guide is None else own * guide)
 
@@ -131,12 +131,12 @@ class GramMatrix:
 
     def add(self, features: Tensor, guide: Tensor | None = None) -> None:
         """Takes in the features (1, C, h, w) of a region, each position as much as the guide (1, 1, h, w) says."""
-        rows = _rows(features).to(_accumulator(features))
+        features = features.to(_accumulator(features)).contiguous(memory_format=torch.channels_last)
         if guide is None:
-            self.sums.addmm_(rows.mT, rows)
-            self.positions += len(rows)
+            self.sums += _products(features, features)
+            self.positions += features[0, 0].numel()
         else:
-            self.sums.addmm_(rows.mT, rows * guide.reshape(-1, 1).to(rows.dtype))
+            self.sums += _products(features, features * guide.to(features.dtype))
             self.positions += float(guide.sum())
 
     def sum_over(self, ranks: Ranks) -> None:
@@ -177,6 +177,22 @@ def total_variation(image: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]
             gradient.narrow(axis, 1, length).add_(slope)
             gradient.narrow(axis, 0, length).sub_(slope)
     return value, gradient
+
+
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """Of every filter of one with every filter of the other, summed over positions: (1, C, h, w) each -> (C, C).
+
+    That is what a 1 x 1 convolution's weights get for a gradient. On a CPU oneDNN, which has it, works it out in half
+    the time that MKL's matrix product takes (measured with AVX-512 on an AMD processor, from 16 to 512 filters).
+    """
+    if left.device.type == "cpu" and left.dtype == torch.float32:
+        weight = left.new_empty(left.shape[1], right.shape[1], 1, 1)
+        only_weight = [False, True, False]
+        found = torch.ops.aten.convolution_backward(
+            left, right, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, only_weight
+        )[1]
+        return found[:, :, 0, 0]
+    return _rows(left).mT @ _rows(right)
 
 
 def _rows(features: Tensor) -> Tensor:
