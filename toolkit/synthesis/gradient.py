@@ -120,5 +120,5 @@ class Pullback:
 def _spread(gradient: Tensor, size: tuple[int, int]) -> Tensor:
     """Average pooling pulled back: a quarter to each of the four; an odd edge, never pooled, gets nothing."""
     spread = F.interpolate(gradient * 0.25, scale_factor=2, mode="nearest")
-    height, width = size
-    return F.pad(spread, (0, width - spread.shape[-1], 0, height - spread.shape[-2]))
+    missing = (0, size[1] - spread.shape[-1], 0, size[0] - spread.shape[-2])
+    return F.pad(spread, missing) if any(missing) else spread  # padded by nothing it would be copied
