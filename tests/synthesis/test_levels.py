@@ -30,7 +30,7 @@ synthesizing.CHECKPOINT_SECONDS = 0
 way_back, tiles = Objective._adder, []
 def dying(self, on_layer, tile, image):
     tiles.append(tile)
-    if len(tiles) == 3.5 * len(self._tiles(image)):
+    if len(tiles) == int(3.5 * len(self._tiles(image))):
         os.kill(os.getpid(), signal.SIGKILL)
     return way_back(self, on_layer, tile, image)
 Objective._adder = dying

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from toolkit.network import Architecture
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
-from toolkit.synthesis.tiles import cut, reach, side_within, strides
+from toolkit.synthesis.tiles import cut, pixels_within, reach, strides
 
 PATH = Architecture("vgg19").down_to(["relu4_1"])
 
 
 @settings(deadline=None)
-@given(st.integers(16, 400), st.integers(16, 400), st.integers(20, 300))
-def test_cores_cover_every_position_of_every_layer_once(height, width, side):
+@given(st.integers(16, 400), st.integers(16, 400), st.integers(1, 10**5), st.integers(1, 4))
+def test_cores_cover_every_position_of_every_layer_once(height, width, pixels, ranks):
     for layer, stride in strides(PATH).items():
         size = height // stride, width // stride
         seen = torch.zeros(size, dtype=torch.int)
-        for tile in cut((height, width), PATH, side):
+        for tile in cut((height, width), PATH, pixels, ranks):
             (inner_rows, inner_columns), (rows, columns) = tile.core(stride, size)
             seen[rows, columns] += 1
             rows_seen, columns_seen = ((span.stop - span.start) // stride for span in (tile.rows, tile.columns))
@@ -29,10 +29,25 @@ def test_cores_cover_every_position_of_every_layer_once(height, width, side):
         assert (seen == 1).all()
 
 
-@given(st.integers(16, 4000), st.integers(16, 600))
-def test_no_core_is_larger_than_it_may_be(length, side):
-    for tile in cut((length, 16), PATH, side):
-        assert tile.rows.core_stop - tile.rows.core_start < max(16, side) + 8  # what the poolings leave over
+@settings(deadline=None)
+@given(st.integers(16, 4000), st.integers(16, 4000), st.integers(20_000, 10**7))
+def test_no_tile_sees_more_than_it_may(height, width, pixels):
+    tiles = cut((height, width), PATH, pixels)
+    assert max(len(tile.rows) * len(tile.columns) for tile in tiles) <= pixels
+    if height * width <= pixels:
+        assert len(tiles) == 1
+
+
+def test_tiles_are_as_wide_or_as_many_as_computes_least():
+    halo = 32  # what relu4_1 reaches, rounded up to whole cells
+
+    def windows(*arguments):
+        return [(len(tile.rows), len(tile.columns)) for tile in cut(arguments[0], PATH, *arguments[1:])]
+
+    assert windows((256, 2048), 256 * (1024 + halo)) == 2 * [(256, 1024 + halo)]  # in two rather than in squares
+    assert windows((1024, 1024), (512 + halo) ** 2) == 4 * [(512 + halo, 512 + halo)]
+    assert windows((256, 512), 10**9, 2) == 2 * [(256, 256 + halo)]  # one for each process
+    assert len(cut((64, 64), PATH, 1)) == 8 * 8  # one position each, if need be
 
 
 @pytest.mark.parametrize("deepest", ["relu1_2", "relu2_1", "relu3_2", "relu4_1"])
@@ -74,7 +89,6 @@ def test_tiles_give_the_whole_images_gradient(tiny_network, random_image, poolin
 
 
 def test_memory_decides_how_large_tiles_are():
-    assert side_within(None, PATH, 4) > 10**9
-    small, large, half = (side_within(n, PATH, size) for n, size in ((10**8, 4), (10**9, 4), (10**9, 2)))
-    assert 1 <= small < large < half
-    assert side_within(1, PATH, 4) == 1
+    assert pixels_within(None, PATH, 4) > 10**9
+    small, large, half = (pixels_within(n, PATH, size) for n, size in ((10**8, 4), (10**9, 4), (10**9, 2)))
+    assert (large, half) == pytest.approx((10 * small, 20 * small))

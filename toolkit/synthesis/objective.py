@@ -15,7 +15,7 @@ from ..ranks import ALONE, Ranks, Share
 from .gradient import Passed, Pullback
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
-from .tiles import Tile, cut, side_within, strides
+from .tiles import Tile, cut, pixels_within, strides
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Objective:
         self.strides = strides(self.pullback.path)
         if memory is not None and content is not None:
             memory = max(1, memory - self._targets_nbytes(content))
-        self.side = side_within(memory, self.pullback.path, network.dtype.itemsize)
+        self.pixels = pixels_within(memory, self.pullback.path, network.dtype.itemsize)
         self.content_targets: dict[str, Tensor] = {}
         if content is not None and self.content_weights:
             self.content_targets = self._features(content)
@@ -215,10 +215,7 @@ class Objective:
         return values * self.pullback.network.dtype.itemsize
 
     def _tiles(self, image: Tensor) -> list[Tile]:
-        height, width = image.shape[-2:]
-        # Enough of them for every process.
-        side = self.side if self.ranks.size == 1 else min(self.side, int((height * width / self.ranks.size) ** 0.5))
-        tiles = list(cut((height, width), self.pullback.path, side))
+        tiles = cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
         if image.device.type == "cpu":
             # There are tiles where memory is short.
             (keep_freed_memory if len(tiles) == 1 else return_freed_memory)()

@@ -6,8 +6,8 @@ send back ends within the tile. Gradients of overlapping tiles add up. The gradi
 of the other tiles than the Gram matrix' sums: two passes give the gradient of the whole image, exactly.
 """
 
-import sys
-from collections.abc import Iterator
+import functools
+import math
 from dataclasses import dataclass
 
 from ..network import Layer
@@ -23,6 +23,9 @@ class Span:
     core_start: int
     core_stop: int
     ends: bool
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
     def core(self, stride: int, length: int) -> tuple[slice, slice]:
         """The core's positions in a layer of that stride.
@@ -83,44 +86,57 @@ def reach(path: tuple[Layer, ...]) -> int:
     return further
 
 
-def cut(size: tuple[int, int], path: tuple[Layer, ...], side: int) -> Iterator[Tile]:
-    """The tiles of an image.
+@functools.lru_cache
+def cut(size: tuple[int, int], path: tuple[Layer, ...], pixels: float, ranks: int = 1) -> list[Tile]:
+    """The tiles of an image: in rows and columns such that the least is computed.
 
     Args:
         size: (height, width).
         path: the layers from the first to the deepest in use.
-        side: of the cores at most, in pixels; rounded down to what poolings need, to no less than one position of the
-            deepest layer.
+        pixels: that a tile may see at most; where that is too few, cores are one position of the deepest layer.
+        ranks: processes that share the tiles.
     """
     grid = max(strides(path).values(), default=1)
     halo = -(-reach(path) // grid) * grid
-    rows, columns = (list(_spans(length, side, halo, grid)) for length in size)
-    for row in rows:
-        for column in columns:
-            yield Tile(row, column)
+    ways = [
+        (rows, columns) for rows in _partitions(size[0], halo, grid) for columns in _partitions(size[1], halo, grid)
+    ]
+    fitting = [way for way in ways if max(map(len, way[0])) * max(map(len, way[1])) <= pixels] or ways[-1:]
+
+    def computed(way: tuple[list[Span], list[Span]]) -> float:
+        count = len(way[0]) * len(way[1])
+        return -(-count // ranks) / count * sum(map(len, way[0])) * sum(map(len, way[1]))
+
+    rows, columns = min(fitting, key=computed)
+    return [Tile(row, column) for row in rows for column in columns]
 
 
-def _spans(length: int, side: int, halo: int, grid: int) -> Iterator[Span]:
-    """As few as will do, of one length but for the last; counted in cells of the grid, what is over joins the last."""
+def _partitions(length: int, halo: int, grid: int) -> list[list[Span]]:
+    """The ways to part an axis in spans of one length but for the last, from the fewest to the most.
+
+    They are counted in cells of the grid; what is over joins the last.
+    """
     cells = max(1, length // grid)
-    count = -(-cells // max(1, side // grid))
-    step = -(-cells // count)
-    for cell in range(0, cells, step):
-        ends = cell + step >= cells
-        start, stop = cell * grid, length if ends else (cell + step) * grid
-        yield Span(max(0, start - halo), min(length, stop + halo), start, stop, ends)
+    found = []
+    for step in sorted({-(-cells // count) for count in range(1, cells + 1)}, reverse=True):
+        spans = []
+        for cell in range(0, cells, step):
+            ends = cell + step >= cells
+            start, stop = cell * grid, length if ends else (cell + step) * grid
+            spans.append(Span(max(0, start - halo), min(length, stop + halo), start, stop, ends))
+        found.append(spans)
+    return found
 
 
-def side_within(memory: int | None, path: tuple[Layer, ...], itemsize: int) -> int:
-    """The largest side of a core whose tile can be worked on within so many bytes; endless when ``None``.
+def pixels_within(memory: int | None, path: tuple[Layer, ...], itemsize: int) -> float:
+    """How many pixels a tile may see to be worked on within so many bytes; endless when ``None``.
 
     What a pixel takes: the activations behind every ReLU, kept for the way back, and three times the largest for what
     is being computed.
     """
     if memory is None:
-        return sys.maxsize
+        return math.inf
     stride = strides(path)
     kept = [layer.channels / stride[layer.name] ** 2 for layer in path if layer.kind == "relu"]
     largest = max((layer.channels / stride[layer.name] ** 2 for layer in path), default=1)
-    pixels = memory / (itemsize * (sum(kept) + 3 * largest))
-    return max(1, int(pixels**0.5) - 2 * (reach(path) + max(stride.values(), default=1)))
+    return memory / (itemsize * (sum(kept) + 3 * largest))
