@@ -119,15 +119,14 @@ class Objective:
         on_layer = {name: [loss for loss, _ in styles.get(name, [])] for name in self.strides}
         for name, loss in content.items():
             on_layer[name].append(loss)
-        tiles = self._tiles(image)
-        whole = len(tiles) == 1 and self.ranks.size == 1
-        tiles = tiles[self.ranks.rank :: self.ranks.size]
-        trail: list[Passed] = []
+        tiles = self._tiles(image)[self.ranks.rank :: self.ranks.size]
+        trails: list[list[Passed]] = []
         for tile in tiles:
             seen = image[..., tile.window[0], tile.window[1]]
-            if whole:
+            if len(tiles) == 1:
                 features, trail = self.pullback.forward(seen)
-            else:
+                trails.append(trail)
+            else:  # there is no room for more than one: each is made again for the way back
                 features = self.pullback.network(seen, self.pullback.layers)
             for name, activation in features.items():
                 inner, outer = self._core(tile, name, image)
@@ -142,12 +141,12 @@ class Objective:
             f"style {name}": torch.stack([loss.value() * share for loss, share in parts]).sum()
             for name, parts in styles.items()
         }
-        if whole:
-            return losses, self.pullback.backward(trail, self._adder(on_layer, tiles[0], image))
+        if trails and self.ranks.size == 1:
+            return losses, self.pullback.backward(trails.pop(), self._adder(on_layer, tiles[0], image))
         gradient = torch.zeros_like(image)
         for tile in tiles:
             rows, columns = tile.window
-            _, trail = self.pullback.forward(image[..., rows, columns])
+            trail = trails.pop() if trails else self.pullback.forward(image[..., rows, columns])[1]
             gradient[..., rows, columns] += self.pullback.backward(trail, self._adder(on_layer, tile, image))
         Share(self.ranks, gradient.numel()).sum(gradient.view(-1))
         return losses, gradient
@@ -217,8 +216,8 @@ class Objective:
     def _tiles(self, image: Tensor) -> list[Tile]:
         tiles = cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
         if image.device.type == "cpu":
-            # There are tiles where memory is short.
-            (keep_freed_memory if len(tiles) == 1 else return_freed_memory)()
+            # There are several for a process where memory is short.
+            (keep_freed_memory if len(tiles) <= self.ranks.size else return_freed_memory)()
         return tiles
 
     def _core(self, tile: Tile, layer: str, image: Tensor) -> tuple[Region, Region]:
