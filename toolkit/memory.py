@@ -13,7 +13,7 @@ from torch import Tensor
 from .errors import ToolkitError
 
 #: What the libraries and the interpreter take, measured on the CPU: 0.6 GB before any work, the rest during it.
-BASE = 1_100_000_000
+BASE = 1_130_000_000
 
 #: glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_MMAP_MAX (mallopt(3)): how much it keeps at the end of its heap,
 #: from what size on blocks are mapped from the system one by one, and how many of these there may be.
