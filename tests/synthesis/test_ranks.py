@@ -21,7 +21,10 @@ from toolkit.synthesis.objective import Objective
 torch.set_grad_enabled(False)
 ranks = Ranks.join(torch.device("cpu"))
 image, content, style = torch.load("images.pt")
-objective = Objective(load_network("tiny.safetensors"), Recipe.preset("transfer"), content, [style], ranks=ranks)
+network, memory = load_network("tiny.safetensors"), int(sys.argv[1]) or None
+objective = Objective(network, Recipe.preset("transfer"), content, [style], memory=memory, ranks=ranks)
+# Each has one tile where there is room, and several where there is none.
+assert (len(objective._tiles(image)) == ranks.size) == (memory is None)
 evaluation = objective(image)
 share = Share(ranks, image.numel())
 torch.save((evaluation.losses, share.own(evaluation.gradient.view(-1))), f"found-{ranks.rank}.pt")
@@ -36,14 +39,14 @@ def torchrun(folder, *arguments, processes=2):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_losses_and_gradient_are_those_of_one_process(tiny_network, random_image, tmp_path, processes):
+@pytest.mark.parametrize(("processes", "memory"), [(2, 0), (3, 0), (2, 1)])
+def test_losses_and_gradient_are_those_of_one_process(tiny_network, random_image, tmp_path, processes, memory):
     network = tiny_network()
     save_network(network, tmp_path / "tiny.safetensors")
     images = [random_image(141, 230, seed=seed) ** (1 + seed) for seed in range(3)]  # statistics that differ
     torch.save(images, tmp_path / "images.pt")
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = torchrun(tmp_path, "script.py", processes=processes)
+    done = torchrun(tmp_path, "script.py", str(memory), processes=processes)
     assert done.returncode == 0, done.stderr
     expected = Objective(network, Recipe.preset("transfer"), images[1], [images[2]])(images[0])
     found = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(processes)]

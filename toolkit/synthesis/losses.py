@@ -27,7 +27,7 @@ class Loss(Protocol):
     """A loss on the features of one layer."""
 
     def add(self, features: Tensor, region: Region = WHOLE) -> None:
-        """Takes in the features (1, C, h, w) of a region; regions must not overlap."""
+        """Takes in the features (1, C, h, w) of a region; regions must not overlap, nor be empty."""
 
     def sum_over(self, ranks: Ranks) -> None:
         """Takes in what other processes' regions gave."""

@@ -213,7 +213,7 @@ class Objective:
         values = sum(channels[name] * math.prod(self._size(name, content)) for name in self.content_weights)
         return values * self.pullback.network.dtype.itemsize
 
-    def _tiles(self, image: Tensor) -> list[Tile]:
+    def _tiles(self, image: Tensor) -> tuple[Tile, ...]:
         tiles = cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
         if image.device.type == "cpu":
             # There are several for a process where memory is short.

@@ -87,7 +87,7 @@ def reach(path: tuple[Layer, ...]) -> int:
 
 
 @functools.lru_cache
-def cut(size: tuple[int, int], path: tuple[Layer, ...], pixels: float, ranks: int = 1) -> list[Tile]:
+def cut(size: tuple[int, int], path: tuple[Layer, ...], pixels: float, ranks: int = 1) -> tuple[Tile, ...]:
     """The tiles of an image: in rows and columns such that the least is computed.
 
     Args:
@@ -108,7 +108,7 @@ def cut(size: tuple[int, int], path: tuple[Layer, ...], pixels: float, ranks: in
         return -(-count // ranks) / count * sum(map(len, way[0])) * sum(map(len, way[1]))
 
     rows, columns = min(fitting, key=computed)
-    return [Tile(row, column) for row in rows for column in columns]
+    return tuple(Tile(row, column) for row in rows for column in columns)
 
 
 def _partitions(length: int, halo: int, grid: int) -> list[list[Span]]:
