@@ -1,5 +1,7 @@
 """Components that several tabs share, and pictures that visitors sent."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,13 @@ def picture(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
 def examples(label: str, paths: list[str], image: gr.Image) -> None:
     """Pictures at hand, to be put in that place."""
     gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
+
+
+def follow(
+    choice: gr.Radio | gr.Dropdown, table: dict[str, list[Any]], controls: Sequence[gr.components.Component]
+) -> None:
+    """Has controls show what a table says of the choice; in the browser, so that a click right after finds it done."""
+    choice.input(None, choice, list(controls), js=f"choice => ({json.dumps(table)})[choice]", api_visibility="private")
 
 
 def named(paths: list[str], stem: str) -> str:

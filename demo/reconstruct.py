@@ -13,9 +13,9 @@ from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
 
 from .jobs import Job
-from .parts import as_file, examples, layers_of, named, network_choice, opened, size_and_length
+from .parts import as_file, examples, follow, layers_of, named, network_choice, opened, size_and_length
 from .parts import picture as picture_input
-from .stage import QUICK, Stage, Updates
+from .stage import Stage, Updates
 from .studio import Studio
 from .sweep import checked, steps, told
 
@@ -129,7 +129,7 @@ def reconstruct_tab(studio: Studio) -> None:
         "network": network,
     }
     stage.on(run.click, reconstruct, [gallery, stage.status, download], inputs_kwargs=controls, api_name="reconstruct")
-    what.input(lambda what: KINDS[what][2], what, layers, **QUICK)
+    follow(what, {name: [usual] for name, (_, _, usual) in KINDS.items()}, [layers])
 
 
 def _pictures(study: Study, folder: Path, step: Step | None = None) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
 
 from .jobs import Job
-from .parts import as_file, examples, named, network_choice, opened, picture, size_and_length
-from .stage import QUICK, Stage, Updates
+from .parts import as_file, examples, follow, named, network_choice, opened, picture, size_and_length
+from .stage import Stage, Updates
 from .studio import Studio
 from .sweep import checked, count, steps, told
 
@@ -153,8 +153,9 @@ def study_tab(studio: Studio) -> None:
     }
     outputs = [grid, stage.status, download, figures]
     stage.on(run.click, study, outputs, inputs_kwargs=controls, api_name="study")
-    for chosen, values in ((rows, row_values), (columns, column_values)):
-        chosen.input(lambda name: kinds[name].usual if name in kinds else "", chosen, values, **QUICK)
+    usual = {name: [kind.usual] for name, kind in kinds.items()} | {NO_COLUMNS: [""]}
+    follow(rows, usual, [row_values])
+    follow(columns, usual, [column_values])
 
 
 def _networks(studio: Studio) -> Kind:

@@ -15,7 +15,7 @@ from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.recipe import CONTENT_LAYERS, STYLE_LAYERS, format_layers, parse_layers
 
 from .easel import Easel
-from .parts import examples, named, network_choice, opened, picture, size_and_length
+from .parts import examples, follow, named, network_choice, opened, picture, size_and_length
 from .regions import COLOURS, masks
 from .stage import QUICK, Updates
 from .studio import Studio
@@ -271,7 +271,7 @@ def transfer_tab(studio: Studio) -> None:
     restored = [easel.result, easel.status, further, larger, *(controls[name] for name in names)]
     recipe.upload(restore, recipe, restored, **QUICK)
     content.change(_editable, content, regions, **QUICK)
-    preset.input(lambda name: list(PRESETS[name].values()), preset, [strength, style_scale, colour], **QUICK)
+    follow(preset, {name: list(values.values()) for name, values in PRESETS.items()}, [strength, style_scale, colour])
 
 
 def _as_controls(recipe: Recipe, studio: Studio) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from toolkit.pictures import read_recipe
+from toolkit.studies import AXES
 
 
 def upload(page, pictures):
@@ -118,6 +119,17 @@ def test_a_missing_picture_is_told_in_a_sentence(visit):
     page.click("#paint")
     wait_for_status(page, "There is no content picture yet: choose one, or an example.")
     is_ready(page, "#paint")
+
+
+def test_a_preset_and_an_axis_fill_in_what_goes_with_them(visit):
+    page = visit()
+    page.locator("#preset").get_by_label("Strong").check()
+    assert page.get_by_label("number input for Strength of the style").input_value() == "3"
+    page.get_by_role("tab", name="Study").click()
+    for axis, values in (("nothing", ""), ("iterations", AXES["iterations"].usual)):
+        page.locator("#columns input").click()
+        page.get_by_role("option", name=axis, exact=True).click()
+        assert page.locator("#column-values textarea, #column-values input").input_value() == values
 
 
 def test_reconstruction_fills_a_gallery(visit):
