@@ -108,10 +108,6 @@ class Share:
         """The part, without the whole behind it."""
         return whole if self.ranks.size == 1 else self.part(whole).clone()
 
-    def dot(self, one: Tensor, other: Tensor) -> Tensor:
-        """The product () of two vectors, from their parts."""
-        return self.ranks.sum(one.dot(other))
-
     def mean_size(self, part: Tensor) -> Tensor:
         """The mean () of a vector's absolute values, from its parts."""
         return self.ranks.sum(part.abs().sum()) / self.length

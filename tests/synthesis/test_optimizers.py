@@ -102,6 +102,22 @@ def test_the_guess_weighs_every_frequency_and_keeps_every_inner_product_symmetri
     assert one @ guess(one.clone()) > 0
 
 
+@pytest.mark.parametrize("capacity", [1, 2, 5])
+def test_pairs_in_bfloat16_lead_nearly_where_exact_ones_do(capacity):
+    generator = torch.Generator().manual_seed(0)
+    size = 3000
+    curvatures = torch.rand(size, generator=generator) + 0.1
+    exact, rounded = CurvaturePairs(capacity, unchanged), CurvaturePairs(capacity, unchanged, dtype=torch.bfloat16)
+    for _ in range(capacity + 2):
+        step = torch.randn(size, generator=generator)
+        for pairs in (exact, rounded):
+            pairs.add(step, curvatures * step)
+    gradient = torch.randn(size, generator=generator)
+    expected, found = (pairs.direction(gradient) for pairs in (exact, rounded))
+    assert found.dtype == torch.float32 and rounded.state()["pairs"][0][0].dtype == torch.bfloat16
+    assert 0 < (found - expected).norm() < 0.01 * expected.norm()
+
+
 def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
     pairs = CurvaturePairs(4, unchanged)
     pairs.add(torch.ones(3), -torch.ones(3))
@@ -115,7 +131,7 @@ def test_the_oldest_pair_gives_way():
     pairs = CurvaturePairs(2, unchanged)
     for length in (1.0, 2.0, 3.0):
         pairs.add(torch.full((3,), length), torch.ones(3))
-    assert [step[0].item() for step, _, _ in pairs.state()["pairs"]] == [2.0, 3.0]
+    assert [step[0].item() for step, _ in pairs.state()["pairs"]] == [2.0, 3.0]
 
 
 def test_no_step_leaps_and_so_none_has_to_come_back():
@@ -212,10 +228,16 @@ def test_adam_goes_the_way_of_pytorchs_and_hands_over_the_average(objective, ran
     torch.testing.assert_close(optimizer.best, average, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("images", "history"), [(4, 1), (8, 1), (17, 5), (1000, LBFGS.HISTORY)])
-def test_memory_limits_the_history(images, history):
+@pytest.mark.parametrize(
+    ("images", "exact", "rounded"), [(4, 1, 1), (9, 1, 2), (17, 5, 10), (1000, LBFGS.HISTORY, LBFGS.HISTORY)]
+)
+def test_memory_limits_the_history(images, exact, rounded, monkeypatch):
     image = torch.zeros(1, 3, 8, 8)
-    assert LBFGS(image, images * image.nbytes).history == history
+    for native, pairs in ((False, exact), (True, rounded)):
+        monkeypatch.setattr(optimizers, "native_bfloat16", lambda device, native=native: native)
+        optimizer = LBFGS(image, images * image.nbytes)
+        assert optimizer.history == pairs
+        assert images == 4 or optimizer.nbytes <= images * image.nbytes
 
 
 def test_with_little_memory_adam_is_on_disk_and_goes_the_same_way(objective, random_image, tmp_path, monkeypatch):

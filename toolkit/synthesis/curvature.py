@@ -1,33 +1,31 @@
 """What L-BFGS knows of an objective's curvature: its latest steps, and how the gradient changed over each."""
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-class _Pair(NamedTuple):
-    """A step s and the gradient's change y over it, (n,) each, and 1 / (y s), ()."""
-
-    step: Tensor
-    change: Tensor
-    inverse_product: Tensor
+def _alone(parts: Tensor) -> Tensor:
+    return parts
 
 
 class CurvaturePairs:
-    """The latest steps with the gradient's change over each, and the inverse Hessian that they make.
+    """The latest steps s with the gradient's change y over each, and the inverse Hessian that they make.
 
-    Its product with a gradient takes two passes over the pairs (Nocedal & Wright 2006, algorithm 7.4). They are bound
-    by memory: at 512 x 384 twenty pairs are 94 MB, read twice. So no vector but the product is made, and no scalar of
-    the recursion leaves the device. In bfloat16 the pairs serve as well, but then a CPU takes 13 % longer at 512 x 384
-    and 80 % at 2048 x 1536 (measured).
+    With the steps for rows of S, the changes for rows of Y, R the upper triangle of S Yᵀ and D its diagonal, the
+    product of that inverse with a gradient g is P q + Sᵀ R⁻ᵀ (D a - Y P q), where a = R⁻¹ S g, q = g - Yᵀ a and P is
+    the guess that the pairs improve on (Byrd, Nocedal & Schnabel 1994, theorem 2.2). So both matrices are gone through
+    twice, which is bound by memory. In bfloat16 the pairs serve as well (measured: after 300 evaluations the objective
+    is within 1 % of theirs in float32, either way), and a CPU takes half the time of the usual recursion on float32
+    vectors at 512 x 384, two thirds of it at 2048 x 1536.
 
     Args:
         capacity: how many pairs are kept; the oldest gives way.
         guess: the inverse Hessian that they improve on, up to a factor; multiplies a vector (n,), in place.
-        dot: the product () of two vectors; of several processes that have a part of each, the same on all.
+        total: of several processes that have a part of each vector, the sum of what each worked out, in place.
+        dtype: of the pairs; as they come when there is none.
     """
 
     #: Pairs of a smaller product tell of rounding, or of negative curvature, and are passed over, as in PyTorch.
@@ -37,37 +35,70 @@ class CurvaturePairs:
         self,
         capacity: int,
         guess: Callable[[Tensor], Tensor],
-        dot: Callable[[Tensor, Tensor], Tensor] = torch.dot,
+        total: Callable[[Tensor], Tensor] = _alone,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        self._pairs: deque[_Pair] = deque(maxlen=capacity)
-        self._guess, self._dot = guess, dot
+        self._capacity, self._guess, self._total, self._dtype = capacity, guess, total, dtype
+        self._rows: list[int] = []  # of both matrices, from the oldest pair to the latest
+        self._steps = self._changes = torch.empty(0)
+        self._triangle = torch.empty(0, 0)
         self._scale: Tensor | float = 1.0
 
     def add(self, step: Tensor, change: Tensor) -> None:
-        """Takes in a pair, (n,) each, unless the objective did not curve upwards along it; it keeps them, uncopied."""
-        product = self._dot(change, step)
+        """Takes in a pair, (n,) each, unless the objective did not curve upwards along it."""
+        product, square = self._total(torch.stack([change.dot(step), change.dot(change)]))
         if product > self.LEAST_PRODUCT:
-            self._pairs.append(_Pair(step, change, 1 / product))
-            self._scale = product / self._dot(change, change)
+            self._put(step, change)
+            self._scale = product / square
+            before, size = self._triangle, len(self._rows)
+            oldest = len(before) + 1 - size
+            self._triangle = step.new_zeros(size, size)
+            self._triangle[:-1, :-1] = before[oldest:, oldest:]
+            self._triangle[:, -1] = self._dots(self._steps, change)
+            self._triangle[-1, -1] = product
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Minus the inverse Hessian times a gradient, (n,): where to go."""
-        found = gradient.neg()
-        alphas = []
-        for step, change, inverse_product in reversed(self._pairs):
-            alphas.append(self._dot(step, found) * inverse_product)
-            found.addcmul_(change, alphas[-1], value=-1)
+        if not self._rows:
+            return self._guess(gradient.neg())
+        alphas = _solved(self._triangle, self._dots(self._steps, gradient), upper=True)
+        found = self._sum(self._changes, alphas).neg_().add_(gradient)
         found = self._guess(found).mul_(self._scale)
-        for (step, change, inverse_product), alpha in zip(self._pairs, reversed(alphas), strict=True):
-            found.addcmul_(step, alpha - self._dot(change, found) * inverse_product)
-        return found
+        rest = self._triangle.diagonal() * alphas - self._dots(self._changes, found)
+        return found.add_(self._sum(self._steps, _solved(self._triangle.mT, rest, upper=False))).neg_()
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""
-        return {"pairs": [tuple(pair) for pair in self._pairs], "scale": self._scale}
+        pairs = [(self._steps[row], self._changes[row]) for row in self._rows]
+        return {"pairs": pairs, "triangle": self._triangle, "scale": self._scale}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state."""
-        self._pairs.clear()
-        self._pairs.extend(_Pair(*pair) for pair in state["pairs"])
-        self._scale = state["scale"]
+        self._rows = []
+        for step, change in state["pairs"]:
+            self._put(step, change)
+        self._triangle, self._scale = state["triangle"], state["scale"]
+
+    def _put(self, step: Tensor, change: Tensor) -> None:
+        """Into both matrices, in place of the oldest where they are full."""
+        if not self._rows:
+            self._steps, self._changes = (
+                step.new_empty(self._capacity, step.numel(), dtype=self._dtype) for _ in range(2)
+            )
+        row = self._rows.pop(0) if len(self._rows) == self._capacity else len(self._rows)
+        self._rows.append(row)
+        self._steps[row], self._changes[row] = step, change
+
+    def _dots(self, matrix: Tensor, vector: Tensor) -> Tensor:
+        """The products (k,) of the pairs' rows with a vector (n,), from the oldest on."""
+        return self._total((matrix[: len(self._rows)] @ vector.to(matrix.dtype)).to(vector.dtype))[self._rows]
+
+    def _sum(self, matrix: Tensor, weights: Tensor) -> Tensor:
+        """The sum (n,) of the pairs' rows, each by its weight (k,)."""
+        ordered = torch.empty_like(weights)
+        ordered[self._rows] = weights
+        return (ordered.to(matrix.dtype) @ matrix[: len(self._rows)]).to(weights.dtype)
+
+
+def _solved(triangle: Tensor, right: Tensor, upper: bool) -> Tensor:
+    return torch.linalg.solve_triangular(triangle, right[:, None], upper=upper)[:, 0]
