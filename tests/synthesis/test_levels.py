@@ -14,7 +14,8 @@ import toolkit
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.pictures import save_png
-from toolkit.synthesis import Recipe, Synthesis, pyramid
+from toolkit.synthesis import Recipe, Synthesis, precision, pyramid
+from toolkit.synthesis.differences import DifferencePullback
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import LBFGS
 from toolkit.synthesis.patience import Patience
@@ -55,11 +56,12 @@ def test_levels_double_and_share_all_evaluations(wanted, size, evaluations):
 def make(tiny_network, random_image, monkeypatch):
     monkeypatch.setattr(pyramid, "SMALLEST", 96)
 
-    def make(**wishes):
+    def make(memory=None, **wishes):
         recipe = Recipe.preset(
             "transfer", **{"size": 200, "evaluations": 9, "levels": 2, "precision": "float32", **wishes}
         )
-        return Synthesis(tiny_network(), recipe, content=random_image(90, 120), styles=[random_image(seed=2)])
+        content, styles = random_image(90, 120), [random_image(seed=2)]
+        return Synthesis(tiny_network(), recipe, content=content, styles=styles, memory=memory)
 
     return make
 
@@ -123,7 +125,7 @@ def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypat
         pass
 
     class Seeing(Objective):
-        def __init__(self, network, recipe, content, styles, masks, memory, ranks):
+        def __init__(self, network, recipe, content, styles, masks, memory, ranks, differences):
             sizes.append(tuple(styles[0].shape[-2:]))
             raise SeenError
 
@@ -136,7 +138,7 @@ def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypat
 
 
 def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_image):
-    recipe = Recipe.preset("transfer", size=200, evaluations=3, levels=1)
+    recipe = Recipe.preset("transfer", size=200, evaluations=3, levels=1, precision="float32")
     arguments = {"content": random_image(90, 120), "styles": [random_image(seed=2)]}
     ample, scarce = (Synthesis(tiny_network(), recipe, **arguments, memory=memory) for memory in (None, 8_000_000))
     assert (ample._optimizer.history, len(ample._objective._tiles(ample.image))) == (LBFGS.HISTORY, 1)
@@ -173,29 +175,52 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_picture(tiny_network, rando
     assert not (tmp_path / "x.checkpoint").exists()
 
 
-def test_mixed_precision_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):
-    from toolkit.synthesis import precision
+def stopped_and_resumed(make, tmp_path, stop, **wishes):
+    begun, resumed = make(**wishes), make(**wishes)
+    for progress in begun:
+        if progress.evaluation == stop:
+            begun.save(tmp_path / "x.checkpoint")
+            break
+    resumed.resume(tmp_path / "x.checkpoint")
+    list(resumed)
+    return resumed.image
 
+
+def test_mixed_precision_refers_to_float32_now_and_then_and_resumes_anywhere(make, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "native_bfloat16", lambda device: True)
-    whole, types = make(precision="mixed", evaluations=14), []
-    for _ in whole:
-        types.append(whole._objective.pullback.network.dtype)
+    monkeypatch.setattr(DifferencePullback, "SERVES", 5)
+    references = []
+    monkeypatch.setattr(DifferencePullback, "refer", recorded(DifferencePullback.refer, references))
+    wishes = {"precision": "mixed", "evaluations": 14}
+    whole = make(**wishes)
+    shown = [progress.evaluation for progress in whole if isinstance(whole._objective.pullback, DifferencePullback)]
+    assert len(shown) == 14
+    # Two levels of two and twelve evaluations.
+    assert [image.shape[-1] for image in references] == [100, 200, 200, 200]
+    for stop in (1, 5, 8, 13):
+        assert torch.equal(stopped_and_resumed(make, tmp_path, stop, **wishes), whole.image)
+
+
+def recorded(method, images):
+    def record(self, image):
+        images.append(image)
+        return method(self, image)
+
+    return record
+
+
+def test_mixed_precision_in_tiles_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "native_bfloat16", lambda device: True)
+    wishes = {"precision": "mixed", "evaluations": 14, "memory": 2_000_000}
+    whole = make(**wishes)
+    types = [whole._objective.pullback.network.dtype for _ in whole]
     # Two levels of two and twelve evaluations; the last two of the second are float32.
     assert types == [torch.bfloat16] * 12 + [torch.float32] * 2
     for stop in (8, 12, 13):
-        begun, resumed = make(precision="mixed", evaluations=14), make(precision="mixed", evaluations=14)
-        for progress in begun:
-            if progress.evaluation == stop:
-                begun.save(tmp_path / "x.checkpoint")
-                break
-        resumed.resume(tmp_path / "x.checkpoint")
-        list(resumed)
-        assert torch.equal(resumed.image, whole.image)
+        assert torch.equal(stopped_and_resumed(make, tmp_path, stop, **wishes), whole.image)
 
 
 def test_mixed_precision_is_float32_where_bfloat16_is_not_native(make, monkeypatch):
-    from toolkit.synthesis import precision
-
     monkeypatch.setattr(precision, "native_bfloat16", lambda device: False)
     mixed, plain = make(precision="mixed"), make(precision="float32")
     assert [p.objective for p in mixed] == [p.objective for p in plain]

@@ -21,8 +21,11 @@ from toolkit.synthesis.objective import Objective
 torch.set_grad_enabled(False)
 ranks = Ranks.join(torch.device("cpu"))
 image, content, style = torch.load("images.pt")
-network, memory = load_network("tiny.safetensors"), int(sys.argv[1]) or None
-objective = Objective(network, Recipe.preset("transfer"), content, [style], memory=memory, ranks=ranks)
+network, memory, differences = load_network("tiny.safetensors"), int(sys.argv[1]) or None, sys.argv[2] == "True"
+recipe = Recipe.preset("transfer")
+objective = Objective(network, recipe, content, [style], memory=memory, ranks=ranks, differences=differences)
+if differences:
+    objective(image.lerp(content, 1e-3))  # for the reference
 # Each has one tile where there is room, and several where there is none.
 assert (len(objective._tiles(image)) == ranks.size) == (memory is None)
 evaluation = objective(image)
@@ -39,22 +42,25 @@ def torchrun(folder, *arguments, processes=2):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(("processes", "memory"), [(2, 0), (3, 0), (2, 1)])
-def test_losses_and_gradient_are_those_of_one_process(tiny_network, random_image, tmp_path, processes, memory):
+@pytest.mark.parametrize(
+    ("processes", "memory", "differences"), [(2, 0, False), (3, 0, False), (2, 1, False), (2, 0, True)]
+)
+def test_losses_and_gradient_are_those_of_one_process(
+    tiny_network, random_image, tmp_path, processes, memory, differences
+):
     network = tiny_network()
     save_network(network, tmp_path / "tiny.safetensors")
     images = [random_image(141, 230, seed=seed) ** (1 + seed) for seed in range(3)]  # statistics that differ
     torch.save(images, tmp_path / "images.pt")
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = torchrun(tmp_path, "script.py", str(memory), processes=processes)
+    done = torchrun(tmp_path, "script.py", str(memory), str(differences), processes=processes)
     assert done.returncode == 0, done.stderr
     expected = Objective(network, Recipe.preset("transfer"), images[1], [images[2]])(images[0])
     found = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(processes)]
     for losses, _ in found:
-        assert losses == found[0][0] == pytest.approx(expected.losses, rel=1e-4)
+        assert losses == found[0][0] == pytest.approx(expected.losses, rel=1e-3 if differences else 1e-4)
     gradient = torch.cat([part for _, part in found]).view_as(expected.gradient)
-    scale = expected.gradient.abs().max().item()
-    torch.testing.assert_close(gradient, expected.gradient, rtol=1e-3, atol=1e-4 * scale)
+    assert (gradient - expected.gradient).norm() < (0.02 if differences else 1e-5) * expected.gradient.norm()
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])

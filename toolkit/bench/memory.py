@@ -13,7 +13,7 @@ from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import Textbook
 
-CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
+CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "mixed", "tiles")
 
 
 def bench_memory(network: str, height: int, width: int, memory: int, evaluations: int) -> dict[str, float]:
@@ -27,8 +27,8 @@ def bench_memory(network: str, height: int, width: int, memory: int, evaluations
         evaluations: of each; L-BFGS keeps something of each one, the textbook's of the last hundred.
 
     Returns:
-        ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb``,
-        and each one's ``share_…`` of the textbook's.
+        ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``mixed_mb``,
+        ``tiles_mb`` (in float32), and each one's ``share_…`` of the textbook's.
 
     Raises:
         ToolkitError: when the network can't be loaded, or a contestant ends too soon.
@@ -58,7 +58,7 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
         for _ in range(evaluations):
             optimizer.step(lambda: textbook.evaluate(image))
     elif contestant != "nothing":
-        recipe = recipe.with_(precision="bfloat16" if contestant == "bfloat16" else "float32")
+        recipe = recipe.with_(precision="float32" if contestant == "tiles" else contestant)
         limit = memory if contestant == "tiles" else None
         for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
             pass

@@ -97,12 +97,13 @@ class OnnxObjective(Objective):
         masks: Sequence[Tensor] = (),
         memory: int | None = None,
         ranks: Ranks = ALONE,
+        differences: bool = False,
         session: Session | None = None,
     ) -> None:
         super().__init__(network, recipe, content, styles, masks, memory)
         if masks or ranks.size > 1:
             raise ToolkitError("The exported step knows no masks and no other processes: use --engine torch.")
-        if network.dtype != torch.float32:
+        if network.dtype != torch.float32 or differences:
             raise ToolkitError("ONNX Runtime computes the step in float32: leave the precision at that.")
         device = next(network.parameters()).device
         self.session = session or Session(

@@ -15,14 +15,14 @@ from .. import __version__
 from ..colour import prepare, with_colours_of
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import BASE
+from ..memory import BASE, give_back_kept_memory
 from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import OPTIMIZERS
 from .patience import Patience
-from .precision import precisions
+from .precision import Arithmetic, arithmetics
 from .pyramid import levels
 from .recipe import Ingredients, Recipe
 
@@ -113,10 +113,15 @@ class Synthesis:
         frame = self._frame(self.levels[level].size)
         image = _start(recipe, frame, *self._pictures(), self._start) if image is None else resize(image, frame)
         image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
-        self._precisions = precisions(recipe, self.levels, level, self._device, self._make_objective.only_float32)
+        if level:  # its predecessor's memory is in pieces of other sizes
+            del self._objective
+            give_back_kept_memory()
         memory = None if self._memory is None else self._memory // 2
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
-        self._compute_in(self._precisions[0])
+        objective = self._make_objective
+        whole = objective.has_room(self._network, recipe, frame, self._room(self._network), self._ranks)
+        self._arithmetics = arithmetics(recipe, self.levels, level, self._device, objective.only_float32, whole)
+        self._compute_in(self._arithmetics[0])
         self.runs_on = self._objective.runs_on
 
     def _pictures(self) -> tuple[Tensor | None, list[Tensor]]:
@@ -127,16 +132,32 @@ class Synthesis:
         styles = [fit(style, style_size).to(self._device) for style in self._styles]
         return (content, styles) if recipe.colour == "style" else prepare(recipe.colour, content, styles)
 
-    def _compute_in(self, dtype: torch.dtype) -> None:
-        """Makes the level's objective, its network in that type."""
+    def _compute_in(self, arithmetic: Arithmetic) -> None:
+        """Makes the level's objective, in that arithmetic."""
+        differences = arithmetic == "differences"
+        dtype = torch.bfloat16 if arithmetic == "bfloat16" else torch.float32
         network = _placed(self._network, self._device, dtype)
         masks = [resize(mask.to(self._device), self._frame(self.levels[self._level].size)) for mask in self._masks]
-        images = self._optimizer.nbytes + self._given
-        if len(set(self._precisions)) > 1:  # content and style are there once more when the type changes
-            images += 2 * self._optimizer.image.nbytes
-        budget = _for_features(self._memory, network, images)
-        self._objective = self._make_objective(network, self.recipe, *self._pictures(), masks, budget, self._ranks)
+        self._objective = self._make_objective(
+            network, self.recipe, *self._pictures(), masks, self._room(network), self._ranks, differences=differences
+        )
         self._patience = Patience()
+
+    def _room(self, network: Network) -> int | None:
+        """What is left for features beside the libraries, the weights and all that is as large as the image.
+
+        Args:
+            network: as it computes.
+        """
+        if self._memory is None:
+            return None
+        weights = 2 * sum(parameter.nbytes for parameter in network.parameters())  # the way back has its own
+        images = self._optimizer.nbytes + self._given
+        if self.recipe.precision == "mixed":  # differences' reference twice; or content and style while types change
+            images += 2 * self._optimizer.image.nbytes
+        base = BASE if self._device.type == "cpu" else 0
+        # A tenth at least: ever smaller tiles would see ever more around them than they are.
+        return max(self._memory // 10, self._memory - base - weights - images)
 
     @property
     def best(self) -> Tensor:
@@ -169,8 +190,8 @@ class Synthesis:
         began, made = time.monotonic(), 0
         while True:
             while self._done < self.levels[self._level].evaluations:
-                if self._done and self._precisions[self._done] != self._precisions[self._done - 1]:
-                    self._compute_in(self._precisions[self._done])
+                if self._done and self._arithmetics[self._done] != self._arithmetics[self._done - 1]:
+                    self._compute_in(self._arithmetics[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
                 made += 1
@@ -191,9 +212,9 @@ class Synthesis:
             self._begin(self._level + 1, self.best)
 
     def _pass_over(self) -> None:
-        """Skips what is left of the level in the present precision."""
+        """Skips what is left of the level in the present arithmetic."""
         there = self._done
-        while self._done < len(self._precisions) and self._precisions[self._done] == self._precisions[there - 1]:
+        while self._done < len(self._arithmetics) and self._arithmetics[self._done] == self._arithmetics[there - 1]:
             self._done += 1
         self.spared += self._done - there
 
@@ -213,6 +234,7 @@ class Synthesis:
             "spared": self.spared,
             "least": list(self._patience.least),
             "optimizer": self._optimizer.state(),
+            "objective": self._objective.state(),
         }
         if self._ranks.first:
             with written_atomically(path) as temporary:
@@ -235,28 +257,13 @@ class Synthesis:
                 raise ToolkitError(f"The checkpoint {path} belongs to another recipe, network or picture: {remedy}")
             self._begin(state["level"])
             self._done = state["done"]
-            if 0 < self._done < len(self._precisions) and self._precisions[self._done - 1] != self._precisions[0]:
-                self._compute_in(self._precisions[self._done - 1])
+            if 0 < self._done < len(self._arithmetics) and self._arithmetics[self._done - 1] != self._arithmetics[0]:
+                self._compute_in(self._arithmetics[self._done - 1])
             self._optimizer.restore(state["optimizer"])
+            self._objective.restore(state["objective"])
             self.spared, self._patience = state["spared"], Patience(state["least"])
         except KeyError as error:
             raise ToolkitError(f"The checkpoint {path} is of another version or kind: {remedy}") from error
-
-
-def _for_features(memory: int | None, network: Network, images: int) -> int | None:
-    """What is left for features beside the libraries, the weights (twice: the way back has its own) and the images.
-
-    Args:
-        memory: bytes to stay within.
-        network: as it computes.
-        images: bytes of all that is as large as the image.
-    """
-    if memory is None:
-        return None
-    weights = sum(parameter.nbytes for parameter in network.parameters())
-    base = BASE if next(network.parameters()).device.type == "cpu" else 0
-    # A tenth at least: ever smaller tiles would see ever more around them than they are.
-    return max(memory // 10, memory - base - 2 * weights - images)
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:

@@ -28,40 +28,46 @@ class Pullback:
     Args:
         network: whose weights, dtype, device and pooling are used.
         layers: the layers whose features are wanted.
+        dtype: of the way back; the network's own unless named.
+
+    ``itemsize`` is how many bytes an activation behind a ReLU takes.
 
     Raises:
         ToolkitError: for an unknown layer.
     """
 
-    def __init__(self, network: Network, layers: Iterable[str]) -> None:
+    def __init__(self, network: Network, layers: Iterable[str], dtype: torch.dtype | None = None) -> None:
         self.network = network
         self.layers = frozenset(layers)
+        self.dtype = dtype or network.dtype
+        self.itemsize = self.dtype.itemsize
         self.path = network.architecture.down_to(self.layers)
         self.kernels = {
             layer.name: network.convolution(layer.name)
             .weight.flip(2, 3)
             .transpose(0, 1)
+            .to(self.dtype)
             .contiguous(memory_format=torch.channels_last)
             for layer in self.path
             if layer.kind == "conv"
         }
 
-    def forward(self, image: Tensor) -> tuple[dict[str, Tensor], list[Passed]]:
+    def forward(self, image: Tensor, show: Callable[[str, Tensor], object]) -> list[Passed]:
         """Runs the network to its deepest layer in use.
 
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
+            show: told each layer in use with its features, (1, C, h, w), on the way.
 
         Returns:
-            The features of the layers in use, and the trail that ``backward`` follows; it uses the trail up.
+            The trail that ``backward`` follows; it uses the trail up.
 
         Raises:
             ToolkitError: when the image is too small for the deepest layer.
         """
         check_size(image, self.path)
         network = self.network
-        x = network.preprocessing(image).to(network.dtype, memory_format=torch.channels_last)
-        features: dict[str, Tensor] = {}
+        x = self._preprocessed(image)
         trail = []
         before = ""
         for layer in self.path:
@@ -79,9 +85,9 @@ class Pullback:
                 x = network.step(layer, x)
             trail.append(Passed(layer, kept, x if layer.name in self.layers else None))
             if layer.name in self.layers:
-                features[layer.name] = x
+                show(layer.name, x)
             before = layer.name
-        return features, trail
+        return trail
 
     def backward(self, trail: list[Passed], add_gradient: Callable[[str, Tensor, Tensor], object]) -> Tensor:
         """The gradient in the image, (1, 3, H, W), of a loss on the features.
@@ -95,13 +101,16 @@ class Pullback:
         while trail:
             layer, kept, features = trail.pop()
             if features is not None:
-                gradient = torch.zeros_like(features) if gradient is None else gradient
+                gradient = torch.zeros_like(features, dtype=self.dtype) if gradient is None else gradient
                 add_gradient(layer.name, gradient, features)
             if gradient is not None:
                 gradient = self._through(layer, kept, gradient)
         if gradient is None:
             raise ValueError("no layer is in use")
         return self.network.preprocessing.pullback(gradient.float() if gradient.dtype.itemsize < 4 else gradient)
+
+    def _preprocessed(self, image: Tensor) -> Tensor:
+        return self.network.preprocessing(image).to(self.network.dtype, memory_format=torch.channels_last)
 
     def _through(self, layer: Layer, kept: Any, gradient: Tensor) -> Tensor:
         match layer.kind:

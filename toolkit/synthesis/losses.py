@@ -69,8 +69,8 @@ class ContentLoss:
 
     def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
         """As ``Loss`` has it."""
-        slope = 2 * self.share * self.weight
-        gradient.add_(features, alpha=slope).sub_(self.target[..., region[0], region[1]], alpha=slope)
+        difference = features - self.target[..., region[0], region[1]]
+        gradient.add_((difference * (2 * self.share * self.weight)).to(gradient.dtype))
 
 
 class StyleLoss:
@@ -114,7 +114,7 @@ class StyleLoss:
 
     def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
         """As ``Loss`` has it."""
-        own = F.conv2d(features, self.slope.to(features.dtype)[:, :, None, None])
+        own = F.conv2d(features.to(gradient.dtype), self.slope.to(gradient.dtype)[:, :, None, None])
         guide = self._guide(region)
         gradient.add_(own if guide is None else own * guide)
 

@@ -1,8 +1,9 @@
 """A recipe's losses, bound to their targets: an image in, every loss and the gradient out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..memory import keep_freed_memory, return_freed_memory
-from ..network import Network
+from ..network import Layer, Network
 from ..ranks import ALONE, Ranks, Share
+from .differences import DifferencePullback
 from .gradient import Passed, Pullback
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
@@ -46,14 +48,29 @@ class Objective:
             when there are none.
         memory: bytes that features and targets may take; as much as they need when ``None``.
         ranks: processes that share the tiles of every evaluation; each gets all losses, and of the gradient its share.
+        differences: whether to compute in bfloat16 what changed since the network, in float32, computed a reference:
+            one of the images shown, every so often. For images near each other, and only where it ``has_room``.
 
-    ``runs_on`` says what computes, and where; ``only_float32`` that it takes no other type of network.
+    ``runs_on`` says what computes, and where; ``only_float32`` that it knows nothing else.
 
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
     """
 
     only_float32 = False
+
+    @staticmethod
+    def has_room(
+        network: Network, recipe: Recipe, size: tuple[int, int], memory: int | None, ranks: Ranks = ALONE
+    ) -> bool:
+        """Whether it can compute in differences: a process' part of an image (height, width) must be kept whole."""
+        if network.pooling != "average":
+            return False
+        content, style = _weights(recipe)
+        path = network.architecture.down_to({*content, *style})
+        if memory is not None:
+            memory -= _nbytes(content, path, size, network.dtype)
+        return len(cut(size, path, pixels_within(memory, path, DifferencePullback.ITEMSIZE), ranks.size)) <= ranks.size
 
     def __init__(
         self,
@@ -64,12 +81,12 @@ class Objective:
         masks: Sequence[Tensor] = (),
         memory: int | None = None,
         ranks: Ranks = ALONE,
+        differences: bool = False,
     ) -> None:
         self.recipe = recipe
         self.ranks = ranks
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
-        self.content_weights = _scaled(recipe.content_layers, recipe.content_weight)
-        self.style_weights = _scaled(recipe.style_layers, recipe.style_weight)
+        self.content_weights, self.style_weights = _weights(recipe)
         if self.content_weights and content is None:
             raise ToolkitError(f"A {recipe.synthesis} needs a content image: name one.")
         if self.style_weights and not styles:
@@ -79,11 +96,19 @@ class Objective:
             raise ToolkitError(f"There are {len(styles)} style images but {len(shares)} weights for them.")
         if masks and len(masks) != len(styles):
             raise ToolkitError(f"There are {len(styles)} style images but {len(masks)} masks: name one for each.")
-        self.pullback = Pullback(network, {*self.content_weights, *self.style_weights})
+        layers = {*self.content_weights, *self.style_weights}
+        self.pullback = (
+            DifferencePullback(network, layers, exact=self.content_weights)
+            if differences
+            else Pullback(network, layers)
+        )
+        self._reference: Tensor | None = None
+        self._served, self._referred = 0, False
         self.strides = strides(self.pullback.path)
         if memory is not None and content is not None:
-            memory = max(1, memory - self._targets_nbytes(content))
-        self.pixels = pixels_within(memory, self.pullback.path, network.dtype.itemsize)
+            size = (content.shape[-2], content.shape[-1])
+            memory = max(1, memory - _nbytes(self.content_weights, self.pullback.path, size, network.dtype))
+        self.pixels = pixels_within(memory, self.pullback.path, self.pullback.itemsize)
         self.content_targets: dict[str, Tensor] = {}
         if content is not None and self.content_weights:
             self.content_targets = self._features(content)
@@ -124,15 +149,12 @@ class Objective:
         for tile in tiles:
             seen = image[..., tile.window[0], tile.window[1]]
             if len(tiles) == 1:
-                features, trail = self.pullback.forward(seen)
-                trails.append(trail)
+                self._refer(image, tile)
+                trails.append(self.pullback.forward(seen, self._shower(on_layer, tile, image)))
             else:  # there is no room for more than one: each is made again for the way back
-                features = self.pullback.network(seen, self.pullback.layers)
-            for name, activation in features.items():
-                inner, outer = self._core(tile, name, image)
-                for loss in on_layer[name]:
-                    loss.add(activation[..., inner[0], inner[1]], outer)
-            del features
+                show = self._shower(on_layer, tile, image)
+                for name, features in self.pullback.network(seen, self.pullback.layers).items():
+                    show(name, features)
         for parts in on_layer.values():
             for loss in parts:
                 loss.sum_over(self.ranks)
@@ -146,10 +168,30 @@ class Objective:
         gradient = torch.zeros_like(image)
         for tile in tiles:
             rows, columns = tile.window
-            trail = trails.pop() if trails else self.pullback.forward(image[..., rows, columns])[1]
+            trail = trails.pop() if trails else self.pullback.forward(image[..., rows, columns], lambda *_: None)
             gradient[..., rows, columns] += self.pullback.backward(trail, self._adder(on_layer, tile, image))
         Share(self.ranks, gradient.numel()).sum(gradient.view(-1))
         return losses, gradient
+
+    def state(self) -> dict[str, Any]:
+        """Everything beside its arguments that the next evaluation depends on, for ``restore``."""
+        return {"reference": self._reference, "served": self._served}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, whatever number of processes it is of."""
+        self._reference, self._served = state["reference"], state["served"]
+        self._referred = False
+
+    def _refer(self, image: Tensor, tile: Tile) -> None:
+        """Sees to it that differences have their reference: the image itself, once another has served its time."""
+        if not isinstance(self.pullback, DifferencePullback):
+            return
+        if self._reference is None or self._served == self.pullback.SERVES:
+            self._reference, self._served, self._referred = image.clone(), 0, False
+        if not self._referred:
+            self.pullback.refer(self._reference[..., tile.window[0], tile.window[1]])
+            self._referred = True
+        self._served += 1
 
     def _losses(self, image: Tensor) -> tuple[dict[str, Loss], dict[str, list[tuple[Loss, float]]]]:
         """This evaluation's losses by layer, those of style with the share that each has."""
@@ -171,6 +213,14 @@ class Objective:
             for name, weight in self.style_weights.items()
         }
         return content, styles
+
+    def _shower(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> Callable[[str, Tensor], None]:
+        def show(name: str, features: Tensor) -> None:
+            (rows, columns), outer = self._core(tile, name, image)
+            for loss in on_layer[name]:
+                loss.add(features[..., rows, columns], outer)
+
+        return show
 
     def _adder(
         self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor
@@ -207,12 +257,6 @@ class Objective:
                 gram.add(features[..., inner_rows, inner_columns])
         return {name: gram.mean() for name, gram in found.items()}
 
-    def _targets_nbytes(self, content: Tensor) -> int:
-        """Bytes that the content's features will take."""
-        channels = {layer.name: layer.channels for layer in self.pullback.path}
-        values = sum(channels[name] * math.prod(self._size(name, content)) for name in self.content_weights)
-        return values * self.pullback.network.dtype.itemsize
-
     def _tiles(self, image: Tensor) -> tuple[Tile, ...]:
         tiles = cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
         if image.device.type == "cpu":
@@ -243,6 +287,20 @@ class _StyleTarget:
 
 def _wide(features: Tensor) -> torch.dtype:
     return torch.promote_types(features.dtype, torch.float32)
+
+
+def _weights(recipe: Recipe) -> tuple[dict[str, float], dict[str, float]]:
+    """By layer, the weights of the content and of the style losses that count."""
+    return (
+        _scaled(recipe.content_layers, recipe.content_weight),
+        _scaled(recipe.style_layers, recipe.style_weight),
+    )
+
+
+def _nbytes(layers: Iterable[str], path: tuple[Layer, ...], size: tuple[int, int], dtype: torch.dtype) -> int:
+    """Bytes of those layers' features of an image (height, width)."""
+    stride, channels = strides(path), {layer.name: layer.channels for layer in path}
+    return sum(channels[name] * math.prod(side // stride[name] for side in size) for name in layers) * dtype.itemsize
 
 
 def _scaled(layers: dict[str, float], weight: float) -> dict[str, float]:

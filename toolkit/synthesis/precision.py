@@ -1,43 +1,54 @@
-"""Which arithmetic each evaluation is worth: bfloat16 on the way, float32 at the end."""
+"""Which arithmetic each evaluation is worth: bfloat16 for what it can tell, float32 for the rest."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from .pyramid import Level
 from .recipe import Recipe
 
-#: Share of the last level's evaluations that ``mixed`` makes in bfloat16. Its gradients mislead only near the end: with
-#: the bundled network at 512 pixels, on two pairs of pictures, 300 evaluations end 0.5 and 2.3 % above those in float32
-#: alone, 500 end 1.8 and 3.8 % above, in two thirds to three quarters of their time; to change after 100, 200 or 300 of
-#: 500 is as good at any time. What misleads are the forward pass's roundings: near the end Gram matrices are off by 1
-#: to 6 % of what they still differ by. To correct their targets by float32's every 10 or 25 evaluations gains nothing.
+#: The network's type, or ``differences``: bfloat16 for what changed since a reference in float32.
+Arithmetic = Literal["float32", "bfloat16", "differences"]
+
+#: Share of the last level's evaluations that ``mixed`` makes in bfloat16 where there is no room for differences. It
+#: misleads only near the end: with the bundled network at 512 pixels, on two pairs of pictures, 300 evaluations end 0.5
+#: and 2.3 % above those in float32 alone, 500 end 1.8 and 3.8 % above, in two thirds to three quarters of their time;
+#: to change after 100, 200 or 300 of 500 is as good at any time.
 ROUGH = 0.85
 
 
-def precisions(
-    recipe: Recipe, levels: Sequence[Level], level: int, device: torch.device, only_float32: bool = False
-) -> list[torch.dtype]:
-    """The network's type in each evaluation of a level.
+def arithmetics(
+    recipe: Recipe,
+    levels: Sequence[Level],
+    level: int,
+    device: torch.device,
+    only_float32: bool = False,
+    differences: bool = False,
+) -> list[Arithmetic]:
+    """The arithmetic of each evaluation of a level.
 
-    ``mixed`` is bfloat16 on coarse levels and for the first part of the last one, where the device computes in it
-    natively; elsewhere, and where nothing else is taken, it is float32 throughout.
+    ``mixed`` is differences where the device computes in bfloat16 natively. Where there is no room for them it is
+    bfloat16 on coarse levels and for the first part of the last one, then float32.
 
     Args:
         recipe: whose precision is wanted.
         levels: all of its levels.
         level: which one.
         device: where to compute.
-        only_float32: whether what computes takes nothing else.
+        only_float32: whether what computes knows nothing else.
+        differences: whether there is room for them.
     """
-    evaluations = levels[level].evaluations
+    evaluations, last = levels[level].evaluations, level + 1 == len(levels)
     if recipe.precision != "mixed":
-        return [getattr(torch, recipe.precision)] * evaluations
+        return [recipe.precision] * evaluations
     if only_float32 or not native_bfloat16(device):
-        return [torch.float32] * evaluations
-    rough = evaluations if level + 1 < len(levels) else int(evaluations * ROUGH)
-    return [torch.bfloat16] * rough + [torch.float32] * (evaluations - rough)
+        return ["float32"] * evaluations
+    if differences:
+        return ["differences"] * evaluations
+    rough = int(evaluations * ROUGH) if last else evaluations
+    return ["bfloat16" if number < rough else "float32" for number in range(evaluations)]
 
 
 def native_bfloat16(device: torch.device) -> bool:

@@ -67,7 +67,7 @@ class Recipe(BaseModel):
     colour: Colour = Field("style", description="the style's colours, or one of the ways to keep the content's")
     evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient, over all levels")
     early_stop: bool = Field(True, description="end a size, or its bfloat16, when more evaluations no longer pay")
-    precision: Precision = Field("float32", description="of the network's arithmetic; mixed ends in float32")
+    precision: Precision = Field("float32", description="of the network's arithmetic; mixed rounds only what changed")
     seed: int = Field(0, ge=0, lt=2**63, description="of the noise")
     made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the engine")
 

@@ -1,0 +1,90 @@
+"""Differences from a reference: exact where nothing is rounded, and nearly so where all else is."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolkit.network import Architecture
+from toolkit.synthesis.differences import DifferencePullback
+from toolkit.synthesis.gradient import Pullback
+from toolkit.synthesis.objective import Objective
+from toolkit.synthesis.recipe import Recipe
+
+LAYERS = [layer.name for layer in Architecture("vgg19").layers]
+
+
+def error(found, expected):
+    return float((found - expected).norm() / expected.norm())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    convention=st.sampled_from(["torchvision", "caffe"]),
+    layers=st.sets(st.sampled_from(LAYERS), min_size=1, max_size=6),
+    exact=st.sets(st.sampled_from(LAYERS), max_size=6),
+    height=st.integers(32, 71),
+    width=st.integers(32, 71),
+    seed=st.integers(0, 1000),
+)
+def test_without_rounding_it_is_the_pullback(tiny_network, convention, layers, exact, height, width, seed):
+    network = tiny_network(convention=convention, seed=seed).double()
+    generator = torch.Generator().manual_seed(seed)
+    reference, image = torch.rand(2, 1, 3, height, width, dtype=torch.float64, generator=generator)
+    features, gradients = {}, {}
+    pullback = Pullback(network, layers)
+    trail = pullback.forward(image, features.__setitem__)
+    weights = {name: torch.randn(f.shape, dtype=f.dtype, generator=generator) for name, f in features.items()}
+
+    def weigh(name, gradient, features):
+        gradients.setdefault(name, []).append(features.clone())
+        gradient.add_(weights[name] * features)
+
+    expected = pullback.backward(trail, weigh)
+
+    differences = DifferencePullback(network, layers, exact=exact, dtype=torch.float64)
+    differences.refer(reference)
+    found = {}
+    for _ in range(2):  # the reference serves more than once
+        gradient = differences.backward(differences.forward(image, found.__setitem__), weigh)
+        torch.testing.assert_close(gradient, expected)
+    for name, wanted in features.items():
+        torch.testing.assert_close(found[name], wanted)
+        assert all(torch.allclose(shown, wanted) for shown in gradients[name])
+
+
+def test_the_nearer_the_reference_the_less_is_rounded(tiny_network, random_image):
+    network = tiny_network(widths=(16, 16, 16, 16, 16))
+    recipe, style, image = Recipe.preset("texture"), random_image(seed=1), random_image(seed=2)
+    expected = Objective(network, recipe, None, [style])(image).gradient
+    distances, errors = (0.3, 0.03, 0.003, 0.0), []
+    for distance in distances:
+        objective = Objective(network, recipe, None, [style], differences=True)
+        objective((1 - distance) * image + distance * random_image(seed=3))
+        errors.append(error(objective(image).gradient, expected))
+    rounded = error(Objective(network.bfloat16(), recipe, None, [style])(image).gradient, expected)
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < rounded / 3
+
+
+def test_near_the_goal_bfloat16_is_lost_where_differences_are_not(tiny_network, random_image):
+    network = tiny_network(widths=(16, 16, 16, 16, 16))
+    recipe, image = Recipe.preset("reconstruction"), random_image(seed=2)
+    goal = image + 1e-3 * (random_image(seed=3) - 0.5)
+    expected = Objective(network, recipe, goal)(image).gradient
+    differences = Objective(network, recipe, goal, differences=True)(image).gradient
+    rounded = Objective(network.bfloat16(), recipe, goal)(image).gradient
+    assert error(differences, expected) < 0.02 < 0.3 < error(rounded, expected)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "memory", "room"), [("average", None, True), ("average", 1, False), ("max", None, False)]
+)
+def test_there_is_room_for_them_where_the_image_is_whole_and_pooling_linear(tiny_network, pooling, memory, room):
+    network = tiny_network(pooling=pooling)
+    assert Objective.has_room(network, Recipe.preset("transfer"), (200, 300), memory) is room
+
+
+def test_max_pooling_is_refused(tiny_network):
+    with pytest.raises(ValueError, match="average pooling"):
+        DifferencePullback(tiny_network(pooling="max"), ["relu2_1"])
