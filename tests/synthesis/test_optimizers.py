@@ -57,7 +57,7 @@ def test_it_goes_the_way_of_pytorchs(objective, random_image, monkeypatch, histo
 
 def test_the_direction_solves_a_quadratic_whose_curvature_it_knows():
     curvatures = torch.tensor([1.0, 2.0, 5.0, 10.0], dtype=torch.float64)
-    pairs = CurvaturePairs(4, unchanged)
+    pairs = CurvaturePairs(4, torch.zeros(4, dtype=torch.float64), unchanged)
     for step in torch.eye(4, dtype=torch.float64):
         pairs.add(step, curvatures * step)
     gradient = torch.tensor([3.0, -1.0, 2.0, 0.5], dtype=torch.float64)
@@ -71,7 +71,7 @@ def test_the_direction_is_that_of_the_updated_matrix():
     n, guess = image.numel(), Preconditioner(image)
     root = torch.randn(n, n, dtype=torch.float64)
     hessian = root @ root.mT / n + torch.eye(n)
-    pairs = CurvaturePairs(3, guess)
+    pairs = CurvaturePairs(3, image.flatten(), guess)
     steps = torch.randn(3, n, dtype=torch.float64)
     for step in steps:
         pairs.add(step, hessian @ step)
@@ -107,7 +107,9 @@ def test_pairs_in_bfloat16_lead_nearly_where_exact_ones_do(capacity):
     generator = torch.Generator().manual_seed(0)
     size = 3000
     curvatures = torch.rand(size, generator=generator) + 0.1
-    exact, rounded = CurvaturePairs(capacity, unchanged), CurvaturePairs(capacity, unchanged, dtype=torch.bfloat16)
+    exact, rounded = (
+        CurvaturePairs(capacity, curvatures, unchanged, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)
+    )
     for _ in range(capacity + 2):
         step = torch.randn(size, generator=generator)
         for pairs in (exact, rounded):
@@ -119,7 +121,7 @@ def test_pairs_in_bfloat16_lead_nearly_where_exact_ones_do(capacity):
 
 
 def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
-    pairs = CurvaturePairs(4, unchanged)
+    pairs = CurvaturePairs(4, torch.zeros(3), unchanged)
     pairs.add(torch.ones(3), -torch.ones(3))
     pairs.add(torch.ones(3), torch.zeros(3))
     assert pairs.state()["pairs"] == []
@@ -128,7 +130,7 @@ def test_a_pair_along_which_nothing_curves_upwards_is_passed_over():
 
 
 def test_the_oldest_pair_gives_way():
-    pairs = CurvaturePairs(2, unchanged)
+    pairs = CurvaturePairs(2, torch.zeros(3), unchanged)
     for length in (1.0, 2.0, 3.0):
         pairs.add(torch.full((3,), length), torch.ones(3))
     assert [step[0].item() for step, _ in pairs.state()["pairs"]] == [2.0, 3.0]

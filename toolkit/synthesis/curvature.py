@@ -23,9 +23,10 @@ class CurvaturePairs:
 
     Args:
         capacity: how many pairs are kept; the oldest gives way.
+        like: a vector (n,) of the size and on the device of those to come.
         guess: the inverse Hessian that they improve on, up to a factor; multiplies a vector (n,), in place.
         total: of several processes that have a part of each vector, the sum of what each worked out, in place.
-        dtype: of the pairs; as they come when there is none.
+        dtype: of the pairs; that of ``like`` when there is none.
     """
 
     #: Pairs of a smaller product tell of rounding, or of negative curvature, and are passed over, as in PyTorch.
@@ -34,13 +35,16 @@ class CurvaturePairs:
     def __init__(
         self,
         capacity: int,
+        like: Tensor,
         guess: Callable[[Tensor], Tensor],
         total: Callable[[Tensor], Tensor] = _alone,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self._capacity, self._guess, self._total, self._dtype = capacity, guess, total, dtype
+        self._capacity, self._guess, self._total = capacity, guess, total
         self._rows: list[int] = []  # of both matrices, from the oldest pair to the latest
-        self._steps = self._changes = torch.empty(0)
+        # All of both is multiplied by, from the first pair on: for every number of rows oneDNN would keep another
+        # megabyte of code.
+        self._steps, self._changes = (like.new_zeros(capacity, like.numel(), dtype=dtype) for _ in range(2))
         self._triangle = torch.empty(0, 0)
         self._scale: Tensor | float = 1.0
 
@@ -81,23 +85,19 @@ class CurvaturePairs:
 
     def _put(self, step: Tensor, change: Tensor) -> None:
         """Into both matrices, in place of the oldest where they are full."""
-        if not self._rows:
-            self._steps, self._changes = (
-                step.new_empty(self._capacity, step.numel(), dtype=self._dtype) for _ in range(2)
-            )
         row = self._rows.pop(0) if len(self._rows) == self._capacity else len(self._rows)
         self._rows.append(row)
         self._steps[row], self._changes[row] = step, change
 
     def _dots(self, matrix: Tensor, vector: Tensor) -> Tensor:
         """The products (k,) of the pairs' rows with a vector (n,), from the oldest on."""
-        return self._total((matrix[: len(self._rows)] @ vector.to(matrix.dtype)).to(vector.dtype))[self._rows]
+        return self._total((matrix @ vector.to(matrix.dtype)).to(vector.dtype))[self._rows]
 
     def _sum(self, matrix: Tensor, weights: Tensor) -> Tensor:
         """The sum (n,) of the pairs' rows, each by its weight (k,)."""
-        ordered = torch.empty_like(weights)
+        ordered = weights.new_zeros(self._capacity)
         ordered[self._rows] = weights
-        return (ordered.to(matrix.dtype) @ matrix[: len(self._rows)]).to(weights.dtype)
+        return (ordered.to(matrix.dtype) @ matrix).to(weights.dtype)
 
 
 def _solved(triangle: Tensor, right: Tensor, upper: bool) -> Tensor:

@@ -73,9 +73,10 @@ class LBFGS:
         self._preconditioner = Preconditioner(image)
         self._least = self._objective = math.inf
         self._scale = 1.0
-        self._gradient: Tensor | None = None
-        self._step: Tensor | None = None
-        self._pairs = CurvaturePairs(self.history, self._preconditioned, ranks.sum, dtype)
+        self._begun = False
+        part = self._share.part(image.view(-1))
+        self._gradient, self._step = torch.zeros_like(part), torch.zeros_like(part)
+        self._pairs = CurvaturePairs(self.history, part, self._preconditioned, ranks.sum, dtype)
 
     @property
     def nbytes(self) -> int:
@@ -100,8 +101,9 @@ class LBFGS:
             "least": self._least,
             "objective": self._objective,
             "scale": self._scale,
-            "gradient": None if self._gradient is None else collect(self._gradient),
-            "step": None if self._step is None else collect(self._step),
+            "begun": self._begun,
+            "gradient": collect(self._gradient),
+            "step": collect(self._step),
             "pairs": pairs | {"pairs": [(collect(step), collect(change)) for step, change in pairs["pairs"]]},
         }
 
@@ -111,8 +113,9 @@ class LBFGS:
         self.image.copy_(state["image"])
         self.best.copy_(state["best"])
         self._least, self._objective, self._scale = state["least"], state["objective"], state["scale"]
-        self._gradient = None if state["gradient"] is None else own(state["gradient"])
-        self._step = None if state["step"] is None else own(state["step"])
+        self._begun = state["begun"]
+        self._gradient.copy_(self._share.part(state["gradient"]))
+        self._step.copy_(self._share.part(state["step"]))
         pairs = state["pairs"]
         self._pairs.restore(pairs | {"pairs": [(own(step), own(change)) for step, change in pairs["pairs"]]})
 
@@ -128,8 +131,9 @@ class LBFGS:
             self.best.copy_(self.image)
         gradient = self._share.own(evaluation.gradient.contiguous().view(-1))
         values = self._share.part(self.image.view(-1))
-        if self._gradient is None or self._step is None:
+        if not self._begun:
             _check_finite(evaluation)
+            self._begun = True
             self._objective = evaluation.objective
             # Pairs are passed over by the size of their product, whatever the objective's scale: so fix it.
             self._scale = 1 / (float(self._share.mean_size(gradient)) or 1.0)
@@ -155,7 +159,8 @@ class LBFGS:
             step = self._pairs.direction(gradient.masked_fill(held, 0)).masked_fill_(held, 0)
             step *= (limit / self._share.mean_size(step)).clamp(max=1)
         there = (values + step).clamp_(*RANGE)
-        self._gradient, self._step = gradient, torch.sub(there, values, out=step)
+        self._gradient.copy_(gradient)
+        torch.sub(there, values, out=self._step)
         values.copy_(there)
         self._share.spread(self.image.view(-1))
         return evaluation
