@@ -39,7 +39,7 @@ def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, l
 
     pullback = Pullback(network, layers)
     found_features = {}
-    trail = pullback.forward(image.detach(), found_features.__setitem__)
+    trail = pullback.forward(image.detach(), lambda name, features, _: found_features.update({name: features.clone()}))
     found = pullback.backward(trail, lambda name, gradient, _: gradient.add_(gradients[name]))
 
     for name in layers:
@@ -108,7 +108,9 @@ def test_bfloat16_gives_nearly_the_same_gradient(tiny_network, random_image, poo
 
 def test_the_original_features_survive_the_relu_behind_them(tiny_network, random_image):
     features = {}
-    Pullback(tiny_network(), ["conv1_1", "relu1_1"]).forward(random_image(), features.__setitem__)
+    Pullback(tiny_network(), ["conv1_1", "relu1_1"]).forward(
+        random_image(), lambda name, shown, _: features.update({name: shown})
+    )
     assert features["conv1_1"].min() < 0 <= features["relu1_1"].min()
 
 

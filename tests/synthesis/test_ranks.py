@@ -16,8 +16,9 @@ SCRIPT = """
 import sys, torch
 from toolkit.network import load_network
 from toolkit.ranks import Ranks, Share
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import Recipe, strips
 from toolkit.synthesis.objective import Objective
+strips.STRIP = 10_000
 torch.set_grad_enabled(False)
 ranks = Ranks.join(torch.device("cpu"))
 image, content, style = torch.load("images.pt")

@@ -1,6 +1,6 @@
 """VGG networks as data: which layers there are, and the run from an image to the named ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -197,16 +197,20 @@ class Network(nn.Module):
         Raises:
             ToolkitError: for an unknown layer, or an image too small to reach the deepest one.
         """
+        return dict(self.walk(image, layers))
+
+    def walk(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """As ``forward``, but one layer after the other: who lets go of each never holds more than two."""
         wanted = set(layers)
         path = self.architecture.down_to(wanted)
         check_size(image, path)
         x = self.preprocessing(image).to(self.dtype, memory_format=torch.channels_last)
-        features = {}
+        given = True
         for layer in path:
-            x = self.step(layer, x)
-            if layer.name in wanted:
-                features[layer.name] = x
-        return features
+            x = F.relu_(x) if layer.kind == "relu" and not given else self.step(layer, x)
+            given = layer.name in wanted
+            if given:
+                yield layer.name, x
 
     def step(self, layer: Layer, x: Tensor) -> Tensor:
         """The output of one layer for its input ``x`` (N, C, h, w)."""

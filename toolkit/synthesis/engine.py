@@ -15,7 +15,7 @@ from .. import __version__
 from ..colour import prepare, with_colours_of
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import BASE, give_back_kept_memory
+from ..memory import BASE, return_freed_memory
 from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
@@ -115,11 +115,11 @@ class Synthesis:
         image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
         if level:  # its predecessor's memory is in pieces of other sizes
             del self._objective
-            give_back_kept_memory()
+            return_freed_memory()
         memory = None if self._memory is None else self._memory // 2
         self._optimizer = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
         objective = self._make_objective
-        whole = objective.has_room(self._network, recipe, frame, self._room(self._network), self._ranks)
+        whole = objective.has_room(self._network, recipe, frame, self._room(), self._ranks)
         self._arithmetics = arithmetics(recipe, self.levels, level, self._device, objective.only_float32, whole)
         self._compute_in(self._arithmetics[0])
         self.runs_on = self._objective.runs_on
@@ -139,19 +139,17 @@ class Synthesis:
         network = _placed(self._network, self._device, dtype)
         masks = [resize(mask.to(self._device), self._frame(self.levels[self._level].size)) for mask in self._masks]
         self._objective = self._make_objective(
-            network, self.recipe, *self._pictures(), masks, self._room(network), self._ranks, differences=differences
+            network, self.recipe, *self._pictures(), masks, self._room(), self._ranks, differences=differences
         )
         self._patience = Patience()
 
-    def _room(self, network: Network) -> int | None:
-        """What is left for features beside the libraries, the weights and all that is as large as the image.
-
-        Args:
-            network: as it computes.
-        """
+    def _room(self) -> int | None:
+        """What is left for features beside the libraries, the weights and all that is as large as the image."""
         if self._memory is None:
             return None
-        weights = 2 * sum(parameter.nbytes for parameter in network.parameters())  # the way back has its own
+        weights = sum(parameter.nbytes for parameter in self._network.parameters())
+        if self.recipe.precision != "float32":
+            weights += weights // 2  # their copy
         images = self._optimizer.nbytes + self._given
         if self.recipe.precision == "mixed":  # differences' reference twice; or content and style while types change
             images += 2 * self._optimizer.image.nbytes

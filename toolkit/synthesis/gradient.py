@@ -10,6 +10,9 @@ from torch import Tensor
 from ..network import Layer, Network
 from ..network.vgg import check_size
 
+#: Told a layer in use with its features (1, C, h, w), or some rows of them, and which row is the first of these.
+Show = Callable[[str, Tensor, int], object]
+
 
 class Passed(NamedTuple):
     """What the way back needs to know of a layer that the way forward passed, and its output when it is in use."""
@@ -22,8 +25,9 @@ class Passed(NamedTuple):
 class Pullback:
     """A network's way to some of its layers and back.
 
-    A 3 x 3 convolution with stride and padding 1 is pulled back by another one, its kernel transposed in the
-    channel axes and rotated by 180 degrees. So both ways are forward convolutions.
+    A 3 x 3 convolution with stride and padding 1 is pulled back by its transpose: another one, the kernel's channel
+    axes swapped and the kernel rotated by 180 degrees. PyTorch has it as one operation on the weights as they are; on a
+    CPU it takes as long as a convolution whose kernel was turned beforehand (measured with VGG-19's, 0 to 3 % more).
 
     Args:
         network: whose weights, dtype, device and pooling are used.
@@ -42,22 +46,18 @@ class Pullback:
         self.dtype = dtype or network.dtype
         self.itemsize = self.dtype.itemsize
         self.path = network.architecture.down_to(self.layers)
-        self.kernels = {
-            layer.name: network.convolution(layer.name)
-            .weight.flip(2, 3)
-            .transpose(0, 1)
-            .to(self.dtype)
-            .contiguous(memory_format=torch.channels_last)
+        self.weights = {
+            layer.name: network.convolution(layer.name).weight.to(self.dtype)
             for layer in self.path
             if layer.kind == "conv"
         }
 
-    def forward(self, image: Tensor, show: Callable[[str, Tensor], object]) -> list[Passed]:
+    def forward(self, image: Tensor, show: Show) -> list[Passed]:
         """Runs the network to its deepest layer in use.
 
         Args:
             image: (1, 3, H, W), RGB in [0, 1].
-            show: told each layer in use with its features, (1, C, h, w), on the way.
+            show: told each layer in use with its features, on the way.
 
         Returns:
             The trail that ``backward`` follows; it uses the trail up.
@@ -73,7 +73,8 @@ class Pullback:
         for layer in self.path:
             kept: Any = None
             if layer.kind == "relu":
-                kept = x = F.relu(x) if before in self.layers else F.relu_(x)
+                x = F.relu(x) if before in self.layers else F.relu_(x)
+                kept = x if layer.name in self.layers else mask(x)
             elif layer.kind == "pool":
                 kept = x.shape[-2:]
                 if network.pooling == "max":
@@ -85,7 +86,7 @@ class Pullback:
                 x = network.step(layer, x)
             trail.append(Passed(layer, kept, x if layer.name in self.layers else None))
             if layer.name in self.layers:
-                show(layer.name, x)
+                show(layer.name, x, 0)
             before = layer.name
         return trail
 
@@ -115,8 +116,10 @@ class Pullback:
     def _through(self, layer: Layer, kept: Any, gradient: Tensor) -> Tensor:
         match layer.kind:
             case "conv":
-                return F.conv2d(gradient, self.kernels[layer.name], padding=1)
+                return F.conv_transpose2d(gradient, self.weights[layer.name], padding=1)
             case "relu":
+                if kept.dtype == torch.uint8:
+                    return gradient.mul_(kept)
                 # Autograd's own kernel for it: where the activation is positive, in one sweep, in place.
                 return torch.ops.aten.threshold_backward(gradient, kept, 0, grad_input=gradient)
             case "pool":
@@ -124,6 +127,11 @@ class Pullback:
                     size, indices = kept
                     return F.max_unpool2d(gradient, indices, [2, 2], output_size=size)
                 return _spread(gradient, kept)
+
+
+def mask(activation: Tensor) -> Tensor:
+    """Where what comes out of a ReLU is positive: as much as the way back needs of it, in a byte each (uint8)."""
+    return activation.bool().view(torch.uint8)  # faster than a comparison, and to multiply by than bool
 
 
 def _spread(gradient: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..ranks import Ranks
+from .strips import strips
 
 #: ``mean``: means of squares, independent of size and width. ``paper``: equations 1
 #: and 4 of Gatys, Ecker & Bethge 2016.
@@ -114,9 +115,11 @@ class StyleLoss:
 
     def add_gradient(self, gradient: Tensor, features: Tensor, region: Region = WHOLE) -> None:
         """As ``Loss`` has it."""
-        own = F.conv2d(features.to(gradient.dtype), self.slope.to(gradient.dtype)[:, :, None, None])
+        slope = self.slope.to(gradient.dtype)[:, :, None, None]
         guide = self._guide(region)
-        gradient.add_(own if guide is None else own * guide)
+        for rows in strips(gradient):
+            own = F.conv2d(features[..., rows, :].to(gradient.dtype), slope)
+            gradient[..., rows, :].add_(own if guide is None else own * guide[..., rows, :])
 
     def _guide(self, region: Region) -> Tensor | None:
         return None if self.guide is None else self.guide[..., region[0], region[1]]

@@ -14,7 +14,7 @@ from ..memory import keep_freed_memory, return_freed_memory
 from ..network import Layer, Network
 from ..ranks import ALONE, Ranks, Share
 from .differences import DifferencePullback
-from .gradient import Passed, Pullback
+from .gradient import Passed, Pullback, Show
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
 from .tiles import Tile, cut, pixels_within, strides
@@ -85,7 +85,10 @@ class Objective:
     ) -> None:
         self.recipe = recipe
         self.ranks = ranks
-        self.runs_on = f"PyTorch on {next(network.parameters()).device}"
+        self._evaluated = False
+        self._device = next(network.parameters()).device
+        self._keep_freed(False)
+        self.runs_on = f"PyTorch on {self._device}"
         self.content_weights, self.style_weights = _weights(recipe)
         if self.content_weights and content is None:
             raise ToolkitError(f"A {recipe.synthesis} needs a content image: name one.")
@@ -145,6 +148,10 @@ class Objective:
         for name, loss in content.items():
             on_layer[name].append(loss)
         tiles = self._tiles(image)[self.ranks.rank :: self.ranks.size]
+        # There are several where memory is short. And the first evaluation makes what lasts: between large blocks that
+        # come and go it would leave gaps in which no other of them fits.
+        self._keep_freed(self._evaluated and len(tiles) <= 1)
+        self._evaluated = True
         trails: list[list[Passed]] = []
         for tile in tiles:
             seen = image[..., tile.window[0], tile.window[1]]
@@ -153,8 +160,8 @@ class Objective:
                 trails.append(self.pullback.forward(seen, self._shower(on_layer, tile, image)))
             else:  # there is no room for more than one: each is made again for the way back
                 show = self._shower(on_layer, tile, image)
-                for name, features in self.pullback.network(seen, self.pullback.layers).items():
-                    show(name, features)
+                for name, features in self.pullback.network.walk(seen, self.pullback.layers):
+                    show(name, features, 0)
         for parts in on_layer.values():
             for loss in parts:
                 loss.sum_over(self.ranks)
@@ -214,11 +221,15 @@ class Objective:
         }
         return content, styles
 
-    def _shower(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> Callable[[str, Tensor], None]:
-        def show(name: str, features: Tensor) -> None:
-            (rows, columns), outer = self._core(tile, name, image)
-            for loss in on_layer[name]:
-                loss.add(features[..., rows, columns], outer)
+    def _shower(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> Show:
+        def show(name: str, features: Tensor, top: int) -> None:
+            (rows, columns), (outer_rows, outer_columns) = self._core(tile, name, image)
+            first, last = max(rows.start, top), min(rows.stop, top + features.shape[-2])
+            if first < last:
+                down = outer_rows.start - rows.start
+                for loss in on_layer[name]:
+                    seen = features[..., first - top : last - top, columns]
+                    loss.add(seen, (slice(first + down, last + down), outer_columns))
 
         return show
 
@@ -237,7 +248,7 @@ class Objective:
         found: dict[str, Tensor] = {}
         for tile in self._tiles(image):
             rows, columns = tile.window
-            for name, features in self.pullback.network(image[..., rows, columns], self.content_weights).items():
+            for name, features in self.pullback.network.walk(image[..., rows, columns], self.content_weights):
                 (inner_rows, inner_columns), (outer_rows, outer_columns) = self._core(tile, name, image)
                 if name not in found:
                     found[name] = features.new_empty(1, features.shape[1], *self._size(name, image)).contiguous(
@@ -251,18 +262,18 @@ class Objective:
         found: dict[str, GramMatrix] = {}
         for tile in self._tiles(image):
             rows, columns = tile.window
-            for name, features in self.pullback.network(image[..., rows, columns], self.style_weights).items():
+            for name, features in self.pullback.network.walk(image[..., rows, columns], self.style_weights):
                 (inner_rows, inner_columns), _ = self._core(tile, name, image)
                 gram = found.setdefault(name, GramMatrix(features.shape[1], features.device, _wide(features)))
                 gram.add(features[..., inner_rows, inner_columns])
         return {name: gram.mean() for name, gram in found.items()}
 
     def _tiles(self, image: Tensor) -> tuple[Tile, ...]:
-        tiles = cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
-        if image.device.type == "cpu":
-            # There are several for a process where memory is short.
-            (keep_freed_memory if len(tiles) <= self.ranks.size else return_freed_memory)()
-        return tiles
+        return cut((image.shape[-2], image.shape[-1]), self.pullback.path, self.pixels, self.ranks.size)
+
+    def _keep_freed(self, keep: bool) -> None:
+        if self._device.type == "cpu":
+            (keep_freed_memory if keep else return_freed_memory)()
 
     def _core(self, tile: Tile, layer: str, image: Tensor) -> tuple[Region, Region]:
         return tile.core(self.strides[layer], self._size(layer, image))
