@@ -9,13 +9,17 @@ import torch
 from .pyramid import Level
 from .recipe import Recipe
 
-#: The network's type, or ``differences``: bfloat16 for what changed since a reference in float32.
+#: The network's type, or ``differences``: bfloat16 for what changed since a reference in float32. These end a transfer
+#: where float32 does. Of two textures, reconstructions and amalgamations each, with the bundled network at 256 pixels,
+#: the objective after 150 and 500 evaluations is 3 % below to 19 % above float32's (that of another seed: 42 % below to
+#: 12 % above), in 0.62 to 0.85 of its time (measured).
 Arithmetic = Literal["float32", "bfloat16", "differences"]
 
 #: Share of the last level's evaluations that ``mixed`` makes in bfloat16 where there is no room for differences. It
 #: misleads only near the end: with the bundled network at 512 pixels, on two pairs of pictures, 300 evaluations end 0.5
 #: and 2.3 % above those in float32 alone, 500 end 1.8 and 3.8 % above, in two thirds to three quarters of their time;
-#: to change after 100, 200 or 300 of 500 is as good at any time.
+#: to change after 100, 200 or 300 of 500 is as good at any time. At 256 pixels, after 300 evaluations, two textures end
+#: 14 % below and 2 % above, reconstructions and amalgamations 20 to 135 % above.
 ROUGH = 0.85
 
 

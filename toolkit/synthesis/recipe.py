@@ -18,15 +18,9 @@ LayerWeights = dict[str, Weight]
 CONTENT_LAYERS: LayerWeights = {"relu4_2": 1.0}
 STYLE_LAYERS: LayerWeights = {f"relu{block}_1": 0.2 for block in range(1, 6)}
 
-#: What distinguishes the four syntheses; they share one engine. Mixed precision was measured on transfers
-#: alone, where it pays.
+#: What distinguishes the four syntheses; they share one engine.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {
-    "transfer": {
-        "content_layers": CONTENT_LAYERS,
-        "style_layers": STYLE_LAYERS,
-        "start": "content",
-        "precision": "mixed",
-    },
+    "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content"},
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
     "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style"},
@@ -67,7 +61,7 @@ class Recipe(BaseModel):
     colour: Colour = Field("style", description="the style's colours, or one of the ways to keep the content's")
     evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient, over all levels")
     early_stop: bool = Field(True, description="end a size, or its bfloat16, when more evaluations no longer pay")
-    precision: Precision = Field("float32", description="of the network's arithmetic; mixed rounds only what changed")
+    precision: Precision = Field("mixed", description="of the network's arithmetic; mixed rounds only what changed")
     seed: int = Field(0, ge=0, lt=2**63, description="of the noise")
     made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the engine")
 
