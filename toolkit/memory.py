@@ -1,16 +1,11 @@
 """How much memory there is to work in."""
 
-import contextlib
 import ctypes
 import functools
 import os
-import tempfile
 from pathlib import Path
 
 import torch
-from torch import Tensor
-
-from .errors import ToolkitError
 
 #: What the libraries and the interpreter take, measured on the CPU: 0.6 GB before any work, the rest during it.
 BASE = 1_130_000_000
@@ -91,28 +86,3 @@ def _tell_malloc(*values: int) -> bool:
 @functools.cache
 def _c_library() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if os.name == "posix" else None
-
-
-def zeros_on_disk(like: Tensor) -> Tensor:
-    """Zeros of a tensor's shape and type in a temporary file, in memory only as far as the system has room.
-
-    The file is where Python puts temporary ones (TMPDIR names another folder), and gone with the process.
-
-    Raises:
-        ToolkitError: when it can't be made.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="toolkit-")
-        try:
-            if hasattr(os, "posix_fallocate"):  # a disk that is full later on would end the process
-                os.posix_fallocate(descriptor, 0, like.nbytes)
-            return torch.from_file(name, shared=True, size=like.numel(), dtype=like.dtype).view(like.shape)
-        finally:
-            os.close(descriptor)
-            with contextlib.suppress(OSError):  # Windows keeps a file while it is in use
-                Path(name).unlink()
-    except (OSError, RuntimeError) as error:
-        raise ToolkitError(
-            f"There is no room for {like.nbytes / 1e9:.1f} GB of the optimizer's memory in {tempfile.gettempdir()}: "
-            "name another folder by TMPDIR, or allow more by --memory."
-        ) from error

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..storage import Storage
+
 
 def _alone(parts: Tensor) -> Tensor:
     return parts
@@ -27,6 +29,7 @@ class CurvaturePairs:
         guess: the inverse Hessian that they improve on, up to a factor; multiplies a vector (n,), in place.
         total: of several processes that have a part of each vector, the sum of what each worked out, in place.
         dtype: of the pairs; that of ``like`` when there is none.
+        storage: where they are kept; in memory when there is none.
     """
 
     #: Pairs of a smaller product tell of rounding, or of negative curvature, and are passed over, as in PyTorch.
@@ -39,20 +42,29 @@ class CurvaturePairs:
         guess: Callable[[Tensor], Tensor],
         total: Callable[[Tensor], Tensor] = _alone,
         dtype: torch.dtype | None = None,
+        storage: Storage | None = None,
     ) -> None:
+        self._storage = storage or Storage()
+        self._pieces = self._storage.pieces(like.numel())
         self._capacity, self._guess, self._total = capacity, guess, total
         self._rows: list[int] = []  # of both matrices, from the oldest pair to the latest
         # All of both is multiplied by, from the first pair on: for every number of rows oneDNN would keep another
         # megabyte of code.
-        self._steps, self._changes = (like.new_zeros(capacity, like.numel(), dtype=dtype) for _ in range(2))
+        size = capacity, like.numel()
+        self._steps, self._changes = (self._storage.zeros(size, like, dtype) for _ in range(2))
         self._triangle = torch.empty(0, 0)
-        self._scale: Tensor | float = 1.0
+        self._scale = like.new_ones(())
 
     def add(self, step: Tensor, change: Tensor) -> None:
         """Takes in a pair, (n,) each, unless the objective did not curve upwards along it."""
         product, square = self._total(torch.stack([change.dot(step), change.dot(change)]))
+        self._storage.page_out()
         if product > self.LEAST_PRODUCT:
-            self._put(step, change)
+            row = self._rows.pop(0) if len(self._rows) == self._capacity else len(self._rows)
+            self._rows.append(row)
+            for matrix, vector in ((self._steps, step), (self._changes, change)):
+                matrix[row] = vector
+                self._storage.page_out()
             self._scale = product / square
             before, size = self._triangle, len(self._rows)
             oldest = len(before) + 1 - size
@@ -62,42 +74,45 @@ class CurvaturePairs:
             self._triangle[-1, -1] = product
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Minus the inverse Hessian times a gradient, (n,): where to go."""
+        """Minus the inverse Hessian times a gradient, (n,), in place: where to go."""
         if not self._rows:
-            return self._guess(gradient.neg())
+            return self._guess(gradient.neg_())
         alphas = _solved(self._triangle, self._dots(self._steps, gradient), upper=True)
-        found = self._sum(self._changes, alphas).neg_().add_(gradient)
-        found = self._guess(found).mul_(self._scale)
+        found = self._guess(self._add(self._changes, -alphas, gradient)).mul_(self._scale)
         rest = self._triangle.diagonal() * alphas - self._dots(self._changes, found)
-        return found.add_(self._sum(self._steps, _solved(self._triangle.mT, rest, upper=False))).neg_()
+        return self._add(self._steps, _solved(self._triangle.mT, rest, upper=False), found).neg_()
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""
         pairs = [(self._steps[row], self._changes[row]) for row in self._rows]
-        return {"pairs": pairs, "triangle": self._triangle, "scale": self._scale}
+        return {"rows": list(self._rows), "pairs": pairs, "triangle": self._triangle, "scale": self._scale}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a state."""
-        self._rows = []
-        for step, change in state["pairs"]:
-            self._put(step, change)
-        self._triangle, self._scale = state["triangle"], state["scale"]
-
-    def _put(self, step: Tensor, change: Tensor) -> None:
-        """Into both matrices, in place of the oldest where they are full."""
-        row = self._rows.pop(0) if len(self._rows) == self._capacity else len(self._rows)
-        self._rows.append(row)
-        self._steps[row], self._changes[row] = step, change
+        """Goes on from a state, of any capacity."""
+        rows = state["rows"][-self._capacity :]
+        # In the same rows as before sums are rounded alike.
+        self._rows = rows if max(rows, default=0) < self._capacity else list(range(len(rows)))
+        for row, (step, change) in zip(self._rows, state["pairs"][-self._capacity :], strict=True):
+            self._steps[row], self._changes[row] = step, change
+        latest = slice(-len(rows), None)
+        self._triangle, self._scale = state["triangle"][latest, latest].clone(), state["scale"].clone()
 
     def _dots(self, matrix: Tensor, vector: Tensor) -> Tensor:
         """The products (k,) of the pairs' rows with a vector (n,), from the oldest on."""
-        return self._total((matrix @ vector.to(matrix.dtype)).to(vector.dtype))[self._rows]
+        found = vector.new_zeros(self._capacity)
+        for piece in self._pieces:
+            found += matrix[:, piece] @ vector[piece].to(matrix.dtype)
+            self._storage.page_out()
+        return self._total(found)[self._rows]
 
-    def _sum(self, matrix: Tensor, weights: Tensor) -> Tensor:
-        """The sum (n,) of the pairs' rows, each by its weight (k,)."""
-        ordered = weights.new_zeros(self._capacity)
-        ordered[self._rows] = weights
-        return (ordered.to(matrix.dtype) @ matrix).to(weights.dtype)
+    def _add(self, matrix: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
+        """A vector (n,) and the pairs' rows, each by its weight (k,), in place."""
+        ordered = matrix.new_zeros(self._capacity)
+        ordered[self._rows] = weights.to(matrix.dtype)
+        for piece in self._pieces:
+            vector[piece] += ordered @ matrix[:, piece].contiguous()
+            self._storage.page_out()
+        return vector
 
 
 def _solved(triangle: Tensor, right: Tensor, upper: bool) -> Tensor:

@@ -246,8 +246,8 @@ class Synthesis:
         """
         remedy = f"remove {path} to start anew."
         try:
-            # Several processes need no more of it than their shares.
-            state = torch.load(path, map_location=self._device, weights_only=True, mmap=self._ranks.size > 1)
+            # It may be larger than what memory has room for; and several processes need no more than their shares.
+            state = torch.load(path, map_location=self._device, weights_only=True, mmap=True)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ToolkitError(f"The checkpoint {path} can't be read: {remedy}") from error
         try:

@@ -186,8 +186,9 @@ class Objective:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state, whatever number of processes it is of."""
-        self._reference, self._served = state["reference"], state["served"]
-        self._referred = False
+        reference = state["reference"]
+        self._reference = None if reference is None else reference.clone()
+        self._served, self._referred = state["served"], False
 
     def _refer(self, image: Tensor, tile: Tile) -> None:
         """Sees to it that differences have their reference: the image itself, once another has served its time."""
