@@ -17,7 +17,7 @@ from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe, Synthesis, precision, pyramid
 from toolkit.synthesis.differences import DifferencePullback
 from toolkit.synthesis.objective import Objective
-from toolkit.synthesis.optimizers import LBFGS
+from toolkit.synthesis.optimizers import LBFGS, OPTIMIZERS
 from toolkit.synthesis.patience import Patience
 from toolkit.synthesis.pyramid import SHARES, SMALLEST, levels
 
@@ -75,6 +75,32 @@ def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size
         assert progress.preview().shape == (1, 3, 150, 200)
         assert progress.evaluations == 9
     assert sizes == [100] + [200] * 8 and numbers == list(range(1, 10))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_fails_between_two_levels_leaves_the_best_image_and_the_checkpoint(make, tmp_path, monkeypatch, optimizer):
+    synthesis, path = make(optimizer=optimizer), tmp_path / "x.checkpoint"
+    steps = iter(synthesis)
+    for _ in range(synthesis.levels[0].evaluations):
+        next(steps)
+    synthesis.save(path)
+    before = synthesis.image, path.read_bytes()
+    kind, sizes = OPTIMIZERS[optimizer], []
+
+    def full(image, *_):
+        sizes.append(image.shape[-1])
+        raise ToolkitError("There is no room.")
+
+    monkeypatch.setitem(OPTIMIZERS, optimizer, full)
+    with pytest.raises(ToolkitError, match="no room"):
+        next(steps)
+    synthesis.save(path)
+    assert sizes == [200] and torch.equal(synthesis.image, before[0]) and path.read_bytes() == before[1]
+    monkeypatch.setitem(OPTIMIZERS, optimizer, kind)
+    resumed, whole = make(optimizer=optimizer), make(optimizer=optimizer)
+    resumed.resume(path)
+    assert len(list(resumed)) + synthesis.levels[0].evaluations == len(list(whole))
+    assert torch.equal(resumed.image, whole.image)
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])

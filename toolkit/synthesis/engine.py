@@ -20,7 +20,7 @@ from ..network import Network, fingerprint
 from ..pictures import cover, fit, resize, to_floats
 from ..ranks import ALONE, Ranks
 from .objective import Objective
-from .optimizers import OPTIMIZERS
+from .optimizers import LBFGS, OPTIMIZERS, Adam
 from .patience import Patience
 from .precision import Arithmetic, arithmetics
 from .pyramid import levels
@@ -107,22 +107,27 @@ class Synthesis:
         self._begin(0)
 
     def _begin(self, level: int, image: Tensor | None = None) -> None:
-        """Prepares a level, from an image (of another size) or from the recipe's start."""
-        self._level, self._done = level, 0
+        """Prepares a level, from an image (of another size) or from the recipe's start.
+
+        Should it fail, ``best`` is still there.
+        """
+        self._level, self._done, self._prepared = level, 0, False
+        if level:  # its predecessor's memory is in pieces of other sizes
+            del self._objective
+            self._optimizer.retire()
+            return_freed_memory()
         recipe = self.recipe
         frame = self._frame(self.levels[level].size)
         image = _start(recipe, frame, *self._pictures(), self._start) if image is None else resize(image, frame)
         image = image.to(self._device, copy=True, memory_format=torch.contiguous_format)
-        if level:  # its predecessor's memory is in pieces of other sizes
-            del self._objective
-            return_freed_memory()
         memory = None if self._memory is None else self._memory // 2
-        self._optimizer = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
+        self._optimizer: LBFGS | Adam = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
         objective = self._make_objective
         whole = objective.has_room(self._network, recipe, frame, self._room(), self._ranks)
         self._arithmetics = arithmetics(recipe, self.levels, level, self._device, objective.only_float32, whole)
         self._compute_in(self._arithmetics[0])
         self.runs_on = self._objective.runs_on
+        self._prepared = True
 
     def _pictures(self) -> tuple[Tensor | None, list[Tensor]]:
         """Content and styles as the level sees them, made anew each time: they are as large as the result."""
@@ -220,11 +225,13 @@ class Synthesis:
         """Writes a checkpoint, atomically: what it takes to go on as if nothing had happened.
 
         Of several processes all must call it after the same evaluation, and the first writes; any number of processes
-        can go on from there.
+        can go on from there. Where the next level was being prepared, a checkpoint that is there is left as it is.
 
         Raises:
             ToolkitError: when it can't be written.
         """
+        if not self._prepared:
+            return
         state = {
             "recipe": self.recipe.to_json(),
             "level": self._level,

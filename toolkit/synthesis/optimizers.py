@@ -85,6 +85,10 @@ class LBFGS:
         self._gradient, self._step = (self._storage.zeros(part.shape, part) for _ in range(2))
         self._pairs = CurvaturePairs(self.history, part, self._preconditioned, ranks.sum, dtype, self._storage)
 
+    def retire(self) -> None:
+        """Lets go of all but ``best``, to make room for its successor."""
+        del self.image, self._gradient, self._step, self._pairs, self._storage
+
     @property
     def nbytes(self) -> int:
         """Bytes that it comes to hold during an evaluation, whose gradient is included."""
@@ -210,6 +214,10 @@ class Adam:
             "exp_avg": self._storage.zeros(self._part.shape, image),
             "exp_avg_sq": self._storage.zeros(self._part.shape, image),
         }
+
+    def retire(self) -> None:
+        """Lets go of all but ``best``, to make room for its successor."""
+        del self.image, self._part, self._optimizer, self._storage
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs; of several processes all must ask, and the first gets it."""
