@@ -242,7 +242,7 @@ def test_mixed_precision_in_tiles_ends_in_float32_and_resumes_anywhere(make, tmp
     types = [whole._objective.pullback.network.dtype for _ in whole]
     # Two levels of two and twelve evaluations; the last two of the second are float32.
     assert types == [torch.bfloat16] * 12 + [torch.float32] * 2
-    for stop in (8, 12, 13):
+    for stop in (12, 13):  # before the first one in float32, and after it
         assert torch.equal(stopped_and_resumed(make, tmp_path, stop, **wishes), whole.image)
 
 
