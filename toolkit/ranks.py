@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .errors import ToolkitError
-from .storage import zeros_on_disk
+from .storage import Storage
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Share:
             if not self.ranks.first:
                 dist.send(part.contiguous(), 0)
                 return part.new_empty(0)
-            whole = zeros_on_disk((self.length,), part.dtype)
+            whole = Storage(on_disk=True).zeros((self.length,), part)
             self.part(whole).copy_(part)
             for rank in range(1, self.ranks.size):
                 bounds = self._bounds(rank)

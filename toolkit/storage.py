@@ -35,9 +35,9 @@ class Storage:
         """
         if not self.on_disk:
             return like.new_zeros(shape, dtype=dtype)
-        tensor, file = _zeros_on_disk(shape, dtype or like.dtype)
-        self._files.append(file)
-        return tensor
+        dtype = dtype or like.dtype
+        self._files.append(_temporary(math.prod(shape) * dtype.itemsize))
+        return torch.frombuffer(self._files[-1], dtype=dtype).view(shape)
 
     def pieces(self, length: int) -> list[slice]:
         """What of a vector to work on at a time: all of it in memory, a piece on disk."""
@@ -51,19 +51,8 @@ class Storage:
                 file.madvise(mmap.MADV_DONTNEED)
 
 
-def zeros_on_disk(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros in a temporary file, in memory only as far as the system has room.
-
-    The file is where Python puts temporary ones (TMPDIR names another folder), and gone with the process.
-
-    Raises:
-        ToolkitError: when it can't be made.
-    """
-    return _zeros_on_disk(shape, dtype)[0]
-
-
-def _zeros_on_disk(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Tensor, mmap.mmap]:
-    nbytes = math.prod(shape) * dtype.itemsize
+def _temporary(nbytes: int) -> mmap.mmap:
+    """A file of zeros, where Python puts temporary ones (TMPDIR names another folder); gone with the process."""
     try:
         descriptor, name = tempfile.mkstemp(prefix="toolkit-")
         try:
@@ -71,7 +60,7 @@ def _zeros_on_disk(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Tensor, 
                 os.posix_fallocate(descriptor, 0, nbytes)
             else:
                 os.ftruncate(descriptor, nbytes)
-            file = mmap.mmap(descriptor, nbytes)
+            return mmap.mmap(descriptor, nbytes)
         finally:
             os.close(descriptor)
             with contextlib.suppress(OSError):  # Windows keeps a file while it is in use
@@ -81,4 +70,3 @@ def _zeros_on_disk(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[Tensor, 
             f"There is no room for {nbytes / 1e9:.1f} GB of the optimizer's memory in {tempfile.gettempdir()}: "
             "name another folder by TMPDIR, or allow more by --memory."
         ) from error
-    return torch.frombuffer(file, dtype=dtype).view(shape), file
