@@ -56,12 +56,12 @@ def test_levels_double_and_share_all_evaluations(wanted, size, evaluations):
 def make(tiny_network, random_image, monkeypatch):
     monkeypatch.setattr(pyramid, "SMALLEST", 96)
 
-    def make(memory=None, **wishes):
+    def make(**wishes):
         recipe = Recipe.preset(
             "transfer", **{"size": 200, "evaluations": 9, "levels": 2, "precision": "float32", **wishes}
         )
         content, styles = random_image(90, 120), [random_image(seed=2)]
-        return Synthesis(tiny_network(), recipe, content=content, styles=styles, memory=memory)
+        return Synthesis(tiny_network(), recipe, content=content, styles=styles)
 
     return make
 
@@ -235,14 +235,15 @@ def recorded(method, images):
     return record
 
 
-def test_mixed_precision_in_tiles_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):
+def test_mixed_precision_without_room_for_differences_ends_in_float32_and_resumes_anywhere(make, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "native_bfloat16", lambda device: True)
-    wishes = {"precision": "mixed", "evaluations": 14, "memory": 2_000_000}
+    monkeypatch.setattr(Objective, "has_room", lambda *_: False)
+    wishes = {"precision": "mixed", "evaluations": 14}
     whole = make(**wishes)
     types = [whole._objective.pullback.network.dtype for _ in whole]
     # Two levels of two and twelve evaluations; the last two of the second are float32.
     assert types == [torch.bfloat16] * 12 + [torch.float32] * 2
-    for stop in (12, 13):  # before the first one in float32, and after it
+    for stop in (8, 12, 13):
         assert torch.equal(stopped_and_resumed(make, tmp_path, stop, **wishes), whole.image)
 
 
