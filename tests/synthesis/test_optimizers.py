@@ -260,6 +260,19 @@ def test_memory_limits_the_history(images, exact, rounded, monkeypatch):
         assert optimizer.nbytes <= images * image.nbytes
 
 
+def with_ample_and_little_memory(kind, start, evaluate, steps):
+    """Two optimizers that went as far, and one that went on from the second's state after so many steps."""
+    ample, short, anew = (kind(start.clone(), memory) for memory in (None, 4 * start.nbytes, 4 * start.nbytes))
+    for _ in range(steps):
+        ample.step(evaluate)
+        short.step(evaluate)
+    anew.restore(short.state())
+    for _ in range(5):
+        for optimizer in (ample, short, anew):
+            optimizer.step(evaluate)
+    return ample, short, anew
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_with_little_memory_lbfgs_is_on_disk_and_goes_the_same_way(
     objective, random_image, tmp_path, monkeypatch, dtype
@@ -274,41 +287,25 @@ def test_with_little_memory_lbfgs_is_on_disk_and_goes_the_same_way(
         evaluation = objective(image.double())
         return Evaluation(evaluation.objective, evaluation.losses, evaluation.gradient.to(dtype))
 
-    ample, short = LBFGS(start.clone()), LBFGS(start.clone(), 4 * start.nbytes)
+    ample, short, anew = with_ample_and_little_memory(LBFGS, start, evaluate, steps=10)
     assert (ample.history, short.history) == (LBFGS.FEW, LBFGS.FEW)
     assert short.nbytes == 2 * start.nbytes < ample.nbytes
-    for _ in range(10):
-        for optimizer in (ample, short):
-            optimizer.step(evaluate)
-    anew = LBFGS(start.clone(), 4 * start.nbytes)
-    anew.restore(short.state())
-    for _ in range(5):
-        for optimizer in (ample, short, anew):
-            optimizer.step(evaluate)
     # What is added up in pieces is rounded otherwise, in bfloat16 to eight bits.
     error = 1e-9 if dtype == torch.float64 else 0.01
     assert torch.equal(short.image, anew.image) and torch.equal(short.best, anew.best)
     torch.testing.assert_close(short.image, ample.image, rtol=0, atol=error)
     torch.testing.assert_close(short.best, ample.best, rtol=0, atol=error)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("toolkit-*"))
 
 
 def test_with_little_memory_adam_is_on_disk_and_goes_the_same_way(objective, random_image, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     start = random_image(40, 48, seed=2).double()
-    ample, short = Adam(start.clone()), Adam(start.clone(), 4 * start.nbytes)
+    ample, short, anew = with_ample_and_little_memory(Adam, start, objective, steps=5)
     assert (ample.nbytes, short.nbytes) == (5 * start.nbytes, 2 * start.nbytes)
-    for _ in range(5):
-        for optimizer in (ample, short):
-            optimizer.step(objective)
-    anew = Adam(start.clone(), 4 * start.nbytes)
-    anew.restore(short.state())
-    for _ in range(5):
-        for optimizer in (ample, short, anew):
-            optimizer.step(objective)
     for optimizer in (short, anew):
         assert torch.equal(optimizer.image, ample.image) and torch.equal(optimizer.best, ample.best)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("toolkit-*"))
 
 
 def test_no_room_on_disk_is_told_in_a_sentence(monkeypatch):
@@ -328,4 +325,4 @@ def test_a_full_disk_is_told_beforehand_and_left_as_it_was(tmp_path, monkeypatch
     image = torch.zeros(1, 3, 8, 8)
     with pytest.raises(ToolkitError, match="There is no room for"):
         Adam(image, image.nbytes)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("toolkit-*"))
