@@ -41,7 +41,7 @@ def examples(label: str, paths: list[str], image: gr.Image) -> None:
 def follow(
     choice: gr.Radio | gr.Dropdown, table: dict[str, list[Any]], controls: Sequence[gr.components.Component]
 ) -> None:
-    """Has controls show what a table says of the choice; in the browser, so that a click right after finds it done."""
+    """Has controls show what a table says of the choice; in the browser, without asking the server."""
     choice.input(None, choice, list(controls), js=f"choice => ({json.dumps(table)})[choice]", api_visibility="private")
 
 

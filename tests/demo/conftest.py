@@ -63,6 +63,15 @@ def browser():
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def expect(browser):
+    """Playwright's assertions, which wait: a page shows what it was told a moment later."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    return expect
+
+
 @pytest.fixture
 def visit(browser, address):
     """Opens the page as a new visitor, at a tab."""

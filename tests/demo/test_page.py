@@ -45,7 +45,7 @@ def saved_recipe(page, path, button="#transfer-download"):
     return json.loads(read_recipe(path))
 
 
-def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, pictures, tmp_path):
+def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, pictures, tmp_path):
     page = visit()
     upload(page, pictures)
     set_number(page, "Size", 128)
@@ -60,7 +60,7 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, pictures
     page.click("#stop")
     wait_for_status(page, "Stopped after ")
     is_ready(page, "#continue")
-    assert page.locator("#transfer-curve svg, #transfer-curve canvas").count() > 0
+    page.wait_for_selector("#transfer-curve svg, #transfer-curve canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
     assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 128, 1000)
     assert Image.open(tmp_path / "first.png").size == (128, 102)
@@ -78,7 +78,7 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, pictures
     assert saved_recipe(page, tmp_path / "further.png")["made_from"]["start"] != recipe["made_from"]["start"]
 
     page.get_by_role("tab", name="Before and after").click()
-    assert page.locator("#transfer-comparison img").count() == 2
+    expect(page.locator("#transfer-comparison img")).to_have_count(2)
     page.get_by_role("tab", name="Film").click()
     page.wait_for_selector("#transfer-film img")
 
@@ -86,8 +86,8 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, pictures
     page.wait_for_selector("#paint")
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
     wait_for_status(page, "The recipe is in place")
-    assert page.get_by_label("number input for Size").first.input_value() == "256"
-    assert page.get_by_label("number input for Length").first.input_value() == "10"
+    expect(page.get_by_label("number input for Size").first).to_have_value("256")
+    expect(page.get_by_label("number input for Length").first).to_have_value("10")
     is_ready(page, "#continue")
 
 
@@ -121,26 +121,28 @@ def test_a_missing_picture_is_told_in_a_sentence(visit):
     is_ready(page, "#paint")
 
 
-def test_a_preset_and_an_axis_fill_in_what_goes_with_them(visit):
+def test_a_preset_and_an_axis_fill_in_what_goes_with_them_without_the_server(visit, expect):
     page = visit()
+    page.route("**/queue/join**", lambda route: route.abort())
     page.locator("#preset").get_by_label("Strong").check()
-    assert page.get_by_label("number input for Strength of the style").input_value() == "3"
+    expect(page.get_by_label("number input for Strength of the style")).to_have_value("3")
     page.get_by_role("tab", name="Study").click()
     for axis, values in (("nothing", ""), ("iterations", AXES["iterations"].usual)):
         page.locator("#columns input").click()
         page.get_by_role("option", name=axis, exact=True).click()
-        assert page.locator("#column-values textarea, #column-values input").input_value() == values
+        expect(page.locator("#column-values textarea, #column-values input")).to_have_value(values)
 
 
-def test_reconstruction_fills_a_gallery(visit):
+def test_reconstruction_fills_a_gallery(visit, expect):
     page = visit("Reconstruct")
     set_number(page, "Size", 64)
     set_number(page, "Length", 10)
     page.locator("#what").get_by_label("style").check()
+    expect(page.get_by_role("checkbox", name="relu5_1").locator("visible=true")).to_be_checked()
     page.click("#reconstruct")
     wait_for_status(page, "Done: 5 of 5", "reconstruct")
-    assert page.locator("#reconstruct-gallery img").count() == 5
-    assert "relu5_1" in page.locator("#reconstruct-gallery").inner_text()
+    expect(page.locator("#reconstruct-gallery img")).to_have_count(5)
+    expect(page.locator("#reconstruct-gallery")).to_contain_text("relu5_1")
 
 
 def test_amalgamation_ends_with_a_film(visit):
@@ -166,13 +168,13 @@ def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
     assert len(json.loads((tmp_path / "study.json").read_text())["cells"]) == 10
 
 
-def test_the_network_tab_shows_means_files_and_patches(visit):
+def test_the_network_tab_shows_means_files_and_patches(visit, expect):
     page = visit("Network")
     page.wait_for_selector("#means svg rect.after", timeout=60_000)
     assert "vgg19-small.safetensors" in page.locator("#files").inner_text().replace("\n", "")
     page.click("#atlas-show")
     page.wait_for_selector("#atlas-patches img", timeout=90_000)
-    assert page.locator("#atlas-patches img").count() == 9
+    expect(page.locator("#atlas-patches img")).to_have_count(9)
 
 
 def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, studio):
