@@ -1,19 +1,24 @@
 """Several processes compute one picture: losses and gradient are those of one."""
 
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
 import torch
 
+from toolkit.cli import main
 from toolkit.network import save_network
 from toolkit.pictures import open_image, save_png
+from toolkit.ranks import ALONE
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
+from toolkit.synthesis.optimizers import OPTIMIZERS
 
+#: Losses and gradient in one tile a process, in several where there is no room, and by differences.
 SCRIPT = """
-import sys, torch
+import torch
 from toolkit.network import load_network
 from toolkit.ranks import Ranks, Share
 from toolkit.synthesis import Recipe, strips
@@ -22,16 +27,16 @@ strips.STRIP = 10_000
 torch.set_grad_enabled(False)
 ranks = Ranks.join(torch.device("cpu"))
 image, content, style = torch.load("images.pt")
-network, memory, differences = load_network("tiny.safetensors"), int(sys.argv[1]) or None, sys.argv[2] == "True"
-recipe = Recipe.preset("transfer")
-objective = Objective(network, recipe, content, [style], memory=memory, ranks=ranks, differences=differences)
-if differences:
-    objective(image.lerp(content, 1e-3))  # for the reference
-# Each has one tile where there is room, and several where there is none.
-assert (len(objective._tiles(image)) == ranks.size) == (memory is None)
-evaluation = objective(image)
-share = Share(ranks, image.numel())
-torch.save((evaluation.losses, share.own(evaluation.gradient.view(-1))), f"found-{ranks.rank}.pt")
+network, recipe, found = load_network("tiny.safetensors"), Recipe.preset("transfer"), {}
+for case, memory in (("whole", None), ("tiles", 1), ("differences", None)):
+    wishes = {"memory": memory, "ranks": ranks, "differences": case == "differences"}
+    objective = Objective(network, recipe, content, [style], **wishes)
+    if case == "differences":
+        objective(image.lerp(content, 1e-3))  # for the reference
+    assert (len(objective._tiles(image)) == ranks.size) == (memory is None)
+    evaluation = objective(image)
+    found[case] = evaluation.losses, Share(ranks, image.numel()).own(evaluation.gradient.view(-1))
+torch.save(found, f"found-{ranks.rank}.pt")
 ranks.leave()
 """
 
@@ -43,39 +48,36 @@ def torchrun(folder, *arguments, processes=2):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(
-    ("processes", "memory", "differences"), [(2, 0, False), (3, 0, False), (2, 1, False), (2, 0, True)]
-)
-def test_losses_and_gradient_are_those_of_one_process(
-    tiny_network, random_image, tmp_path, processes, memory, differences
-):
+@pytest.mark.parametrize("processes", [2, 3])
+def test_losses_and_gradient_are_those_of_one_process(tiny_network, random_image, tmp_path, processes):
     network = tiny_network()
     save_network(network, tmp_path / "tiny.safetensors")
     images = [random_image(141, 230, seed=seed) ** (1 + seed) for seed in range(3)]  # statistics that differ
     torch.save(images, tmp_path / "images.pt")
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = torchrun(tmp_path, "script.py", str(memory), str(differences), processes=processes)
+    done = torchrun(tmp_path, "script.py", processes=processes)
     assert done.returncode == 0, done.stderr
     expected = Objective(network, Recipe.preset("transfer"), images[1], [images[2]])(images[0])
     found = [torch.load(tmp_path / f"found-{rank}.pt") for rank in range(processes)]
-    for losses, _ in found:
-        assert losses == found[0][0] == pytest.approx(expected.losses, rel=1e-3 if differences else 1e-4)
-    gradient = torch.cat([part for _, part in found]).view_as(expected.gradient)
-    assert (gradient - expected.gradient).norm() < (0.02 if differences else 1e-5) * expected.gradient.norm()
+    for case, of_losses, of_gradient in (("whole", 1e-4, 1e-5), ("tiles", 1e-4, 1e-5), ("differences", 1e-3, 0.02)):
+        losses, parts = zip(*(of_rank[case] for of_rank in found), strict=True)
+        assert all(of_rank == losses[0] for of_rank in losses)
+        assert losses[0] == pytest.approx(expected.losses, rel=of_losses), case
+        gradient = torch.cat(parts).view_as(expected.gradient)
+        assert (gradient - expected.gradient).norm() < of_gradient * expected.gradient.norm(), case
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path, optimizer):
+def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     save_network(tiny_network(), tmp_path / "tiny.safetensors")
     save_png(random_image(90, 120), tmp_path / "a.png", "{}")
     save_png(random_image(80, 80, seed=1), tmp_path / "b.png", "{}")
-    wishes = ["--network", "tiny.safetensors", "--size", "100", "--evaluations", "5", "--optimizer", optimizer]
-    wishes += ["--precision", "float32"]
-    done = torchrun(tmp_path, "-m", "toolkit", "transfer", "a.png", "b.png", *wishes, "-o", "two.png")
+    command = ["transfer", "a.png", "b.png", "--network", "tiny.safetensors", "--size", "100", "--evaluations", "5"]
+    command += ["--precision", "float32"]
+    done = torchrun(tmp_path, "-m", "toolkit", *command, "-o", "two.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written to two.png") == 1
-    alone = [sys.executable, "-m", "toolkit", "transfer", "a.png", "b.png", *wishes, "-o", "one.png"]
-    subprocess.run(alone, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert main([*command, "-o", "one.png"]) == 0
     difference = (open_image(tmp_path / "one.png") - open_image(tmp_path / "two.png")).abs()
     assert difference.max() <= 2 / 255 + 1e-6
 
@@ -101,53 +103,68 @@ def test_no_thread_stays_when_a_process_leaves(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-#: A few evaluations on a quadratic, saved, and a few more; or those after a checkpoint alone.
+#: Each optimizer makes a few evaluations on a quadratic, saves, and makes a few more; or only those, from a checkpoint.
 OPTIMIZING = """
 import sys, torch
+from pathlib import Path
 from types import SimpleNamespace
 from toolkit.ranks import Ranks, Share
 from toolkit.synthesis.optimizers import OPTIMIZERS
 torch.set_grad_enabled(False)
-name, found, checkpoint = sys.argv[1:]
-ranks = Ranks.join(torch.device("cpu"))
 goal, curvature = torch.rand(2, 1, 3, 19, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-share = Share(ranks, goal.numel())
-def objective(image):
-    gradient = curvature * (image - goal)
-    whole = gradient.view(-1)
-    mine = share.own(whole)
-    if ranks.size > 1:
-        whole.fill_(torch.nan)  # what is not its own no process may use
-        share.part(whole).copy_(mine)
-    return SimpleNamespace(objective=float((curvature * (image - goal).square()).sum() / 2), gradient=gradient)
-optimizer = OPTIMIZERS[name](torch.zeros_like(goal), ranks=ranks)
-if checkpoint != "-":
-    optimizer.restore(torch.load(checkpoint))
-else:
-    for _ in range(6):
+def optimize(name, folder, checkpoints, ranks):
+    share = Share(ranks, goal.numel())
+    def objective(image):
+        gradient = curvature * (image - goal)
+        whole = gradient.view(-1)
+        mine = share.own(whole)
+        if ranks.size > 1:
+            whole.fill_(torch.nan)  # what is not its own no process may use
+            share.part(whole).copy_(mine)
+        return SimpleNamespace(objective=float((curvature * (image - goal).square()).sum() / 2), gradient=gradient)
+    optimizer = OPTIMIZERS[name](torch.zeros_like(goal), ranks=ranks)
+    if checkpoints:
+        optimizer.restore(torch.load(Path(checkpoints, f"{name}.checkpoint")))
+    else:
+        for _ in range(6):
+            optimizer.step(objective)
+        state = optimizer.state()
+        if ranks.first:
+            torch.save(state, Path(folder, f"{name}.checkpoint"))
+    for _ in range(4):
         optimizer.step(objective)
-    state = optimizer.state()
-    if ranks.first:
-        torch.save(state, found + ".checkpoint")
-for _ in range(4):
-    optimizer.step(objective)
-torch.save(optimizer.best, f"{found}-{ranks.rank}.pt")
-ranks.leave()
+    torch.save(optimizer.best, Path(folder, f"{name}-{ranks.rank}.pt"))
+if __name__ == "__main__":
+    ranks = Ranks.join(torch.device("cpu"))
+    for name in OPTIMIZERS:
+        optimize(name, sys.argv[1], sys.argv[2], ranks)
+    ranks.leave()
 """
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_optimizers_are_divided_and_any_number_of_processes_goes_on(tmp_path, optimizer):
+def test_optimizers_are_divided_and_any_number_of_processes_goes_on(tmp_path):
     (tmp_path / "optimizing.py").write_text(OPTIMIZING)
+    alone = runpy.run_path(str(tmp_path / "optimizing.py"))["optimize"]
 
-    def run(processes, found, checkpoint="-"):
-        done = torchrun(tmp_path, "optimizing.py", optimizer, found, checkpoint, processes=processes)
-        assert done.returncode == 0, done.stderr
-        return [torch.load(tmp_path / f"{found}-{rank}.pt") for rank in range(processes)]
+    def run(processes, folder, checkpoints=""):
+        (tmp_path / folder).mkdir()
+        if processes > 1:
+            done = torchrun(tmp_path, "optimizing.py", folder, checkpoints, processes=processes)
+            assert done.returncode == 0, done.stderr
+        else:
+            for name in OPTIMIZERS:
+                alone(name, tmp_path / folder, checkpoints and tmp_path / checkpoints, ALONE)
 
-    (expected,) = run(1, "alone")
-    for found in (*run(3, "three"), *run(1, "resumed", "three.checkpoint"), *run(2, "again", "alone.checkpoint")):
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    run(1, "alone")
+    run(3, "three")
+    run(1, "resumed", "three")
+    run(2, "again", "alone")
+    for name in OPTIMIZERS:
+        expected = torch.load(tmp_path / "alone" / f"{name}-0.pt")
+        found = [torch.load(path) for path in sorted(tmp_path.glob(f"*/{name}-*.pt"))]
+        assert len(found) == 1 + 3 + 1 + 2
+        for best in found:
+            torch.testing.assert_close(best, expected, rtol=0, atol=1e-9)
 
 
 #: The command line with a checkpoint of every evaluation; the second process dies in the midst of the fourth.
