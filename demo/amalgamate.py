@@ -76,7 +76,6 @@ def amalgamate_tab(studio: Studio) -> None:
                 "amalgamation",
                 content_layers={layer: 1.0},
                 **studio.limits.granted(size, length),
-                levels=1,  # coarse levels would wash the ground away
             )
             styles = [opened(ground, "ground")]
             return Synthesis(studio.network(network), recipe, content=before, styles=styles, device=device), before

@@ -138,6 +138,5 @@ def _shown(synthesis: Synthesis, job: Job, film: Timelapse) -> Iterator[tuple[Pr
 
 
 def _status(progress: Progress, job: Job) -> str:
-    left = min((progress.evaluations - progress.evaluation) / progress.rate, job.seconds - job.elapsed)
-    done = f"Evaluation {progress.evaluation} of {progress.evaluations}"
-    return f"{done} · {progress.rate:.1f} per second · {max(left, 0):.0f} s left"
+    left = max(min(progress.remaining, job.seconds - job.elapsed), 0)
+    return f"Evaluation {progress.evaluation} of {progress.evaluations} · {left:.0f} s left"

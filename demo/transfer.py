@@ -225,7 +225,7 @@ def transfer_tab(studio: Studio) -> None:
                 style_layers=parse_layers(style_layers) or STYLE_LAYERS,
                 start="image" if start_image else start,
                 # What goes on from a picture has been coarse already.
-                levels=1 if start_image else 3,
+                levels=1 if start_image else 4,
                 optimizer=optimizer,
                 total_variation_weight=smoothness or 0,
                 seed=int(seed or 0),

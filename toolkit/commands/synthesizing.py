@@ -65,6 +65,9 @@ OVERRIDES = [
 #: Between checkpoints.
 CHECKPOINT_SECONDS = 60.0
 
+#: How progress is shown; what time is left depends on the sizes to come, which the bar's own guess knows nothing of.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+
 
 def add_commands(commands: Any) -> None:
     """Adds the four syntheses."""
@@ -129,7 +132,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     )
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="a film of it: .mp4, .gif or .webp")
     parser.add_argument(
-        "--levels", type=int, metavar="N", help="sizes from coarse to fine (default: 3, from 512 pixels on)"
+        "--levels", type=int, metavar="N", help="sizes from coarse to fine (default: 4, from 256 pixels on)"
     )
     parser.add_argument("--formula", choices=get_args(Formula), help="of the losses (default: mean)")
     add_network_options(parser)
@@ -186,15 +189,13 @@ def _make(
     status = 0
     losses: dict[str, float] = {}
     saved = time.monotonic()
-    begun = synthesis.evaluation - synthesis.spared
     try:
         with tqdm(
-            total=recipe.evaluations, initial=synthesis.evaluation, unit="evaluation", disable=not ranks.first
+            total=recipe.evaluations, initial=synthesis.evaluation, bar_format=BAR, disable=not ranks.first
         ) as bar:
             for progress in synthesis:
                 losses = progress.losses
                 bar.set_postfix_str(_summary(progress), refresh=False)
-                bar.initial = begun + synthesis.spared  # what is passed over says nothing about speed
                 bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
@@ -263,8 +264,8 @@ def _pictures(source: str) -> list[str]:
 
 
 def _summary(progress: Progress) -> str:
-    """The objective, and the losses summed by kind, short enough for a line."""
-    shown = [f"objective {progress.objective:.4g}"]
+    """What time is left, the objective, and the losses summed by kind, short enough for a line."""
+    shown = [f"{tqdm.format_interval(progress.remaining)} left", f"objective {progress.objective:.4g}"]
     for kind in ("content", "style", "total variation"):
         losses = [loss for name, loss in progress.losses.items() if name.startswith(kind)]
         shown += [f"{kind} {sum(losses):.3g}"] if losses else []

@@ -23,7 +23,8 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
     "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content"},
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
-    "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style"},
+    # Coarse levels would wash away what it starts from.
+    "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style", "levels": 1},
 }
 
 
@@ -56,7 +57,7 @@ class Recipe(BaseModel):
     start: Start = Field("content", description="the image that the optimisation starts from")
     size: int = Field(512, ge=16, le=16384, description="longest side of the result in pixels")
     optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="L-BFGS, or Adam with an averaged iterate")
-    levels: int = Field(3, ge=1, le=4, description="sizes from coarse to fine, each twice the one before")
+    levels: int = Field(4, ge=1, le=4, description="sizes from coarse to fine, each twice the one before")
     style_scale: float = Field(1.0, gt=0, le=4, description="size of the style image over that of the result")
     colour: Colour = Field("style", description="the style's colours, or one of the ways to keep the content's")
     evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient, over all levels")
