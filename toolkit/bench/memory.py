@@ -51,7 +51,8 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
     torch.set_grad_enabled(False)
     network = load_network(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
-    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=evaluations)
+    # All evaluations at the full size, for as long a memory of them as there comes to be.
+    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=evaluations, levels=1)
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
         optimizer = textbook.optimizer(image)
