@@ -85,7 +85,7 @@ def test_time_remaining_goes_by_pixels(make):
 
 @pytest.mark.parametrize("start", ["content", "noise", "grey"])
 def test_a_level_starts_with_the_fine_detail_of_the_recipes_start(make, start):
-    synthesis = make(start=start, early_stop=False)
+    synthesis = make(start=start)
     for _ in zip(range(2), synthesis, strict=False):
         pass
     coarse, fine = synthesis.best.clone(), make(start=start, levels=1).best
@@ -93,7 +93,6 @@ def test_a_level_starts_with_the_fine_detail_of_the_recipes_start(make, start):
     smoothed = resize(resize(fine, (75, 100)), (150, 200))
     expected = (resize(coarse, (150, 200)) + fine - smoothed).clamp(0, 1)
     torch.testing.assert_close(synthesis.best, expected, rtol=0, atol=1e-6)
-    assert torch.equal(fine, make(start=start, levels=1).best)  # what was given is left as it is
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -12,7 +12,7 @@ from .recipe import Recipe
 #: 3 % lower and 0.2 % higher than one does, in the time of 260 evaluations.
 SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.4, 0.3, 0.3), 4: (0.3, 0.3, 0.25, 0.15)}
 
-#: Longest side of the coarsest level; what is larger than the deepest layers see there is not painted at all.
+#: Longest side of the coarsest level, at least.
 SMALLEST = 256
 
 
