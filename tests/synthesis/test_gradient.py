@@ -40,7 +40,7 @@ def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, l
     pullback = Pullback(network, layers)
     found_features = {}
     trail = pullback.forward(image.detach(), lambda name, features, _: found_features.update({name: features.clone()}))
-    found = pullback.backward(trail, lambda name, gradient, _: gradient.add_(gradients[name]))
+    found = pullback.backward(trail, lambda name, gradient, *_: gradient.add_(gradients[name]))
 
     for name in layers:
         assert torch.equal(found_features[name], features[name])

@@ -246,9 +246,9 @@ def test_mixed_precision_refers_to_float32_now_and_then_and_resumes_anywhere(mak
 
 
 def recorded(method, images):
-    def record(self, image):
+    def record(self, image, *others):
         images.append(image)
-        return method(self, image)
+        return method(self, image, *others)
 
     return record
 

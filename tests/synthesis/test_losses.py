@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.losses import ContentLoss, StyleLoss, gram_matrix, total_variation
+from toolkit.synthesis.losses import ContentLoss, GramMatrix, StyleLoss, gram_matrix, total_variation
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
@@ -24,17 +24,22 @@ def whole(loss, x):
     return value, gradient
 
 
-def in_two(loss, x):
+def in_two(loss, x, difference=None):
     """The same, shown the features in two parts, where there are two, and worked on in strips."""
     width = x.shape[-1]
     cut = (width + 1) // 2
     parts = [(slice(None), slice(0, cut)), (slice(None), slice(cut, None))][:width]
-    for region in parts:
-        loss.add(x[..., region[1]], region)
-    value, gradient = loss.value(), torch.zeros_like(x)
+    gradient = torch.zeros_like(x)
+
+    def shown(region):
+        return x[..., region[1]], region, None if difference is None else difference[..., region[1]]
+
     with mock.patch("toolkit.synthesis.strips.STRIP", 100):
         for region in parts:
-            loss.add_gradient(gradient[..., region[1]], x[..., region[1]], region)
+            loss.add(*shown(region))
+        value = loss.value()
+        for region in parts:
+            loss.add_gradient(gradient[..., region[1]], *shown(region))
     return value, gradient
 
 
@@ -75,6 +80,20 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
     assert_matches(whole(StyleLoss(gram_matrix(other), 2.0, "paper"), x.detach()), expected, x, 2.0)
+
+
+@given(SHAPES, SEEDS, st.booleans())
+def test_from_a_reference_and_the_difference_losses_are_those_of_the_features(shape, seed, guided):
+    x, reference, other = (features(shape, seed + number) for number in range(3))
+    guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
+    style = StyleLoss(gram_matrix(other), 2.0, guide=guide)
+    known = GramMatrix(shape[0], dtype=torch.float64)
+    known.add(reference, guide)
+    since = StyleLoss(gram_matrix(other), 2.0, guide=guide, known=known)
+    torch.testing.assert_close(in_two(since, x, x - reference), whole(style, x))
+    # Of a content loss nothing but the difference counts.
+    content = in_two(ContentLoss(other - reference, 3.0), torch.full_like(x, torch.nan), x - reference)
+    torch.testing.assert_close(content, whole(ContentLoss(other, 3.0), x))
 
 
 @given(SHAPES, SEEDS)

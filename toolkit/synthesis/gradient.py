@@ -10,16 +10,23 @@ from torch import Tensor
 from ..network import Layer, Network
 from ..network.vgg import check_size
 
-#: Told a layer in use with its features (1, C, h, w), or some rows of them, and which row is the first of these.
-Show = Callable[[str, Tensor, int], object]
+#: Told a layer in use with its features (1, C, h, w), and, where there is a reference, what they have beyond its.
+Show = Callable[[str, Tensor, Tensor | None], object]
+
+#: Told a layer in use with the gradient that came down to its features, and what ``Show`` was told.
+AddGradient = Callable[[str, Tensor, Tensor, Tensor | None], object]
 
 
 class Passed(NamedTuple):
-    """What the way back needs to know of a layer that the way forward passed, and its output when it is in use."""
+    """What the way back needs to know of a layer that the way forward passed, and its output when it is in use.
+
+    ``difference`` is what the output has beyond a reference's, where that is asked for.
+    """
 
     layer: Layer
     kept: Any
     features: Tensor | None
+    difference: Tensor | None = None
 
 
 class Pullback:
@@ -86,24 +93,23 @@ class Pullback:
                 x = network.step(layer, x)
             trail.append(Passed(layer, kept, x if layer.name in self.layers else None))
             if layer.name in self.layers:
-                show(layer.name, x, 0)
+                show(layer.name, x, None)
             before = layer.name
         return trail
 
-    def backward(self, trail: list[Passed], add_gradient: Callable[[str, Tensor, Tensor], object]) -> Tensor:
+    def backward(self, trail: list[Passed], add_gradient: AddGradient) -> Tensor:
         """The gradient in the image, (1, 3, H, W), of a loss on the features.
 
         Args:
             trail: from ``forward``; used up, so that memory is given back on the way.
-            add_gradient: told a layer in use, the gradient that came down to its features, and the features; it adds
-                the loss's own in place.
+            add_gradient: told each layer in use; it adds the loss's own gradient in place.
         """
         gradient: Tensor | None = None
         while trail:
-            layer, kept, features = trail.pop()
+            layer, kept, features, difference = trail.pop()
             if features is not None:
                 gradient = torch.zeros_like(features, dtype=self.dtype) if gradient is None else gradient
-                add_gradient(layer.name, gradient, features)
+                add_gradient(layer.name, gradient, features, difference)
             if gradient is not None:
                 gradient = self._through(layer, kept, gradient)
         if gradient is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from ..memory import keep_freed_memory, return_freed_memory
 from ..network import Layer, Network
 from ..ranks import ALONE, Ranks, Share
 from .differences import DifferencePullback
-from .gradient import Passed, Pullback, Show
+from .gradient import AddGradient, Passed, Pullback, Show
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
 from .recipe import Recipe
 from .tiles import Tile, cut, pixels_within, strides
@@ -69,7 +69,7 @@ class Objective:
         content, style = _weights(recipe)
         path = network.architecture.down_to({*content, *style})
         if memory is not None:
-            memory -= _nbytes(content, path, size, network.dtype)
+            memory -= 2 * _nbytes(content, path, size, network.dtype)
         return len(cut(size, path, pixels_within(memory, path, DifferencePullback.ITEMSIZE), ranks.size)) <= ranks.size
 
     def __init__(
@@ -101,16 +101,16 @@ class Objective:
             raise ToolkitError(f"There are {len(styles)} style images but {len(masks)} masks: name one for each.")
         layers = {*self.content_weights, *self.style_weights}
         self.pullback = (
-            DifferencePullback(network, layers, exact=self.content_weights)
+            DifferencePullback(network, layers, differing=self.content_weights)
             if differences
             else Pullback(network, layers)
         )
-        self._reference: Tensor | None = None
-        self._served, self._referred = 0, False
+        self._reference: _Reference | None = None
         self.strides = strides(self.pullback.path)
         if memory is not None and content is not None:
             size = (content.shape[-2], content.shape[-1])
-            memory = max(1, memory - _nbytes(self.content_weights, self.pullback.path, size, network.dtype))
+            targets = _nbytes(self.content_weights, self.pullback.path, size, network.dtype)
+            memory = max(1, memory - (2 if differences else 1) * targets)
         self.pixels = pixels_within(memory, self.pullback.path, self.pullback.itemsize)
         self.content_targets: dict[str, Tensor] = {}
         if content is not None and self.content_weights:
@@ -143,25 +143,26 @@ class Objective:
 
     def network_losses(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Content and style losses of an image by name (``style relu1_1``), and the gradient of their weighted sum."""
+        tiles = self._tiles(image)[self.ranks.rank :: self.ranks.size]
+        if tiles and isinstance(self.pullback, DifferencePullback):
+            self._refer(self.pullback, image, tiles[0])
         content, styles = self._losses(image)
         on_layer = {name: [loss for loss, _ in styles.get(name, [])] for name in self.strides}
         for name, loss in content.items():
             on_layer[name].append(loss)
-        tiles = self._tiles(image)[self.ranks.rank :: self.ranks.size]
         # There are several where memory is short. And the first evaluation makes what lasts: between large blocks that
         # come and go it would leave gaps in which no other of them fits.
         self._keep_freed(self._evaluated and len(tiles) <= 1)
         self._evaluated = True
         trails: list[list[Passed]] = []
         for tile in tiles:
-            seen = image[..., tile.window[0], tile.window[1]]
+            seen = _part(image, tile.window)
             if len(tiles) == 1:
-                self._refer(image, tile)
                 trails.append(self.pullback.forward(seen, self._shower(on_layer, tile, image)))
             else:  # there is no room for more than one: each is made again for the way back
                 show = self._shower(on_layer, tile, image)
                 for name, features in self.pullback.network.walk(seen, self.pullback.layers):
-                    show(name, features, 0)
+                    show(name, features, None)
         for parts in on_layer.values():
             for loss in parts:
                 loss.sum_over(self.ranks)
@@ -182,65 +183,80 @@ class Objective:
 
     def state(self) -> dict[str, Any]:
         """Everything beside its arguments that the next evaluation depends on, for ``restore``."""
-        return {"reference": self._reference, "served": self._served}
+        reference = self._reference
+        return {"reference": reference and reference.image, "served": reference.served if reference else 0}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state, whatever number of processes it is of."""
-        reference = state["reference"]
-        self._reference = None if reference is None else reference.clone()
-        self._served, self._referred = state["served"], False
+        image = state["reference"]
+        self._reference = None if image is None else _Reference(image.clone(), state["served"])
 
-    def _refer(self, image: Tensor, tile: Tile) -> None:
+    def _refer(self, pullback: DifferencePullback, image: Tensor, tile: Tile) -> None:
         """Sees to it that differences have their reference: the image itself, once another has served its time."""
-        if not isinstance(self.pullback, DifferencePullback):
-            return
-        if self._reference is None or self._served == self.pullback.SERVES:
-            self._reference, self._served, self._referred = image.clone(), 0, False
-        if not self._referred:
-            self.pullback.refer(self._reference[..., tile.window[0], tile.window[1]])
-            self._referred = True
-        self._served += 1
+        if self._reference is None or self._reference.served == pullback.SERVES:
+            self._reference = _Reference(image.clone())
+        reference = self._reference
+        if not reference.referred:
+            pullback.refer(_part(reference.image, tile.window), self._learner(reference, tile))
+            reference.referred = True
+        reference.served += 1
+
+    def _learner(self, reference: "_Reference", tile: Tile) -> Callable[[str, Tensor], None]:
+        def learn(name: str, features: Tensor) -> None:
+            inner, outer = self._core(tile, name, reference.image)
+            features = _part(features, inner)
+            if name in self.content_weights:
+                reference.content[name] = self.content_targets[name].clone()
+                _part(reference.content[name], outer).sub_(features)
+            if name in self.style_weights:
+                for number, target in enumerate(self.style_targets):
+                    guide = target.guide(self._size(name, reference.image))
+                    gram = GramMatrix(features.shape[1], features.device, _wide(features))
+                    gram.add(features, None if guide is None else _part(guide, outer))
+                    reference.grams[name, number] = gram
+
+        return learn
 
     def _losses(self, image: Tensor) -> tuple[dict[str, Loss], dict[str, list[tuple[Loss, float]]]]:
         """This evaluation's losses by layer, those of style with the share that each has."""
         formula = self.recipe.formula
+        known = self._reference or _Reference(image)
         content: dict[str, Loss] = {
-            name: ContentLoss(self.content_targets[name], weight, formula)
+            name: ContentLoss(known.content.get(name, self.content_targets[name]), weight, formula)
             for name, weight in self.content_weights.items()
         }
         styles: dict[str, list[tuple[Loss, float]]] = {
             name: [
                 (
                     StyleLoss(
-                        target.grams[name], weight * target.share, formula, target.guide(self._size(name, image))
+                        target.grams[name],
+                        weight * target.share,
+                        formula,
+                        target.guide(self._size(name, image)),
+                        known.grams.get((name, number)),
                     ),
                     target.share,
                 )
-                for target in self.style_targets
+                for number, target in enumerate(self.style_targets)
             ]
             for name, weight in self.style_weights.items()
         }
         return content, styles
 
     def _shower(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> Show:
-        def show(name: str, features: Tensor, top: int) -> None:
-            (rows, columns), (outer_rows, outer_columns) = self._core(tile, name, image)
-            first, last = max(rows.start, top), min(rows.stop, top + features.shape[-2])
-            if first < last:
-                down = outer_rows.start - rows.start
-                for loss in on_layer[name]:
-                    seen = features[..., first - top : last - top, columns]
-                    loss.add(seen, (slice(first + down, last + down), outer_columns))
+        def show(name: str, features: Tensor, difference: Tensor | None) -> None:
+            inner, outer = self._core(tile, name, image)
+            for loss in on_layer[name]:
+                loss.add(_part(features, inner), outer, difference if difference is None else _part(difference, inner))
 
         return show
 
-    def _adder(
-        self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor
-    ) -> Callable[[str, Tensor, Tensor], None]:
-        def add(name: str, gradient: Tensor, features: Tensor) -> None:
-            (rows, columns), outer = self._core(tile, name, image)
+    def _adder(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> AddGradient:
+        def add(name: str, gradient: Tensor, features: Tensor, difference: Tensor | None) -> None:
+            inner, outer = self._core(tile, name, image)
             for loss in on_layer[name]:
-                loss.add_gradient(gradient[..., rows, columns], features[..., rows, columns], outer)
+                own = difference if difference is None else _part(difference, inner)
+                loss.add_gradient(_part(gradient, inner), _part(features, inner), outer, own)
 
         return add
 
@@ -295,6 +311,25 @@ class _StyleTarget:
     def guide(self, size: tuple[int, int]) -> Tensor | None:
         """The square of the mask at a layer's size, (1, 1, h, w)."""
         return None if self.mask is None else F.interpolate(self.mask, size, mode="area").square()
+
+
+@dataclass
+class _Reference:
+    """An image that others differ from.
+
+    ``served`` counts the evaluations that it was there for. Once ``referred`` to, ``content`` are the content targets
+    less its features, by layer, and ``grams`` its Gram matrices, by layer and number of the style target.
+    """
+
+    image: Tensor
+    served: int = 0
+    referred: bool = False
+    content: dict[str, Tensor] = field(default_factory=dict)
+    grams: dict[tuple[str, int], GramMatrix] = field(default_factory=dict)
+
+
+def _part(features: Tensor, region: Region) -> Tensor:
+    return features[..., region[0], region[1]]
 
 
 def _wide(features: Tensor) -> torch.dtype:
