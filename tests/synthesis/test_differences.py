@@ -90,6 +90,12 @@ def test_there_is_room_for_them_where_the_image_is_whole_and_pooling_linear(tiny
     assert Objective.has_room(network, Recipe.preset("transfer"), (200, 300), memory) is room
 
 
+def test_without_room_they_are_refused(tiny_network, random_image):
+    objective = Objective(tiny_network(), Recipe.preset("texture"), None, [random_image()], memory=1, differences=True)
+    with pytest.raises(ValueError, match="room for the whole image"):
+        objective(random_image(200, 300))
+
+
 def test_max_pooling_is_refused(tiny_network):
     with pytest.raises(ValueError, match="average pooling"):
         DifferencePullback(tiny_network(pooling="max"), ["relu2_1"])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ import toolkit
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.pictures import resize, save_png
-from toolkit.synthesis import Recipe, Synthesis, precision, pyramid
+from toolkit.synthesis import Recipe, Synthesis, engine, precision, pyramid
 from toolkit.synthesis.differences import DifferencePullback
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import LBFGS, OPTIMIZERS
@@ -27,7 +28,7 @@ import os, signal, sys
 from toolkit.cli import main
 from toolkit.commands import synthesizing
 from toolkit.synthesis.objective import Objective
-synthesizing.CHECKPOINT_SECONDS = 0
+synthesizing.CHECKPOINT_SECONDS, synthesizing.CHECKPOINT_SHARE = 0, float("inf")
 way_back, tiles = Objective._adder, []
 def dying(self, on_layer, tile, image):
     tiles.append(tile)
@@ -77,10 +78,19 @@ def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size
     assert sizes == [100] * 2 + [200] * 7 and numbers == list(range(1, 10))
 
 
-def test_time_remaining_goes_by_pixels(make):
-    works = [100**2] * 2 + [200**2] * 7
-    for made, progress in enumerate(make(), 1):
-        assert progress.remaining == pytest.approx(progress.seconds / sum(works[:made]) * sum(works[made:]))
+def test_time_remaining_goes_by_what_a_pixel_took_at_this_size(make, monkeypatch):
+    """Two evaluations of a second each, then seven of five seconds each, where four times the pixels took four."""
+    now, step = [0.0], LBFGS.step
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(self, evaluate):
+        now[0] += 1 if self.image.shape[-1] == 100 else 5
+        return step(self, evaluate)
+
+    monkeypatch.setattr(LBFGS, "step", slow)
+    progress = list(make())
+    assert [each.seconds for each in progress] == pytest.approx([1, 2, *range(7, 38, 5)])
+    assert [each.remaining for each in progress] == pytest.approx([1 + 7 * 4, 7 * 4, *range(30, -1, -5)])
 
 
 @pytest.mark.parametrize("start", ["content", "noise", "grey"])

@@ -72,7 +72,8 @@ def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path, monk
     save_network(tiny_network(), tmp_path / "tiny.safetensors")
     save_png(random_image(90, 120), tmp_path / "a.png", "{}")
     save_png(random_image(80, 80, seed=1), tmp_path / "b.png", "{}")
-    command = ["transfer", "a.png", "b.png", "--network", "tiny.safetensors", "--size", "100", "--evaluations", "5"]
+    # Two levels, of one and four evaluations.
+    command = ["transfer", "a.png", "b.png", "--network", "tiny.safetensors", "--size", "512", "--evaluations", "5"]
     command += ["--precision", "float32"]
     done = torchrun(tmp_path, "-m", "toolkit", *command, "-o", "two.png")
     assert done.returncode == 0, done.stderr
@@ -173,7 +174,7 @@ import os, signal, sys
 from toolkit.cli import main
 from toolkit.commands import synthesizing
 from toolkit.synthesis.objective import Objective
-synthesizing.CHECKPOINT_SECONDS = 0
+synthesizing.CHECKPOINT_SECONDS, synthesizing.CHECKPOINT_SHARE = 0, float("inf")
 network_losses, calls = Objective.network_losses, []
 def dying(self, image):
     calls.append(image)

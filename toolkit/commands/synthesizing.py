@@ -62,8 +62,11 @@ OVERRIDES = [
     "colour",
 ]
 
-#: Between checkpoints.
+#: Between checkpoints, at least.
 CHECKPOINT_SECONDS = 60.0
+
+#: Of the time, at most, for writing them: those of large pictures take gigabytes.
+CHECKPOINT_SHARE = 0.1
 
 #: How progress is shown; what time is left depends on the sizes to come, which the bar's own guess knows nothing of.
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -188,7 +191,7 @@ def _make(
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0
     losses: dict[str, float] = {}
-    saved = time.monotonic()
+    due = time.monotonic() + CHECKPOINT_SECONDS
     try:
         with tqdm(
             total=recipe.evaluations, initial=synthesis.evaluation, bar_format=BAR, disable=not ranks.first
@@ -199,9 +202,11 @@ def _make(
                 bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
-                if checkpoint and ranks.agree(time.monotonic() - saved > CHECKPOINT_SECONDS):
+                if checkpoint and ranks.agree(time.monotonic() > due):
+                    began = time.monotonic()
                     synthesis.save(checkpoint)
                     saved = time.monotonic()
+                    due = saved + max(CHECKPOINT_SECONDS, (saved - began) / CHECKPOINT_SHARE)
         if checkpoint:
             checkpoint.unlink(missing_ok=True)
     except KeyboardInterrupt:

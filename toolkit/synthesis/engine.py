@@ -39,7 +39,7 @@ class Progress:
     ``losses`` are before their weights, by name (``content relu4_2``, ``style relu1_1``, ``total variation``);
     ``objective`` is their weighted sum; ``evaluation`` counts those passed over as no longer paying, so that the last
     one is always number ``evaluations``; ``remaining`` are the seconds that all others are likely to take, by the time
-    that a pixel's took so far; ``preview`` gives the best image so far, (1, 3, H, W) in [0, 1].
+    that a pixel's took at this level; ``preview`` gives the best image so far, (1, 3, H, W) in [0, 1].
     """
 
     evaluation: int
@@ -194,34 +194,35 @@ class Synthesis:
         Raises:
             ToolkitError: when the optimisation diverges; ``image`` is then the best before that.
         """
-        began, computed = time.monotonic(), 0
+        began = time.monotonic()
         while True:
+            level_began, made = time.monotonic(), 0  # in tiles a pixel takes several times as long
             while self._done < self.levels[self._level].evaluations:
                 if self._done and self._arithmetics[self._done] != self._arithmetics[self._done - 1]:
                     self._compute_in(self._arithmetics[self._done])
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
-                computed += self.levels[self._level].size ** 2
+                made += 1
                 if self._patience.ends(evaluation.objective) and self.recipe.early_stop:
                     self._pass_over()
-                seconds = time.monotonic() - began
+                now = time.monotonic()
                 yield Progress(
                     self.evaluation,
                     self.recipe.evaluations,
                     evaluation.objective,
                     evaluation.losses,
-                    seconds,
-                    seconds / computed * self._left(),
+                    now - began,
+                    (now - level_began) / made * self._left(),
                     lambda: self.image,
                 )
             if self._level + 1 == len(self.levels):
                 return
             self._begin(self._level + 1, self.best)
 
-    def _left(self) -> int:
-        """What is left to do: the squares of the sizes of all evaluations to come."""
+    def _left(self) -> float:
+        """What is left to do, in evaluations of the present size."""
         levels = self.levels[self._level :]
-        return sum(level.evaluations * level.size**2 for level in levels) - self._done * levels[0].size ** 2
+        return sum(level.evaluations * (level.size / levels[0].size) ** 2 for level in levels) - self._done
 
     def _pass_over(self) -> None:
         """Skips what is left of the level in the present arithmetic."""

@@ -142,9 +142,15 @@ class Objective:
         return Evaluation(sum(weight * named[name] for name, weight in weights.items()), named, gradient)
 
     def network_losses(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Content and style losses of an image by name (``style relu1_1``), and the gradient of their weighted sum."""
+        """Content and style losses of an image by name (``style relu1_1``), and the gradient of their weighted sum.
+
+        Raises:
+            ValueError: when it is to compute in differences without room for them.
+        """
         tiles = self._tiles(image)[self.ranks.rank :: self.ranks.size]
         if tiles and isinstance(self.pullback, DifferencePullback):
+            if len(tiles) > 1:
+                raise ValueError("differences need room for the whole image: ask has_room before")
             self._refer(self.pullback, image, tiles[0])
         content, styles = self._losses(image)
         on_layer = {name: [loss for loss, _ in styles.get(name, [])] for name in self.strides}
