@@ -82,6 +82,21 @@ def test_near_the_goal_bfloat16_is_lost_where_differences_are_not(tiny_network, 
     assert error(differences, expected) < 0.02 < 0.3 < error(rounded, expected)
 
 
+@pytest.mark.parametrize("regions", [False, True])
+def test_near_a_reference_all_losses_are_those_of_float32(tiny_network, random_image, regions):
+    network = tiny_network(widths=(16, 16, 16, 16, 16))
+    # Content and style on the same layers too, one of them not a ReLU.
+    recipe = Recipe.preset("transfer", content_layers={"relu4_1": 0.5, "conv4_2": 0.5})
+    content, *styles = (random_image(90, 120, seed=seed) for seed in range(3))
+    masks = [random_image(90, 120, seed=seed)[:, :1] for seed in (3, 4)] if regions else []
+    objective = Objective(network, recipe, content, styles, masks, differences=True)
+    image = random_image(90, 120, seed=5)
+    objective(image.lerp(random_image(90, 120, seed=6), 1e-3))
+    found, expected = objective(image), Objective(network, recipe, content, styles, masks)(image)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-3)
+    assert error(found.gradient, expected.gradient) < 0.02
+
+
 @pytest.mark.parametrize(
     ("pooling", "memory", "room"), [("average", None, True), ("average", 1, False), ("max", None, False)]
 )
