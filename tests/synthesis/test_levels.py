@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import toolkit
+from toolkit.cli import main
+from toolkit.commands import synthesizing
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.pictures import resize, save_png
@@ -227,6 +229,29 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_picture(tiny_network, rando
     assert started(whole, *resumed).wait(120) == 0
     assert (tmp_path / "x.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
     assert not (tmp_path / "x.checkpoint").exists()
+
+
+def test_writing_checkpoints_takes_a_tenth_of_the_time_at_most(tiny_network, random_image, tmp_path, monkeypatch):
+    """Ten seconds an evaluation and twelve a checkpoint: after the first minute one every 120 seconds."""
+    now, saved, step, save = [0.0], [], LBFGS.step, Synthesis.save
+
+    def slow(self, evaluate):
+        now[0] += 10
+        return step(self, evaluate)
+
+    def slowly_saved(self, path):
+        now[0] += 12
+        saved.append(self.evaluation)
+        save(self, path)
+
+    monkeypatch.setattr(synthesizing, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(LBFGS, "step", slow)
+    monkeypatch.setattr(Synthesis, "save", slowly_saved)
+    save_network(tiny_network(), tmp_path / "tiny.safetensors")
+    save_png(random_image(), tmp_path / "a.png", "{}")
+    command = ["reconstruct", str(tmp_path / "a.png"), "--network", str(tmp_path / "tiny.safetensors"), "--resume"]
+    assert main([*command, "--size", "48", "--evaluations", "24", "-o", str(tmp_path / "x.png")]) == 0
+    assert saved == [7, 20]
 
 
 def stopped_and_resumed(make, tmp_path, stop, **wishes):

@@ -68,7 +68,7 @@ class Objective:
             return False
         content, style = _weights(recipe)
         path = network.architecture.down_to({*content, *style})
-        if memory is not None:
+        if memory is not None:  # content targets are kept as they are, and less the reference's features
             memory -= 2 * _nbytes(content, path, size, network.dtype)
         return len(cut(size, path, pixels_within(memory, path, DifferencePullback.ITEMSIZE), ranks.size)) <= ranks.size
 
@@ -208,6 +208,8 @@ class Objective:
         reference.served += 1
 
     def _learner(self, reference: "_Reference", tile: Tile) -> Callable[[str, Tensor], None]:
+        """Takes in, from the reference's features in a tile, all that losses need to know of them."""
+
         def learn(name: str, features: Tensor) -> None:
             inner, outer = self._core(tile, name, reference.image)
             features = _part(features, inner)
@@ -252,17 +254,18 @@ class Objective:
     def _shower(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> Show:
         def show(name: str, features: Tensor, difference: Tensor | None) -> None:
             inner, outer = self._core(tile, name, image)
+            changed = None if difference is None else _part(difference, inner)
             for loss in on_layer[name]:
-                loss.add(_part(features, inner), outer, difference if difference is None else _part(difference, inner))
+                loss.add(_part(features, inner), outer, changed)
 
         return show
 
     def _adder(self, on_layer: dict[str, list[Loss]], tile: Tile, image: Tensor) -> AddGradient:
         def add(name: str, gradient: Tensor, features: Tensor, difference: Tensor | None) -> None:
             inner, outer = self._core(tile, name, image)
+            changed = None if difference is None else _part(difference, inner)
             for loss in on_layer[name]:
-                own = difference if difference is None else _part(difference, inner)
-                loss.add_gradient(_part(gradient, inner), _part(features, inner), outer, own)
+                loss.add_gradient(_part(gradient, inner), _part(features, inner), outer, changed)
 
         return add
 
