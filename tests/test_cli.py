@@ -86,6 +86,16 @@ def test_a_pictures_recipe_makes_the_same_picture_again(network, desk):
     assert json.loads(read_recipe("third.png"))["evaluations"] == 2
 
 
+def test_a_picture_to_start_from_is_not_worked_over_at_coarse_sizes(network, desk):
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL]
+    assert main([*command, "-o", "coarse.png"]) == 0
+    assert main([*command, "--recipe", "coarse.png", "--start-image", "images/a.jpg", "-o", "on.png"]) == 0
+    assert main([*command, "--start-image", "images/a.jpg", "--levels", "2", "-o", "asked.png"]) == 0
+    recipes = [json.loads(read_recipe(name)) for name in ("coarse.png", "on.png", "asked.png")]
+    assert [recipe["levels"] for recipe in recipes] == [4, 1, 2]
+    assert [recipe["start"] for recipe in recipes] == ["content", "image", "image"]
+
+
 def test_a_name_that_is_taken_is_not_overwritten(network, desk):
     for _ in range(2):
         assert main(["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL]) == 0

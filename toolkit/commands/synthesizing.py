@@ -104,7 +104,9 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the noise (default: 0)")
     parser.add_argument("--start", choices=get_args(Start), help=f"where to start (default: {defaults.start})")
-    parser.add_argument("--start-image", metavar="FILE", help="start from this picture")
+    parser.add_argument(
+        "--start-image", metavar="FILE", help="start from this picture, at one size unless --levels says more"
+    )
     if command.takes_content:
         parser.add_argument(
             "--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2 or relu3_1=2,relu4_1"
@@ -284,8 +286,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         for name in [*OVERRIDES, "content_layers", "style_layers", "style_image_weights", "total_variation_weight"]
         if (value := getattr(arguments, name, None)) is not None
     }
-    if arguments.start_image:
-        wishes["start"] = "image"
+    if arguments.start_image:  # a coarse size would work its forms over
+        wishes = {"levels": 1, **wishes, "start": "image"}
     if arguments.recipe is None:
         return Recipe.preset(synthesis, **wishes)
     recipe = Recipe.from_json(recipe_text(Path(arguments.recipe)))
