@@ -194,7 +194,7 @@ def test_the_style_is_resized_by_its_scale(tiny_network, random_image, monkeypat
 
 
 def test_little_memory_makes_tiles_and_a_short_history(tiny_network, random_image):
-    recipe = Recipe.preset("transfer", size=200, evaluations=3, levels=1, precision="float32")
+    recipe = Recipe.preset("transfer", size=200, evaluations=300, levels=1, precision="float32")
     arguments = {"content": random_image(90, 120), "styles": [random_image(seed=2)]}
     ample, scarce = (Synthesis(tiny_network(), recipe, **arguments, memory=memory) for memory in (None, 8_000_000))
     assert (ample._optimizer.history, len(ample._objective._tiles(ample.image))) == (LBFGS.HISTORY, 1)

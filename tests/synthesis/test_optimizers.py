@@ -260,6 +260,27 @@ def test_memory_limits_the_history(images, exact, rounded, monkeypatch):
         assert optimizer.nbytes <= images * image.nbytes
 
 
+@pytest.mark.parametrize(
+    ("evaluations", "images", "pairs", "on_disk"),
+    [
+        (1, 1000, 1, False),
+        (7, 1000, 4, False),
+        (45, 1000, 23, False),
+        (300, 1000, LBFGS.HISTORY, False),
+        (45, 24, 17, False),
+        (45, 8, LBFGS.FEW, True),
+        (4, 8, 2, True),
+        (4, 9, 2, False),
+    ],
+)
+def test_few_evaluations_to_come_want_a_short_history(evaluations, images, pairs, on_disk, monkeypatch):
+    monkeypatch.setattr(optimizers, "native_bfloat16", lambda device: True)
+    image = torch.zeros(1, 3, 8, 8)
+    optimizer = LBFGS(image, images * image.nbytes, evaluations=evaluations)
+    assert (optimizer.history, optimizer._storage.on_disk) == (pairs, on_disk)
+    assert optimizer.nbytes <= images * image.nbytes
+
+
 def with_ample_and_little_memory(kind, start, evaluate, steps):
     """Two optimizers that went as far, and one that went on from the second's state after so many steps."""
     ample, short, anew = (kind(start.clone(), memory) for memory in (None, 4 * start.nbytes, 4 * start.nbytes))

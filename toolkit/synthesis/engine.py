@@ -120,7 +120,8 @@ class Synthesis:
         frame = self._frame(self.levels[level].size)
         image = self._first(frame, image)
         memory = None if self._memory is None else self._memory // 2
-        self._optimizer: LBFGS | Adam = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks)
+        evaluations = self.levels[level].evaluations
+        self._optimizer: LBFGS | Adam = OPTIMIZERS[recipe.optimizer](image, memory, self._ranks, evaluations)
         objective = self._make_objective
         whole = objective.has_room(self._network, recipe, frame, self._room(), self._ranks)
         self._arithmetics = arithmetics(recipe, self.levels, level, self._device, objective.only_float32, whole)
