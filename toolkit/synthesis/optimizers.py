@@ -39,9 +39,9 @@ class LBFGS:
 
     #: Pairs kept, each for the memory of two images, or of one where the device computes in bfloat16. Measured with the
     #: bundled network at 512 pixels on two pairs of pictures: where the textbook stands after 500 evaluations, twenty
-    #: are after 25.8 and 24.2 seconds, 32 after 24.6 and 22.2, forty after 24.8 and 21.1. At one
-    #: level, with three pairs of pictures, 64 get there after 0.88 to 0.92 of the evaluations that 32 take, and to the
-    #: textbook's 300 after 0.93 to 0.98, each a twentieth dearer and in twice the memory; a hundred hardly sooner.
+    #: are after 25.8 and 24.2 seconds, 32 after 24.6 and 22.2, forty after 24.8 and 21.1. At one level, with three
+    #: pairs of pictures, 64 get there after 0.88 to 0.92 of the evaluations that 32 take, and to the textbook's 300
+    #: after 0.93 to 0.98, each a twentieth dearer and in twice the memory; a hundred hardly sooner.
     HISTORY = 32
 
     #: Pairs kept for each evaluation to come, at most: of a large picture's, few are at its full size. Measured with
