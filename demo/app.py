@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from demo.amalgamate import amalgamate_tab
+from demo.context import Studio
 from demo.examples import content_files, style_files
-from demo.guard import GuardedBlocks
 from demo.jobs import LOG, Jobs
-from demo.network import network_tab
-from demo.reconstruct import reconstruct_tab
 from demo.settings import Limits, settings
-from demo.studio import Studio
-from demo.study import study_tab
-from demo.transfer import transfer_tab
+from demo.tabs.amalgamate import amalgamate_tab
+from demo.tabs.network import network_tab
+from demo.tabs.reconstruct import reconstruct_tab
+from demo.tabs.study import study_tab
+from demo.tabs.transfer import transfer_tab
+from demo.validation import GuardedBlocks
 from toolkit.commands.common import device as find_device
 from toolkit.errors import ToolkitError
 from toolkit.network import find_network

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.device import give_back_kept_memory
 from toolkit.errors import ToolkitError
-from toolkit.memory import give_back_kept_memory
 
 LOG = logging.getLogger("demo")
 

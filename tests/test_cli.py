@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.images.io import open_image, read_recipe, save_png
 from toolkit.network import load_network, save_network
-from toolkit.pictures import open_image, read_recipe, save_png
 
 
 @pytest.fixture

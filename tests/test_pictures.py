@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import cover, fit, open_image, png_bytes, read_recipe, save_png, to_picture, to_tensor
+from toolkit.images.io import cover, fit, open_image, png_bytes, read_recipe, save_png, to_picture, to_tensor
 
 
 def refused(source):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import Progress
-from toolkit.timelapse import Timelapse
+from toolkit.synthesis.timelapse import Timelapse
 
 
 def run(timelapse, evaluations):

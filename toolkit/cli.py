@@ -7,30 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import (
-    benching,
-    comparing,
-    distilling,
-    exporting,
-    inspecting,
-    normalizing,
-    studying,
-    surveying,
-    synthesizing,
-)
+from .commands import atlas, bench, compare, distill, export, inspect, normalize, study, synthesize
 from .errors import ToolkitError
 
-COMMANDS = (
-    synthesizing,
-    studying,
-    normalizing,
-    surveying,
-    exporting,
-    comparing,
-    benching,
-    distilling,
-    inspecting,
-)
+COMMANDS = (synthesize, study, normalize, atlas, export, compare, bench, distill, inspect)
 
 EPILOG = """\
 examples:

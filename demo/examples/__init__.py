@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from toolkit.pictures import example_photographs, to_picture
+from toolkit.images.io import example_photographs, to_picture
 
 
 def style_files() -> list[str]:

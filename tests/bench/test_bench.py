@@ -9,9 +9,9 @@ from toolkit.bench import bench_normalize, bench_transfer
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import Textbook
 from toolkit.cli import main
+from toolkit.images.io import save_png
 from toolkit.network import save_network
 from toolkit.normalize import Example
-from toolkit.pictures import save_png
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from demo.app import page
+from demo.context import Studio
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
 from demo.settings import Limits
-from demo.studio import Studio
 from toolkit.network import BUNDLED, find_network, load_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,7 +7,7 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from toolkit.pictures import read_recipe
+from toolkit.images.io import read_recipe
 
 SMALL = {"size": 64, "length": 10}
 

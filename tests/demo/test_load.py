@@ -15,9 +15,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from demo.app import page
+from demo.context import Studio
 from demo.jobs import Jobs
 from demo.settings import Limits
-from demo.studio import Studio
 
 SMALL = {"size": 64, "length": 10, "api_name": "/transfer"}
 

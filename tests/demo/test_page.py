@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image
 
-from toolkit.pictures import read_recipe
+from toolkit.images.io import read_recipe
 from toolkit.studies import AXES
 
 

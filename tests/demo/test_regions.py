@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image, ImageColor, ImageDraw
 
-from demo.regions import COLOURS, masks
+from demo.components.regions import COLOURS, masks
 
 
 def painted(strokes):

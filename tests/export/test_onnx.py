@@ -196,7 +196,7 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
 
 
 def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tmp_path, monkeypatch, capsys):
-    from toolkit.pictures import save_png
+    from toolkit.images.io import save_png
 
     monkeypatch.chdir(tmp_path)
     save_network(tiny_network(), tmp_path / "tiny.safetensors")

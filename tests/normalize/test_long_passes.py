@@ -16,7 +16,7 @@ from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network, save_network
 from toolkit.normalize import ImageStream, Job, list_images
-from toolkit.normalize.activations import measure
+from toolkit.normalize.measure import measure
 from toolkit.normalize.partial import PartialFile
 
 

@@ -7,9 +7,9 @@ from PIL import Image
 
 from toolkit import normalize as normalizing
 from toolkit.errors import ToolkitError
+from toolkit.images.stream import PREPARATIONS
 from toolkit.normalize import ImageStream, Job, list_images, normalize
-from toolkit.normalize.activations import measure
-from toolkit.normalize.images import PREPARATIONS
+from toolkit.normalize.measure import measure
 from toolkit.normalize.rescale import largest_relative_error, rescale, spread_around_one
 
 

@@ -13,7 +13,7 @@ from toolkit.normalize.comparison import agreement, implied_scales
 
 @pytest.fixture
 def job(tmp_path, random_image):
-    from toolkit.pictures import to_picture
+    from toolkit.images.io import to_picture
 
     (tmp_path / "images").mkdir()
     for seed in range(5):

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+from toolkit.images.io import to_bytes
 from toolkit.normalize import ImageStream, list_images
-from toolkit.pictures import to_bytes
 
 
 def picture(seed=0, mode="RGB", size=(60, 50)):

@@ -16,10 +16,10 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
+from toolkit.network.geometry import receptive_field
 from toolkit.normalize import Held, ImageStream, list_images, normalize_at_hand
 from toolkit.studies import Atlas, images_at_hand, measure
 from toolkit.studies.atlas import GREY, cut
-from toolkit.studies.receptive import receptive_field
 from toolkit.studies.strongest import COUNT, Strongest
 
 LAYERS = ("relu1_1", "relu2_1")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+from toolkit.images.sheet import Labels, grid
 from toolkit.normalize import normalize_at_hand
 from toolkit.studies import Axis, Study, Variation, data, parse_axis, picture
-from toolkit.studies.drawing import Labels, grid
 from toolkit.synthesis import Recipe, Synthesis
 
 CONTENT_LAYERS = parse_axis("content-layers=relu1_2,relu2_2")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.network import CONVENTIONS, DEPTHS, Architecture, Network
-from toolkit.studies.receptive import receptive_field
+from toolkit.network.geometry import receptive_field
 
 LAYERS = [layer.name for layer in Architecture("vgg13").down_to(["relu4_2"])]
 

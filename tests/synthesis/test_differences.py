@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from toolkit.network import Architecture
 from toolkit.synthesis.differences import DifferencePullback
-from toolkit.synthesis.gradient import Pullback
 from toolkit.synthesis.objective import Objective
+from toolkit.synthesis.pullback import Pullback
 from toolkit.synthesis.recipe import Recipe
 
 LAYERS = [layer.name for layer in Architecture("vgg19").layers]

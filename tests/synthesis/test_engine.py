@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from toolkit.errors import ToolkitError
+from toolkit.images.io import png_bytes
 from toolkit.network import fingerprint
-from toolkit.pictures import png_bytes
 from toolkit.synthesis import PRESETS, Recipe, Synthesis
 from toolkit.synthesis.optimizers import OPTIMIZERS
 

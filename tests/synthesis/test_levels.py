@@ -15,8 +15,8 @@ import toolkit
 from toolkit.cli import main
 from toolkit.commands import synthesizing
 from toolkit.errors import ToolkitError
+from toolkit.images.io import resize, save_png
 from toolkit.network import save_network
-from toolkit.pictures import resize, save_png
 from toolkit.synthesis import Recipe, Synthesis, engine, precision, pyramid
 from toolkit.synthesis.differences import DifferencePullback
 from toolkit.synthesis.objective import Objective

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from toolkit.errors import ToolkitError
+from toolkit.images.io import example_photographs
 from toolkit.network import BUNDLED, load_network
-from toolkit.pictures import example_photographs
 from toolkit.storage import Storage
 from toolkit.synthesis import Recipe, Synthesis, optimizers
 from toolkit.synthesis.curvature import CurvaturePairs

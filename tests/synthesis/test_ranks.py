@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from toolkit.cli import main
+from toolkit.distributed import ALONE
+from toolkit.images.io import open_image, save_png
 from toolkit.network import save_network
-from toolkit.pictures import open_image, save_png
-from toolkit.ranks import ALONE
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.optimizers import OPTIMIZERS
@@ -20,7 +20,7 @@ from toolkit.synthesis.optimizers import OPTIMIZERS
 SCRIPT = """
 import torch
 from toolkit.network import load_network
-from toolkit.ranks import Ranks, Share
+from toolkit.distributed import Ranks, Share
 from toolkit.synthesis import Recipe, strips
 from toolkit.synthesis.objective import Objective
 strips.STRIP = 10_000
@@ -86,7 +86,7 @@ def test_one_picture_by_two_processes(tiny_network, random_image, tmp_path, monk
 LEAVING = """
 import sys, torch
 from pathlib import Path
-from toolkit.ranks import Ranks
+from toolkit.distributed import Ranks
 ranks = Ranks.join(torch.device("cpu"))
 image = torch.nn.Parameter(torch.ones(1))
 image.grad = ranks.sum(torch.ones(1))
@@ -109,7 +109,7 @@ OPTIMIZING = """
 import sys, torch
 from pathlib import Path
 from types import SimpleNamespace
-from toolkit.ranks import Ranks, Share
+from toolkit.distributed import Ranks, Share
 from toolkit.synthesis.optimizers import OPTIMIZERS
 torch.set_grad_enabled(False)
 goal, curvature = torch.rand(2, 1, 3, 19, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import read_recipe, save_png
+from toolkit.images.io import read_recipe, save_png
 from toolkit.synthesis import PRESETS, Recipe
 
 RECIPES = st.builds(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..images.io import to_tensor
+from ..images.sources import Source
+from ..images.stream import crop
 from ..network import Network
 from ..normalize import ImageStream, decoders
-from ..normalize.activations import measure
-from ..normalize.images import crop
-from ..normalize.sources import Source
-from ..pictures import to_tensor
+from ..normalize.measure import measure
 from ..synthesis.precision import native_bfloat16
 from .textbook import sequential
 

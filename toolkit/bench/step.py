@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..device import free_memory_as_usual
 from ..export import OnnxObjective
-from ..memory import free_memory_as_usual
 from ..network import Network
 from ..synthesis import Recipe
 from ..synthesis.objective import Objective

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..memory import free_memory_as_usual
+from ..device import free_memory_as_usual
+from ..images.io import fit
 from ..network import Network
-from ..pictures import fit
 from ..synthesis import Recipe, Synthesis
 from .textbook import Textbook
 

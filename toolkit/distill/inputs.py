@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..normalize.sources import Source
-from ..pictures import to_tensor
+from ..images.io import to_tensor
+from ..images.sources import Source
 
 
 def random_crop(picture: Image.Image, size: int, rng: random.Random) -> Image.Image:

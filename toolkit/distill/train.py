@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..files import written_atomically
+from ..images.sources import Source
 from ..network import Network
-from ..normalize.sources import Source
 from .dreams import dream
 from .inputs import batches
 from .student import Student, variances

@@ -8,9 +8,9 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Network
-from ..ranks import ALONE, Ranks
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
 from .graphs import step_model

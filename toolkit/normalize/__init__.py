@@ -1,11 +1,11 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
+from ..images.sources import Entry, Example, Held, Source, list_images
+from ..images.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from .at_hand import APPROXIMATE, example_stream, load_normalized, normalize_at_hand
-from .images import PREPARATIONS, ImageStream, Preparation, decoders
-from .normalization import Job, Normalized, Proof, apply_scales, normalize
+from .mean_activations import Scales
+from .normalize import Job, Normalized, Proof, apply_scales, normalize
 from .rescale import original
-from .scales import Scales
-from .sources import Entry, Example, Held, Source, list_images
 
 __all__ = [
     "APPROXIMATE",

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from ..images.io import example_photographs, fit
+from ..images.sources import Example
+from ..images.stream import ImageStream
 from ..network import MODEL_FOLDERS, Network, Pooling, load_network
-from ..pictures import example_photographs, fit
-from .images import ImageStream
-from .normalization import Job, apply_scales, normalize
-from .scales import SUFFIX, Scales
-from .sources import Example
+from .mean_activations import SUFFIX, Scales
+from .normalize import Job, apply_scales, normalize
 
 #: How far off is measured on Caffe's VGG-19: half of a layer's filters are within the factor, by layer 1.14 to 1.4.
 APPROXIMATE = (

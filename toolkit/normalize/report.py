@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .activations import Measurement
-from .normalization import Normalized
+from .measure import Measurement
+from .normalize import Normalized
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --faint: #6b7280; --rule: #d8dbe2; --before: #c2410c;

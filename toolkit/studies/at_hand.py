@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..images.io import example_photographs, open_picture, to_picture
 from ..normalize import Held, Source
-from ..pictures import example_photographs, open_picture, to_picture
 
 #: An atlas looks at the middle 224 of 256 pixels, so parts of 256 a step of 224 apart are seen next to each other.
 SIDE, STEP = 256, 224

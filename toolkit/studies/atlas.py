@@ -16,11 +16,11 @@ from torch import Tensor
 from .. import __version__
 from ..errors import ToolkitError, did_you_mean
 from ..files import save_tensors
+from ..images.io import resize
+from ..images.sheet import contact_sheet
 from ..network import Layer, Network, fingerprint
+from ..network.geometry import receptive_field
 from ..normalize import ImageStream, Source
-from ..pictures import resize
-from .drawing import contact_sheet
-from .receptive import receptive_field
 from .strongest import COUNT, Pass, find_strongest
 
 FORMAT = "channel-atlas"

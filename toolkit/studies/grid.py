@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ToolkitError
+from ..images.io import to_picture
+from ..images.sheet import Labels, grid
 from ..network import Network
-from ..pictures import to_picture
 from ..synthesis import Progress, Recipe, Synthesis
 from .axes import Axis, Variation
-from .drawing import Labels, grid
 
 #: A cell's row and column, from 0.
 Place = tuple[int, int]

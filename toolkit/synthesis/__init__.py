@@ -1,6 +1,6 @@
 """Images by optimisation: reconstruction, texture, amalgamation, style transfer."""
 
-from .engine import Progress, Synthesis
 from .recipe import PRESETS, Recipe
+from .synthesis import Progress, Synthesis
 
 __all__ = ["PRESETS", "Progress", "Recipe", "Synthesis"]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..network import Network
 from ..network.vgg import check_size
-from .gradient import Passed, Pullback, Show, mask
+from .pullback import Passed, Pullback, Show, mask
 
 
 class DifferencePullback(Pullback):

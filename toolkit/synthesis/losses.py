@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..ranks import Ranks
+from ..distributed import Ranks
 from .strips import strips
 
 #: ``mean``: means of squares, independent of size and width. ``paper``: equations 1

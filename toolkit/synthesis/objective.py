@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..device import keep_freed_memory, return_freed_memory
+from ..distributed import ALONE, Ranks, Share
 from ..errors import ToolkitError
-from ..memory import keep_freed_memory, return_freed_memory
 from ..network import Layer, Network
-from ..ranks import ALONE, Ranks, Share
 from .differences import DifferencePullback
-from .gradient import AddGradient, Passed, Pullback, Show
 from .losses import ContentLoss, GramMatrix, Loss, Region, StyleLoss, total_variation
+from .pullback import AddGradient, Passed, Pullback, Show
 from .recipe import Recipe
 from .tiles import Tile, cut, pixels_within, strides
 

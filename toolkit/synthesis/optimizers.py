@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..distributed import ALONE, Ranks, Share
 from ..errors import ToolkitError
-from ..ranks import ALONE, Ranks, Share
 from ..storage import Storage
 from .curvature import CurvaturePairs
 from .objective import Evaluation

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..colour import Colour
 from ..errors import ToolkitError
+from ..images.colour import Colour
 from .losses import Formula
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]

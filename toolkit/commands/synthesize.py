@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, get_args
 from torch import Tensor
 from tqdm import tqdm
 
-from ..colour import Colour
+from ..device import available
+from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
-from ..memory import available
+from ..images.colour import Colour
+from ..images.io import open_image, open_picture, read_recipe, save_png, to_bytes
 from ..network import Network
 from ..normalize import list_images
-from ..pictures import open_image, open_picture, read_recipe, save_png, to_bytes
-from ..ranks import ALONE, Ranks
 from ..synthesis import Progress, Recipe, Synthesis
 from ..synthesis.losses import Formula
 from ..synthesis.objective import Objective
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import LayerWeights, Precision, Start, SynthesisName, parse_layers
-from ..timelapse import Timelapse
+from ..synthesis.timelapse import Timelapse
 from .common import add_network_options, device, network, uninterrupted
 from .sizes import byte_count
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from toolkit.synthesis import Recipe, Synthesis
 
-from .easel import Easel
-from .parts import examples, layers_of, named, network_choice, opened, picture, size_and_length
-from .stage import Updates
-from .studio import Studio
+from ..components.inputs import examples, layers_of, named, network_choice, opened, picture, size_and_length
+from ..components.job_controls import Updates
+from ..components.live_image import Easel
+from ..context import Studio
 
 INTRODUCTION = """\
 No style loss here: the optimisation starts from the second picture and is asked only for the content of the first, at

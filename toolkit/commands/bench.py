@@ -11,9 +11,9 @@ from typing import Any
 
 from ..bench import bench_memory, bench_normalize, bench_step, bench_transfer
 from ..errors import ToolkitError
+from ..images.io import example_photographs, open_image
+from ..images.sources import Source
 from ..normalize import Example, list_images
-from ..normalize.sources import Source
-from ..pictures import example_photographs, open_image
 from .common import add_network_options, device, network
 from .sizes import byte_count
 

@@ -10,9 +10,9 @@ import gradio as gr
 from toolkit.errors import ToolkitError
 from toolkit.studies import LAYERS, Atlas, images_at_hand, measure
 
-from .parts import as_file, session
-from .stage import QUICK
-from .studio import Studio
+from ..context import Studio
+from .inputs import as_file, session
+from .job_controls import QUICK
 
 INTRODUCTION = """\
 ### What a channel looks for

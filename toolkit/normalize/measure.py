@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..distributed import ALONE, Ranks
+from ..images.stream import ImageStream
 from ..network import Network
-from ..ranks import ALONE, Ranks
-from .images import ImageStream
 from .partial import PartialFile, Share
 from .sums import ActivationSums
 

@@ -10,15 +10,15 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import fit, read_recipe, to_picture
+from toolkit.images.io import fit, read_recipe, to_picture
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.recipe import CONTENT_LAYERS, STYLE_LAYERS, format_layers, parse_layers
 
-from .easel import Easel
-from .parts import examples, follow, named, network_choice, opened, picture, size_and_length
-from .regions import COLOURS, masks
-from .stage import QUICK, Updates
-from .studio import Studio
+from ..components.inputs import examples, follow, named, network_choice, opened, picture, size_and_length
+from ..components.job_controls import QUICK, Updates
+from ..components.live_image import Easel
+from ..components.regions import COLOURS, masks
+from ..context import Studio
 
 #: What a preset sets; strength is the decimal logarithm of the style weight.
 PRESETS: dict[str, dict[str, Any]] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ToolkitError
+from ..images.io import read_recipe
 from ..network import fingerprint, load_network
-from ..pictures import read_recipe
 from .common import add_source_options
 
 

@@ -8,9 +8,9 @@ import gradio as gr
 
 from toolkit.errors import ToolkitError
 
-from .jobs import Job
-from .parts import session
-from .studio import Studio
+from ..context import Studio
+from ..jobs import Job
+from .inputs import session
 
 try:
     import spaces

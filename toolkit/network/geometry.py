@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..network import Layer
+from .vgg import Layer
 
 
 class Back(NamedTuple):

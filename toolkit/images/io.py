@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import ToolkitError
-from .files import written_atomically
+from ..errors import ToolkitError
+from ..files import written_atomically
 
 #: Larger pictures are refused before they are decoded: 100 megapixels take 1.2 GB as floats.
 MAX_PIXELS = 100_000_000

@@ -11,7 +11,7 @@ from ..errors import ToolkitError
 from ..network import Network, load_network
 from ..normalize import Scales
 from ..normalize.comparison import agreement, implied_scales
-from ..normalize.scales import SUFFIX
+from ..normalize.mean_activations import SUFFIX
 from .common import SOURCE_HELP
 
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..colour import prepare, with_colours_of
+from ..device import BASE, return_freed_memory
+from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import BASE, return_freed_memory
+from ..images.colour import prepare, with_colours_of
+from ..images.io import cover, fit, resize, to_floats
 from ..network import Network, fingerprint
-from ..pictures import cover, fit, resize, to_floats
-from ..ranks import ALONE, Ranks
 from .objective import Objective
 from .optimizers import LBFGS, OPTIMIZERS, Adam
 from .patience import Patience

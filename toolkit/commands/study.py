@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
+from ..device import available
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..memory import available
-from ..pictures import open_image, read_recipe, save_png
+from ..images.io import open_image, read_recipe, save_png
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
 from ..synthesis import Recipe
 from ..synthesis.optimizers import OPTIMIZERS
 from ..synthesis.recipe import Start
 from .common import add_network_options, device, network
-from .synthesizing import COMMANDS, layers, recipe_text
+from .synthesize import COMMANDS, layers, recipe_text
 
 SYNTHESES = {command.synthesis: command for command in COMMANDS.values()}
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
+from ..images.stream import ImageStream
 from ..network import Network, weights_fingerprint
-from ..ranks import ALONE, Ranks
-from .activations import Arithmetic, Measurement, measure
-from .images import ImageStream
+from .mean_activations import Scales
+from .measure import Arithmetic, Measurement, measure
 from .partial import PartialFile
 from .rescale import TOLERANCES, largest_relative_error, rescale, spread_around_one
-from .scales import Scales
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from pathlib import Path
 import gradio as gr
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import to_picture
+from toolkit.images.io import to_picture
 from toolkit.studies import AXES, Kind, Step, Study, picture
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
 
-from .jobs import Job
-from .parts import as_file, examples, follow, layers_of, named, network_choice, opened, size_and_length
-from .parts import picture as picture_input
-from .stage import Stage, Updates
-from .studio import Studio
-from .sweep import checked, steps, told
+from ..components.inputs import as_file, examples, follow, layers_of, named, network_choice, opened, size_and_length
+from ..components.inputs import picture as picture_input
+from ..components.job_controls import Stage, Updates
+from ..components.study_progress import checked, steps, told
+from ..context import Studio
+from ..jobs import Job
 
 #: By what is reconstructed: the synthesis, the study's axis, and the layers of figure 1.
 KINDS: dict[str, tuple[SynthesisName, Kind, list[str]]] = {

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import open_image
+from toolkit.images.io import open_image
 
-from .studio import Studio
+from ..context import Studio
 
 
 def picture(label: str, hint: str, path: str, elem_id: str) -> gr.Image:

@@ -7,17 +7,17 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
+from toolkit.images.io import fit
 from toolkit.network import Network
 from toolkit.normalize import example_stream, original
-from toolkit.normalize.activations import measure
+from toolkit.normalize.measure import measure
 from toolkit.normalize.report import distributions
-from toolkit.pictures import fit
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 
-from .atlas import atlas_part
-from .parts import named, network_choice, opened
-from .studio import Studio
+from ..components.atlas import atlas_part
+from ..components.inputs import named, network_choice, opened
+from ..context import Studio
 
 #: Colours of the distributions, as the report's, and of its type.
 STYLE = """<style>.means { --before: #ea580c; --after: #4f46e5; --rule: #9ca3af55; }

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
-from ..pictures import to_bytes
+from .io import to_bytes
 from .sources import Source
 
 Preparation = Literal["crop", "stretch", "native"]

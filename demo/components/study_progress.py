@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from toolkit.errors import ToolkitError
 from toolkit.studies import Axis, Step, Study
 
-from .jobs import Job
-from .studio import Studio
+from ..context import Studio
+from ..jobs import Job
 
 #: Between two views of it.
 SECONDS_PER_PREVIEW = 1.0

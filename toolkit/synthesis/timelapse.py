@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .errors import ToolkitError
-from .files import written_atomically
-from .pictures import to_picture
+from ..errors import ToolkitError
+from ..files import written_atomically
+from ..images.io import to_picture
 from .synthesis import Progress
 
 #: How a film's name may end.

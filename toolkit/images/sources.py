@@ -12,7 +12,7 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import ToolkitError
-from ..pictures import example_photographs, open_picture, to_picture
+from .io import example_photographs, open_picture, to_picture
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 

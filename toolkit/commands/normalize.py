@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import written_atomically
+from ..images.io import example_photographs, fit, to_tensor
+from ..images.sources import Source
 from ..network import POOLINGS, Pooling, load_network, save_network
 from ..normalize import (
     APPROXIMATE,
@@ -28,12 +31,9 @@ from ..normalize import (
     list_images,
     normalize,
 )
-from ..normalize.activations import Arithmetic, Measurement
+from ..normalize.mean_activations import SUFFIX
+from ..normalize.measure import Arithmetic, Measurement
 from ..normalize.report import report
-from ..normalize.scales import SUFFIX
-from ..normalize.sources import Source
-from ..pictures import example_photographs, fit, to_tensor
-from ..ranks import Ranks
 from .common import SOURCE_HELP, add_device_option, add_source_options, device
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}

@@ -12,11 +12,11 @@ from toolkit.studies import AXES, Axis, Kind, Study, Variation, data
 from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
 
-from .jobs import Job
-from .parts import as_file, examples, follow, named, network_choice, opened, picture, size_and_length
-from .stage import Stage, Updates
-from .studio import Studio
-from .sweep import checked, count, steps, told
+from ..components.inputs import as_file, examples, follow, named, network_choice, opened, picture, size_and_length
+from ..components.job_controls import Stage, Updates
+from ..components.study_progress import checked, count, steps, told
+from ..context import Studio
+from ..jobs import Job
 
 #: What a study can be of: its synthesis.
 SYNTHESES = ("transfer", "reconstruction", "texture")

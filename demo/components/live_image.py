@@ -11,14 +11,14 @@ import pandas as pd
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures import fit, resize, save_png, to_picture
+from toolkit.images.io import fit, resize, save_png, to_picture
 from toolkit.synthesis import Progress, Synthesis
-from toolkit.timelapse import Timelapse
+from toolkit.synthesis.timelapse import Timelapse
 
-from .jobs import Job
-from .parts import as_file
-from .stage import Stage, Updates
-from .studio import Studio
+from ..context import Studio
+from ..jobs import Job
+from .inputs import as_file
+from .job_controls import Stage, Updates
 
 #: Between two pictures shown while it runs, and their longest side.
 SECONDS_PER_PREVIEW = 0.5
