@@ -1,35 +1,72 @@
-"""What to make: one validated object that holds everything a result depends on, and travels inside the picture."""
+"""What to make: one checked object that holds everything a result depends on, and travels inside the picture."""
 
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..errors import ToolkitError
 from ..images.colour import Colour
-from .losses import Formula
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
+Formula = Literal["mean", "paper"]
 Start = Literal["content", "style", "noise", "grey", "image"]
+OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "bfloat16", "mixed"]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-LayerWeights = dict[str, Weight]
 
-CONTENT_LAYERS: LayerWeights = {"relu4_2": 1.0}
-STYLE_LAYERS: LayerWeights = {f"relu{block}_1": 0.2 for block in range(1, 6)}
+#: The headings under which options are shown, and the words that explain them.
+Group = Literal["content", "style", "result", "optimisation"]
 
-#: What distinguishes the four syntheses; they share one engine.
+
+def parse_layers(text: str) -> dict[str, float]:
+    """``relu1_1, relu2_1=0.5`` as weights by layer; layers without a weight share one evenly.
+
+    >>> parse_layers("relu1_1, relu2_1")
+    {'relu1_1': 0.5, 'relu2_1': 0.5}
+
+    Raises:
+        ValueError: when a weight is no number.
+    """
+    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    try:
+        return {name: float(weight) if weight else 1 / len(parts) for name, _, weight in parts}
+    except ValueError:
+        raise ValueError(f"{text!r} is no list of layers such as relu1_1,relu2_1=0.5") from None
+
+
+def format_layers(layers: dict[str, float]) -> str:
+    """The text that ``parse_layers`` reads as these weights."""
+    even = all(weight == 1 / len(layers) for weight in layers.values())
+    return ", ".join(name if even else f"{name}={weight:g}" for name, weight in layers.items())
+
+
+def _layers(value: Any) -> Any:
+    return parse_layers(value) if isinstance(value, str) else value
+
+
+def _numbers(value: Any) -> Any:
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_layers)]
+Weights = Annotated[tuple[Weight, ...], BeforeValidator(_numbers)]
+
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = {f"relu{block}_1": 0.2 for block in range(1, 6)}
+
+#: What distinguishes the four syntheses; they share one optimisation.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {
     "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content"},
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
-    # Coarse levels would wash away what it starts from.
+    # A coarse level would wash the style image away, which is all that an amalgamation has of it.
     "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style", "levels": 1},
 }
 
 
 class Ingredients(BaseModel):
-    """What a result was made from: SHA-256 fingerprints of the network and of the pictures' pixels as opened."""
+    """What a result was made from: the toolkit's version, and SHA-256 fingerprints of the network and the images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,33 +78,51 @@ class Ingredients(BaseModel):
     masks: tuple[str, ...] = ()
 
 
+def _field(default: Any, group: Group, help: str, **limits: Any) -> Any:
+    return Field(default, description=help, json_schema_extra={"group": group}, **limits)
+
+
 class Recipe(BaseModel):
-    """Everything that determines a result. ``Recipe.preset`` fills in what belongs to each synthesis."""
+    """Everything that determines a result. ``Recipe.preset`` fills in what belongs to each synthesis.
+
+    The command line's options, the page's defaults and limits and the study's axes are made from these fields.
+
+    >>> Recipe.preset("transfer", size=768, content_layers="relu4_2").size
+    768
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     synthesis: SynthesisName
-    content_layers: LayerWeights = Field({}, description="weight of each layer's content loss")
-    style_layers: LayerWeights = Field({}, description="weight of each layer's style loss")
-    content_weight: Weight = Field(1.0, description="alpha, the weight of the content losses")
-    style_weight: Weight = Field(100.0, description="beta, the weight of the style losses")
-    style_image_weights: tuple[Weight, ...] = Field((), description="share of each style image; empty: equal shares")
-    total_variation_weight: Weight = Field(0.0, description="weight of the total variation")
-    formula: Formula = Field("mean", description="means of squares, or the paper's sums")
-    start: Start = Field("content", description="the image that the optimisation starts from")
-    size: int = Field(512, ge=16, le=16384, description="longest side of the result in pixels")
-    optimizer: Literal["lbfgs", "adam"] = Field("lbfgs", description="L-BFGS, or Adam with an averaged iterate")
-    levels: int = Field(4, ge=1, le=4, description="sizes from coarse to fine, each twice the one before")
-    style_scale: float = Field(1.0, gt=0, le=4, description="size of the style image over that of the result")
-    colour: Colour = Field("style", description="the style's colours, or one of the ways to keep the content's")
-    evaluations: int = Field(300, ge=1, le=100_000, description="evaluations of loss and gradient, over all levels")
-    early_stop: bool = Field(True, description="end a size, or its bfloat16, when more evaluations no longer pay")
-    precision: Precision = Field("mixed", description="of the network's arithmetic; mixed rounds only what changed")
-    seed: int = Field(0, ge=0, lt=2**63, description="of the noise")
-    made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the engine")
+    content_layers: LayerWeights = _field({}, "content", "layers whose content is compared, such as relu3_1=2,relu4_1")
+    content_weight: Weight = _field(1.0, "content", "weight of the content loss (alpha)")
+    style_layers: LayerWeights = _field({}, "style", "layers whose style is compared, such as relu1_1,relu2_1")
+    style_weight: Weight = _field(100.0, "style", "weight of the style loss (beta): higher is more style")
+    style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
+    style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
+    colour: Colour = _field("style", "style", "which image the colours come from, and how they are matched")
+    size: int = _field(512, "result", "longest side of the result in pixels", ge=16, le=16384)
+    start: Start = _field("content", "result", "the image that the optimisation starts from")
+    seed: int = _field(0, "result", "seed of the noise that a synthesis may start from", ge=0, lt=2**63)
+    iterations: int = _field(300, "optimisation", "evaluations of loss and gradient, over all levels", ge=1, le=100_000)
+    early_stop: bool = _field(True, "optimisation", "end a level when more iterations hardly lower the loss")
+    levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=4)
+    optimizer: OptimizerName = _field("lbfgs", "optimisation", "L-BFGS, or Adam, which needs less memory")
+    precision: Precision = _field("mixed", "optimisation", "of the network's arithmetic; mixed ends in float32")
+    formula: Formula = _field("mean", "optimisation", "losses as means of squares, or as the paper's sums")
+    total_variation_weight: Weight = _field(0.0, "optimisation", "weight of the total variation, which smooths")
+    made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the synthesis")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, fields: Any) -> Any:
+        """Recipes of version 0.1 say ``evaluations``."""
+        if isinstance(fields, dict) and "evaluations" in fields:
+            return {"iterations" if name == "evaluations" else name: value for name, value in fields.items()}
+        return fields
 
     @pydantic.model_validator(mode="after")
-    def _has_something_to_do(self) -> "Recipe":
+    def _has_a_loss(self) -> "Recipe":
         content = self.content_weight and any(self.content_layers.values())
         style = self.style_weight and any(self.style_layers.values())
         if not (content or style):
@@ -77,17 +132,17 @@ class Recipe(BaseModel):
         return self
 
     @classmethod
-    def preset(cls, synthesis: SynthesisName, **wishes: Any) -> "Recipe":
+    def preset(cls, synthesis: SynthesisName, **fields: Any) -> "Recipe":
         """The recipe of one of the four syntheses, with fields of one's own.
 
         Raises:
             ToolkitError: when a field is unknown or its value out of range.
         """
-        return cls.checked({"synthesis": synthesis, **PRESETS.get(synthesis, {}), **wishes})
+        return cls.checked({"synthesis": synthesis, **PRESETS.get(synthesis, {}), **fields})
 
     @classmethod
     def checked(cls, fields: Any) -> "Recipe":
-        """A recipe out of plain data, its faults put in one sentence.
+        """A recipe from plain data.
 
         Raises:
             ToolkitError: when a field is missing, unknown or out of range.
@@ -113,32 +168,22 @@ class Recipe(BaseModel):
         """All fields, as indented JSON."""
         return self.model_dump_json(indent=2)
 
-    def with_(self, **wishes: Any) -> "Recipe":
+    def with_(self, **fields: Any) -> "Recipe":
         """A copy with some fields changed, checked like any other.
 
         Raises:
             ToolkitError: when a field is unknown or its value out of range.
         """
-        return self.checked({**self.model_dump(), **wishes})
+        return self.checked({**self.model_dump(), **fields})
+
+    @property
+    def layer_weights(self) -> tuple[dict[str, float], dict[str, float]]:
+        """By layer, the weights of the content losses and of the style losses that count."""
+        return _above_zero(self.content_layers, self.content_weight), _above_zero(self.style_layers, self.style_weight)
 
 
-def parse_layers(text: str) -> LayerWeights:
-    """``relu1_1, relu2_1=0.5`` as weights by layer; layers without a weight share one evenly.
-
-    Raises:
-        ToolkitError: when a weight is no number.
-    """
-    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
-    try:
-        return {name: float(weight) if weight else 1 / len(parts) for name, _, weight in parts}
-    except ValueError:
-        raise ToolkitError(f"{text!r} is no list of layers such as relu1_1,relu2_1=0.5.") from None
-
-
-def format_layers(layers: LayerWeights) -> str:
-    """The text that ``parse_layers`` reads as these weights."""
-    even = all(weight == 1 / len(layers) for weight in layers.values())
-    return ", ".join(name if even else f"{name}={weight:g}" for name, weight in layers.items())
+def _above_zero(layers: dict[str, float], weight: float) -> dict[str, float]:
+    return {name: weight * share for name, share in layers.items() if weight * share > 0}
 
 
 def _sentence(error: pydantic.ValidationError) -> str:
