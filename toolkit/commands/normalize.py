@@ -168,7 +168,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             ranks,
             arguments.output,
             # The others' share of the work is taken to be as far as this one's.
-            lambda done: bar.update(min(done * ranks.size, total - bar.n)),
+            lambda done: bar.update(min(done * ranks.world_size, total - bar.n)),
         )
         try:
             if arguments.scales_only:
@@ -196,7 +196,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
         print(f"written to {', '.join(map(str, outputs))}")
         if arguments.images is None:
             print(f"note: {APPROXIMATE}")
-    ranks.gather(None)  # nobody forgets its share before the result is safe
+    ranks.all_gather(None)  # nobody forgets its share before the result is safe
     job.forget()
     return 0
 

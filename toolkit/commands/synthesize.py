@@ -204,7 +204,7 @@ def _make(
                 bar.update(progress.evaluation - bar.n)
                 if timelapse and ranks.first:
                     timelapse.add(progress)
-                if checkpoint and ranks.agree(time.monotonic() > due):
+                if checkpoint and ranks.broadcast(time.monotonic() > due):
                     began = time.monotonic()
                     synthesis.save(checkpoint)
                     saved = time.monotonic()
@@ -218,7 +218,9 @@ def _make(
         with uninterrupted():
             if status:
                 print("Interrupted: keeping the best image so far.", file=sys.stderr)
-            if status and checkpoint and ranks.size == 1:  # of several, each was interrupted at its own evaluation
+            if (
+                status and checkpoint and ranks.world_size == 1
+            ):  # of several, each was interrupted at its own evaluation
                 synthesis.save(checkpoint)
             if ranks.first:
                 save_png(synthesis.image, output, synthesis.recipe.to_json())
@@ -249,7 +251,7 @@ def _every_pair(
     ranks = Ranks.join(device("cpu"))  # pictures are dealt out; nothing else is shared
     failed = []
     try:
-        for one, other in pairs[ranks.rank :: ranks.size]:
+        for one, other in pairs[ranks.rank :: ranks.world_size]:
             output = folder / _name(arguments.command, one, [other], free=False)
             if output.exists():
                 continue

@@ -101,7 +101,7 @@ class OnnxObjective(Objective):
         session: Session | None = None,
     ) -> None:
         super().__init__(network, recipe, content, styles, masks, memory)
-        if masks or ranks.size > 1:
+        if masks or ranks.world_size > 1:
             raise ToolkitError("The exported step knows no masks and no other processes: use --engine torch.")
         if network.dtype != torch.float32 or differences:
             raise ToolkitError("ONNX Runtime computes the step in float32: leave the precision at that.")

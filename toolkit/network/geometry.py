@@ -37,3 +37,26 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
         if below is not None:
             first, last = max(first, 0), min(last, below - 1)
     return range(first, last + 1)
+
+
+def strides(path: tuple[Layer, ...]) -> dict[str, int]:
+    """By layer, the pixels from one position to the next."""
+    stride, found = 1, {}
+    for layer in path:
+        stride *= 2 if layer.kind == "pool" else 1
+        found[layer.name] = stride
+    return found
+
+
+def reach(path: tuple[Layer, ...]) -> int:
+    """How far beyond its own pixels a position of the deepest layer sees, in pixels.
+
+    A 3 x 3 convolution reaches one position further, a pooling starts from the further of two.
+    """
+    stride, further = 1, 0
+    for layer in path:
+        if layer.kind == "conv":
+            further += stride
+        elif layer.kind == "pool":
+            stride *= 2
+    return further

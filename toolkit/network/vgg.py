@@ -200,7 +200,15 @@ class Network(nn.Module):
         return dict(self.walk(image, layers))
 
     def walk(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-        """As ``forward``, but one layer after the other: who lets go of each never holds more than two."""
+        """As ``forward``, but lazily: at most two layers' outputs are alive at a time."""
+        wanted = set(layers)
+        return ((layer.name, x) for layer, x in self.steps(image, wanted) if layer.name in wanted)
+
+    def steps(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[Layer, Tensor]]:
+        """Every layer on the way to the deepest of ``layers``, with its output (N, C, h, w).
+
+        Outputs of the named layers stay as they are; a ReLU overwrites those of other convolutions.
+        """
         wanted = set(layers)
         path = self.architecture.down_to(wanted)
         check_size(image, path)
@@ -209,8 +217,7 @@ class Network(nn.Module):
         for layer in path:
             x = F.relu_(x) if layer.kind == "relu" and not given else self.step(layer, x)
             given = layer.name in wanted
-            if given:
-                yield layer.name, x
+            yield layer, x
 
     def step(self, layer: Layer, x: Tensor) -> Tensor:
         """The output of one layer for its input ``x`` (N, C, h, w)."""

@@ -62,7 +62,7 @@ def measure(
         networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
     share = (partial.load() if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
-    numbers = range(ranks.rank, len(images), ranks.size)[share.chunks :]
+    numbers = range(ranks.rank, len(images), ranks.world_size)[share.chunks :]
     on_gpu = device.type == "cuda"
     cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=arithmetic != "float32")
     try:
@@ -113,12 +113,12 @@ def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: t
     for network, own in zip(networks, share.sums, strict=True):
         total = ActivationSums()
         for name, (_, filters) in network.architecture.convolutions.items():
-            positions = int(ranks.sum(torch.tensor([own.positions.get(name, 0)], device=device)))
-            sums = ranks.sum(own.sums.get(name, torch.zeros(filters, dtype=torch.float64)).to(device, copy=True))
+            positions = int(ranks.all_reduce(torch.tensor([own.positions.get(name, 0)], device=device)))
+            sums = ranks.all_reduce(own.sums.get(name, torch.zeros(filters, dtype=torch.float64)).to(device, copy=True))
             if positions:
                 total.add(name, sums, positions)
         totals.append(total)
-    shares = ranks.gather((share.images, share.skipped, share.seconds, share.waiting))
+    shares = ranks.all_gather((share.images, share.skipped, share.seconds, share.waiting))
     return Measurement(
         tuple(totals),
         sum(images for images, *_ in shares),

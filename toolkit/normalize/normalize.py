@@ -61,7 +61,7 @@ class Job:
             "preparation": self.images.preparation,
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,
-            "processes": str(self.ranks.size),
+            "processes": str(self.ranks.world_size),
         }
         return PartialFile(self._partial_path(stage), key)
 
@@ -96,7 +96,7 @@ class Job:
             "preparation": self.images.preparation,
             "arithmetic": self.arithmetic,
             "batch_size": self.images.batch_size,
-            "processes": self.ranks.size,
+            "processes": self.ranks.world_size,
             "toolkit": __version__,
             "torch": torch.__version__,
         }

@@ -1,6 +1,12 @@
-"""Images by optimisation: reconstruction, texture, amalgamation, style transfer."""
+"""Images by optimisation: reconstruction, texture, amalgamation, style transfer.
 
+The core is read in this order: recipe, statistics, losses, pullback, objective, pyramid, synthesis.
+"""
+
+from .budget import Plan, plan
+from .checkpoint import Checkpoint
+from .objective import Objective
 from .recipe import PRESETS, Recipe
 from .synthesis import Progress, Synthesis
 
-__all__ = ["PRESETS", "Progress", "Recipe", "Synthesis"]
+__all__ = ["PRESETS", "Checkpoint", "Objective", "Plan", "Progress", "Recipe", "Synthesis", "plan"]

@@ -1,35 +1,111 @@
-"""Coarse to fine: what is large is found at small sizes, where little is to be computed (Gatys et al. 2017)."""
+"""Coarse to fine: large forms are found at small sizes, where an iteration costs little (Gatys et al. 2017)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
+import torch
+from torch import Tensor
+
+from ..errors import ToolkitError
+from ..images.io import cover, resize
 from .recipe import Recipe
 
-#: By number of levels, the share of the evaluations that each has, from the coarsest on; each is twice as large. From
-#: 1024 pixels on no layer sees as far as a painting's forms reach: they come from the small sizes alone. Measured with
-#: the bundled network on two pairs of pictures, each in the time of forty evaluations of the full size, against few at
-#: small sizes, 512 pixels at least, and no detail added in between: at 1024 pixels the objective ends 11 and 8 % lower,
-#: at 2048 7 % higher and 7 % lower, and only so does The Starry Night's sky whirl. At 512 pixels two levels get as
-#: soon as one where the textbook is after 300 evaluations (five pairs: 0.91, 0.95, 1.0, 1.11 and 1.15 of the work) and
-#: after 500 (0.81, 0.95, 1.03, 1.29, and once not within 500). In the work of 60 and of 120 evaluations six pairs'
-#: objectives end 3 % below to 4 % above one level's; but here too the sky whirls with two alone.
+#: By number of levels, each level's share of the iterations, from the coarsest on.
 SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.4, 0.3, 0.3), 4: (0.3, 0.3, 0.25, 0.15)}
 
-#: Longest side of the coarsest level, at least.
-SMALLEST = 256
+#: Longest and shortest side of the coarsest level in pixels, at least: smaller ones hold no form worth finding.
+SMALLEST = (256, 32)
+
+#: Share of the last level's iterations that ``mixed`` makes in bfloat16, which misleads only near the end.
+ROUGH = 0.85
+
+#: Contrast of the noise that a synthesis may start from. The network averages fine noise away, so nothing removes it.
+NOISE = 0.1
 
 
-class Level(NamedTuple):
-    """One size, and how many evaluations are made there."""
+class Stage(NamedTuple):
+    """Iterations of one size, (height, width), in one arithmetic."""
 
-    size: int
-    evaluations: int
+    frame: tuple[int, int]
+    precision: Literal["float32", "bfloat16"]
+    iterations: int
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the image."""
+        return self.frame[0] * self.frame[1]
 
 
-def levels(recipe: Recipe) -> tuple[Level, ...]:
-    """A recipe's levels, from the coarsest to its own size; fewer than it asks for where they were too small."""
-    count = recipe.levels
-    while count > 1 and (recipe.size >> (count - 1) < SMALLEST or recipe.evaluations < 2 * count):
-        count -= 1
-    budgets = [max(1, round(recipe.evaluations * share)) for share in SHARES[count]]
-    budgets[-1] = recipe.evaluations - sum(budgets[:-1])
-    return tuple(Level(recipe.size >> (count - 1 - n), budget) for n, budget in enumerate(budgets))
+def frame_of(image: Tensor, longest: int) -> tuple[int, int]:
+    """(height, width) in an image's proportions, with that longest side in pixels."""
+    height, width = image.shape[-2:]
+    side = max(height, width)
+    return max(1, round(height * longest / side)), max(1, round(width * longest / side))
+
+
+def stages(recipe: Recipe, image: Tensor, native_bfloat16: bool) -> list[Stage]:
+    """A recipe's stages: its levels from coarse to fine, each in the arithmetic that serves it.
+
+    A transfer in ``mixed`` precision is computed in bfloat16 where the device does so natively, and ends in float32.
+    The other syntheses need float32 throughout.
+
+    >>> [stage.frame for stage in stages(Recipe.preset("transfer", size=1024), torch.zeros(1, 3, 30, 40), False)]
+    [(192, 256), (384, 512), (768, 1024)]
+
+    Args:
+        recipe: size, levels, iterations, precision.
+        image: the result has its proportions.
+        native_bfloat16: whether the device computes in bfloat16.
+    """
+    frames = [frame_of(image, recipe.size >> n) for n in reversed(range(recipe.levels))]
+    while len(frames) > 1 and (
+        max(frames[0]) < SMALLEST[0] or min(frames[0]) < SMALLEST[1] or recipe.iterations < 2 * len(frames)
+    ):
+        frames.pop(0)
+    counts = [max(1, round(recipe.iterations * share)) for share in SHARES[len(frames)]]
+    counts[-1] = recipe.iterations - sum(counts[:-1])
+    if recipe.precision != "mixed":
+        return [Stage(frame, recipe.precision, count) for frame, count in zip(frames, counts, strict=True)]
+    if recipe.synthesis != "transfer" or not native_bfloat16:
+        return [Stage(frame, "float32", count) for frame, count in zip(frames, counts, strict=True)]
+    rough = int(counts[-1] * ROUGH)
+    coarse = [Stage(frame, "bfloat16", count) for frame, count in zip(frames, [*counts[:-1], rough], strict=True)]
+    return [stage for stage in (*coarse, Stage(frames[-1], "float32", counts[-1] - rough)) if stage.iterations]
+
+
+def start_image(
+    recipe: Recipe, frame: tuple[int, int], content: Tensor | None, styles: Sequence[Tensor], start: Tensor | None
+) -> Tensor:
+    """The image that an optimisation begins with, (1, 3, height, width) in [0, 1].
+
+    Raises:
+        ToolkitError: when the recipe starts from an image that is not there.
+    """
+    match recipe.start:
+        case "noise":
+            noise = torch.rand(1, 3, *frame, generator=torch.Generator().manual_seed(recipe.seed))
+            return 0.5 + NOISE * (noise - 0.5)
+        case "grey":
+            return torch.full((1, 3, *frame), 0.5)
+        case "content" | "style" | "image":
+            given = {"content": content, "style": styles[0] if styles else None, "image": start}[recipe.start]
+            if given is None:
+                raise ToolkitError(f"The recipe starts from the {recipe.start} image, but there is none: name it.")
+            return cover(given, frame)
+
+
+def enlarged(image: Tensor, start: Tensor) -> Tensor:
+    """An image of a coarser level at the size of ``start``, with the detail that ``start`` has beyond that level.
+
+    Without it fine structure would have to be found anew.
+
+    Args:
+        image: (1, 3, h, w).
+        start: (1, 3, H, W), what an optimisation of this size alone would begin with.
+    """
+    small, large = ((each.shape[-2], each.shape[-1]) for each in (image, start))
+    result = resize(image, large)
+    for ours, theirs in zip(result.split(1, 1), start.split(1, 1), strict=True):  # by channel, for little memory
+        ours += theirs
+        ours -= resize(resize(theirs, small), large)
+    return result.clamp_(0, 1)

@@ -45,8 +45,8 @@ class Timelapse:
 
     def add(self, progress: Progress) -> None:
         """Takes a frame when it is time for one; the last evaluation is always one."""
-        if progress.evaluation >= self._next or progress.evaluation == progress.evaluations:
-            self._next = max(progress.evaluation + 1, math.ceil(progress.evaluation * self.GROWTH))
+        if progress.iteration >= self._next or progress.iteration == progress.iterations:
+            self._next = max(progress.iteration + 1, math.ceil(progress.iteration * self.GROWTH))
             frame = to_picture(progress.preview())
             scale = min(1.0, self.longest / max(frame.size))
             width, height = (max(2, round(side * scale / 2) * 2) for side in frame.size)

@@ -1,0 +1,8 @@
+"""Optimisers of a tensor within bounds, one evaluation of loss and gradient a step. They know nothing of images."""
+
+from .adam import Adam
+from .early_stop import EarlyStop
+from .lbfgs import LBFGS
+from .protocol import Diverged, Evaluation, Optimizer
+
+__all__ = ["LBFGS", "Adam", "Diverged", "EarlyStop", "Evaluation", "Optimizer"]
