@@ -3,6 +3,6 @@
 from .adam import Adam
 from .early_stop import EarlyStop
 from .lbfgs import LBFGS
-from .protocol import Diverged, Evaluation, Optimizer
+from .protocol import DivergedError, Evaluation, Optimizer
 
-__all__ = ["LBFGS", "Adam", "Diverged", "EarlyStop", "Evaluation", "Optimizer"]
+__all__ = ["LBFGS", "Adam", "DivergedError", "EarlyStop", "Evaluation", "Optimizer"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .protocol import Diverged, Evaluation
+from .protocol import DivergedError, Evaluation
 
 
 class Adam:
@@ -38,7 +38,7 @@ class Adam:
         """As ``Optimizer``."""
         evaluation = evaluate(self._point)
         if not math.isfinite(evaluation.objective):
-            raise Diverged
+            raise DivergedError
         with torch.no_grad():
             self._point.grad = evaluation.gradient.contiguous()
             self._adam.step()

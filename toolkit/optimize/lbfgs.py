@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .protocol import Diverged, Evaluation
+from .protocol import DivergedError, Evaluation
 
 #: Multiplies a vector (n,) by a guess of the inverse Hessian, up to a factor, in place.
 Precondition = Callable[[Tensor], Tensor]
@@ -82,7 +82,7 @@ class LBFGS:
 
     def _first_step(self, gradient: Tensor, objective: float) -> Tensor:
         if not math.isfinite(objective):
-            raise Diverged
+            raise DivergedError
         self._begun, self._objective = True, objective
         # Pairs are passed over by the size of their product, so the objective's scale is fixed.
         self._scale = 1 / (float(_mean_size(gradient)) or 1.0)
@@ -102,7 +102,7 @@ class LBFGS:
             self._values.sub_(self._step)
             limit = _mean_size(self._step) / 2
             if limit < self.SMALLEST_STEP and not math.isfinite(objective):
-                raise Diverged
+                raise DivergedError
         if math.isfinite(objective):
             self._pairs.add(self._step, change)
         held = self._held(self._gradient)

@@ -27,7 +27,7 @@ class Optimizer(Protocol):
         """Evaluates at the present point, and moves on.
 
         Raises:
-            Diverged: when no finite objective is found.
+            DivergedError: when no finite objective is found.
         """
 
     def state(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Optimizer(Protocol):
         """Goes on from a state of an optimiser of the same kind and a tensor of the same shape."""
 
 
-class Diverged(ToolkitError):
+class DivergedError(ToolkitError):
     """The objective is no longer finite."""
 
     def __init__(self) -> None:

@@ -133,7 +133,7 @@ class TiledObjective:
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis, in pixels: with its halo, and its core. Pooling cells align with all but the image's end."""
+    """A tile along one axis, in pixels: with its halo, and its core. Both begin at whole pooling cells."""
 
     start: int
     stop: int
