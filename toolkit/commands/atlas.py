@@ -7,11 +7,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..device import find_device
 from ..errors import ToolkitError
 from ..normalize import decoders, list_images, load_normalized
 from ..studies import LAYERS, images_at_hand, measure
 from ..studies.atlas import SUFFIX
-from .common import SOURCE_HELP, add_device_option, add_source_options, device
+from .common import SOURCE_HELP, add_device_option, add_source_options
 
 
 def add_commands(commands: Any) -> None:
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix != SUFFIX:
         raise ToolkitError(f"{output} must end in {SUFFIX}.")
-    where = device(arguments.device)
+    where = find_device(arguments.device)
     network, how = load_normalized(arguments.network, convention=arguments.convention)
     if how:
         print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)

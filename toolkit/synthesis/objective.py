@@ -85,9 +85,10 @@ class Objective:
         trail = self._pullback.forward(image)
         values, slopes = [], {}
         for layer, _, features in trail:
-            for loss in self._losses[layer.name] if features is not None else ():
-                value, slopes[id(loss)] = loss.value(loss.sums(features))
-                values.append((loss.name, loss.weight, value))
+            if features is not None:
+                for loss in self._losses[layer.name]:
+                    value, slopes[id(loss)] = loss.value(loss.sums(features))
+                    values.append((loss.name, loss.weight, value))
 
         def add_gradient(layer: str, gradient: Tensor, features: Tensor) -> None:
             for loss in self._losses[layer]:

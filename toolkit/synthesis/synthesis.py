@@ -90,10 +90,10 @@ class Synthesis:
             made_from=Ingredients(
                 toolkit=__version__,
                 network=fingerprint(network),
-                content=_pixels(content),
-                styles=[_pixels(style) for style in styles],
-                start=_pixels(start),
-                masks=[_pixels(mask) for mask in masks],
+                content=None if content is None else pixels_fingerprint(content),
+                styles=tuple(map(pixels_fingerprint, styles)),
+                start=None if start is None else pixels_fingerprint(start),
+                masks=tuple(map(pixels_fingerprint, masks)),
             )
         )
         self._network, self._device = network, torch.device(device)
@@ -233,10 +233,8 @@ def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Netwo
     return copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
-def _pixels(image: Tensor | None) -> str | None:
-    """The SHA-256 of an image as float32, (1, C, H, W) in that order."""
-    if image is None:
-        return None
+def pixels_fingerprint(image: Tensor) -> str:
+    """The SHA-256 of an image, (1, C, H, W), as float32."""
     digest = hashlib.sha256()
     for channel in image[0]:  # by channel, for little memory
         digest.update(to_floats(channel).cpu().contiguous().numpy().data)
