@@ -12,7 +12,7 @@ from ..images.stream import crop
 from ..network import Network
 from ..normalize import ImageStream, decoders
 from ..normalize.measure import measure
-from ..synthesis.precision import native_bfloat16
+from ..device import native_bfloat16
 from .textbook import sequential
 
 
