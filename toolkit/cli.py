@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import atlas, bench, compare, distill, export, inspect, normalize, study, synthesize
+from .commands import atlas, bench, compare, distill, export, inspect, judge, normalize, study, synthesize
 from .errors import ToolkitError
 
-COMMANDS = (synthesize, study, normalize, atlas, export, compare, bench, distill, inspect)
+COMMANDS = (synthesize, study, normalize, atlas, export, compare, judge, bench, distill, inspect)
 
 EPILOG = """\
 examples:

@@ -53,7 +53,7 @@ def byte_count(text: str) -> int:
 
 def network(arguments: argparse.Namespace) -> Network:
     """The network that was asked for; one that is not normalised is normalised with what is at hand, and it is said."""
-    load = _as_it_is if arguments.no_normalization else load_normalized
+    load = _as_it_is if arguments.original else load_normalized
     loaded, how = load(arguments.network, convention=arguments.convention, pooling=arguments.pooling)
     if how:
         print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
