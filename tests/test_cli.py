@@ -158,7 +158,7 @@ def test_mistakes_end_with_one_sentence_and_status_two(network, command, sentenc
 def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
     assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
     assert main(["transfer", "photo.jpg", "painting.png", "--network", network, "--recipe", "t.png"]) == 2
-    assert "error: t.png is the recipe of a texture: use the command texture." in capsys.readouterr().err
+    assert "error: t.png is the recipe of a texture: make that, not a transfer." in capsys.readouterr().err
 
 
 def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
@@ -246,7 +246,7 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
     def interrupted(self):
         for progress in real(self):
             yield progress
-            if progress.evaluation == 3:
+            if progress.iteration == 3:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Synthesis, "__iter__", interrupted)
@@ -262,14 +262,14 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_being_told_to_stop_while_saving_loses_nothing(network, desk, listening, monkeypatch, capsys):
-    from toolkit.commands import synthesizing
+    from toolkit.commands import synthesize
 
     def save(*arguments):
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
         save_png(*arguments)
 
-    monkeypatch.setattr(synthesizing, "save_png", save)
+    monkeypatch.setattr(synthesize, "save_png", save)
     command = ["reconstruct", "photo.jpg", "--network", network, "--size", "32", "--iterations", "2", "-o", "x.png"]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith("written to x.png\n")
@@ -290,7 +290,7 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     recipe = json.loads(read_recipe("x.png"))
     assert recipe["colour"] == "luminance" and len(recipe["made_from"]["masks"]) == 2
     assert main([*command, "--masks", "left.png"]) == 2
-    assert "There are 2 style images but 1 masks: name one for each." in capsys.readouterr().err
+    assert "There are 2 style images but 1 masks: give one for each." in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command, "--memory", "much"])
     assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err
@@ -329,7 +329,7 @@ def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
         made.append(self.recipe.content_layers)
         for progress in real(self):
             yield progress
-            if len(made) == 2 and progress.evaluation == 2:
+            if len(made) == 2 and progress.iteration == 2:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Synthesis, "__iter__", counted)

@@ -16,8 +16,8 @@ def add_commands(commands: Any) -> None:
         "judge",
         help="say how much of its content and style images a picture has lost",
         description="Compares the features of a picture with those of the content and the style image that it was made "
-        "from, layer by layer: its content loss, as a share of the style image's, and its style loss, as a share of the "
-        "content image's. Less is better.",
+        "from, layer by layer. Prints its content loss, as a share of the style image's, and its style loss, as a "
+        "share of the content image's. Less is better.",
     )
     parser.add_argument("picture", help="the picture to judge")
     parser.add_argument("--content", required=True, metavar="FILE", help="the content image that it was made from")
@@ -30,8 +30,10 @@ def add_commands(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the shares."""
     device = find_device(arguments.device)
-    images = (open_image(name).to(device) for name in (arguments.picture, arguments.content, arguments.style))
-    found = judge(network(arguments).to(device), *images)
+    picture, content, style = (
+        open_image(name).to(device) for name in (arguments.picture, arguments.content, arguments.style)
+    )
+    found = judge(network(arguments).to(device), picture, content, style)
     if arguments.json:
         print(json.dumps(found._asdict(), indent=2))
         return 0

@@ -63,7 +63,7 @@ def chosen_recipe(arguments: argparse.Namespace, synthesis: SynthesisName, **usu
         return Recipe.preset(synthesis, **{**usual, **named})
     recipe = Recipe.from_json(recipe_text(arguments.recipe))
     if recipe.synthesis != synthesis:
-        raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}, not of a {synthesis}.")
+        raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}: make that, not a {synthesis}.")
     return recipe.with_(**named)
 
 
