@@ -116,6 +116,13 @@ def test_eight_bits_lose_nothing_of_weights_with_256_values(eight_bit_network, t
         assert not [name for name in stored if name.endswith(".weight")]
 
 
+def test_eight_bits_are_near_any_weights(tiny_network, tmp_path):
+    pytest.importorskip("toolkit.network.codebook")
+    errors = export_features(tiny_network(widths=(16,) * 5), LAYERS, tmp_path / "x.onnx", "8bit")
+    assert errors.keys() == {*LAYERS}
+    assert 1e-5 < max(errors.values()) <= writing.BOUNDS["8bit"]
+
+
 def test_eight_bit_weights_are_constants_once_loaded(eight_bit_network, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     model = step_model(eight_bit_network(), ["relu4_2"], ["relu1_1", "relu5_1"], "8bit")

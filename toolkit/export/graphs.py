@@ -296,45 +296,35 @@ def _parameters(graph: _Graph, network: Network, name: str, precision: Precision
 
 
 def _decoded(graph: _Graph, network: Network, name: str) -> str:
-    """A convolution's weight, normalised, from its codebook. ONNX Runtime folds it into a constant on loading."""
-    index, values = _codebook(network, name)
-    stored = graph.constant(_array(index), np.uint8, f"{name}.index")
-    wide = graph("Cast", stored, to=TensorProto.INT32)  # Gather takes no uint8
-    graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
-    if network.mean_activations:
-        weight, below = graph.nodes[-1].output[0], _below(network, name)
-        if below:
-            # The layer below has stored its means as (I, 1, 1, 1).
+    """A convolution's weight from a codebook. ONNX Runtime folds it into a constant on loading.
+
+    The network's own codebook is of the weights as trained, so that normalisation follows. Where there is none, one is
+    made of the weights as they are.
+    """
+    known = getattr(network, "codebooks", {}).get(name)
+    index, values = known or _quantized(network, name)
+    wide = graph("Cast", graph.constant(_array(index), np.uint8, f"{name}.index"), to=TensorProto.INT32)
+    weight = graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
+    if known and network.mean_activations:
+        if below := _below(network, name):
+            # Stored with the layer below, as (I, 1, 1, 1).
             weight = graph("Mul", weight, graph("Transpose", f"{below}.mean_activation", perm=[1, 0, 2, 3]))
-        mean = _array(_scale(network, name)).reshape(-1, 1, 1, 1)
-        graph("Div", weight, graph.constant(mean, np.float32, f"{name}.mean_activation"))
+        mean = network.mean_activations[name]
+        scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1, 1)
+        graph("Div", weight, graph.constant(_array(scale), np.float32, f"{name}.mean_activation"))
     return graph.name_last(f"{name}.weight")
 
 
-def _codebook(network: Network, name: str) -> tuple[Tensor, Tensor]:
-    """Index and values of a convolution's weight before normalisation, as the network has them, or made here."""
-    if (known := getattr(network, "codebooks", {}).get(name)) is not None:
-        return known
+def _quantized(network: Network, name: str) -> tuple[Tensor, Tensor]:
     from ..network.codebook import quantize
 
-    weight = network.convolution(name).weight.double()
-    if network.mean_activations:
-        weight = weight * _scale(network, name).view(-1, 1, 1, 1)
-        if below := _below(network, name):
-            weight = weight / _scale(network, below).view(1, -1, 1, 1)
-    return quantize(weight.float())
+    return quantize(network.convolution(name).weight)
 
 
 def _below(network: Network, name: str) -> str | None:
     """The convolution before this one; none before the first."""
     names = list(network.architecture.convolutions)
     return names[names.index(name) - 1] if name != names[0] else None
-
-
-def _scale(network: Network, name: str) -> Tensor:
-    """What normalisation divided each filter by (O): its mean activation, or 1 where that is 0."""
-    mean = network.mean_activations[name]
-    return torch.where(mean > 0, mean, 1.0)
 
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
