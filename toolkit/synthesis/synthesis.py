@@ -86,16 +86,7 @@ class Synthesis:
         pairs: int = 32,
     ) -> None:
         check_images(recipe, content, styles, masks)
-        self.recipe = recipe.with_(
-            made_from=Ingredients(
-                toolkit=__version__,
-                network=fingerprint(network),
-                content=_pixels(content),
-                styles=[_pixels(style) for style in styles],
-                start=_pixels(start),
-                masks=[_pixels(mask) for mask in masks],
-            )
-        )
+        self.recipe = recipe.with_(made_from=ingredients(network, content, styles, start, masks))
         self._network, self._device = network, torch.device(device)
         self._content, self._styles, self._start, self._masks = content, list(styles), start, list(masks)
         self._make_objective, self._most_pairs = objective, pairs
@@ -223,6 +214,24 @@ class Synthesis:
         self._optimizer.restore(state["optimizer"])
         self._done, self.skipped = state["done"], state["skipped"]
         self._early_stop = EarlyStop(state["least"])
+
+
+def ingredients(
+    network: Network,
+    content: Tensor | None = None,
+    styles: Sequence[Tensor] = (),
+    start: Tensor | None = None,
+    masks: Sequence[Tensor] = (),
+) -> Ingredients:
+    """The fingerprints that a synthesis of this network and these images has in its recipe; arguments as there."""
+    return Ingredients(
+        toolkit=__version__,
+        network=fingerprint(network),
+        content=_pixels(content),
+        styles=[_pixels(style) for style in styles],
+        start=_pixels(start),
+        masks=[_pixels(mask) for mask in masks],
+    )
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
