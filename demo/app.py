@@ -27,7 +27,7 @@ from demo.tabs.study import study_tab
 from demo.tabs.transfer import transfer_tab
 from demo.validation import GuardedBlocks
 from toolkit.atlas import Atlas
-from toolkit.commands.common import device as find_device
+from toolkit.device import find_device
 from toolkit.errors import ToolkitError
 from toolkit.network import find_network
 from toolkit.normalize import load_normalized

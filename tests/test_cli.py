@@ -36,7 +36,7 @@ def network(desk, capsys):
     return "tiny.safetensors"
 
 
-SMALL = ["--size", "32", "--evaluations", "4"]
+SMALL = ["--size", "32", "--iterations", "4"]
 
 
 def test_normalize_writes_a_network_and_prints_its_proof(desk, capsys):
@@ -73,7 +73,7 @@ def test_each_synthesis_makes_a_picture_with_its_recipe(network, command, output
     assert ("style " in text.err) == bool(json.loads(read_recipe(output))["style_layers"])
     assert max(open_image(output).shape) == 32
     recipe = json.loads(read_recipe(output))
-    assert (recipe["size"], recipe["evaluations"]) == (32, 4)
+    assert (recipe["size"], recipe["iterations"]) == (32, 4)
 
 
 def test_a_pictures_recipe_makes_the_same_picture_again(network, desk):
@@ -82,8 +82,8 @@ def test_a_pictures_recipe_makes_the_same_picture_again(network, desk):
     assert main([*command, "--recipe", "first.png", "-o", "second.png"]) == 0
     assert (desk / "first.png").read_bytes() == (desk / "second.png").read_bytes()
     (desk / "recipe.json").write_text(read_recipe("first.png"))
-    assert main([*command, "--recipe", "recipe.json", "--evaluations", "2", "-o", "third.png"]) == 0
-    assert json.loads(read_recipe("third.png"))["evaluations"] == 2
+    assert main([*command, "--recipe", "recipe.json", "--iterations", "2", "-o", "third.png"]) == 0
+    assert json.loads(read_recipe("third.png"))["iterations"] == 2
 
 
 def test_a_picture_to_start_from_is_not_worked_over_at_coarse_sizes(network, desk):
@@ -124,7 +124,7 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
     assert main(command) == 0
     note = "note: plain.safetensors is not normalised: "
     assert f"{note}scales were measured on four photographs and are approximate" in capsys.readouterr().err
-    assert main([*command, "--no-normalization"]) == 0
+    assert main([*command, "--original"]) == 0
     assert f"{note}its losses will be badly scaled" in capsys.readouterr().err
 
 
@@ -158,7 +158,7 @@ def test_mistakes_end_with_one_sentence_and_status_two(network, command, sentenc
 def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
     assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
     assert main(["transfer", "photo.jpg", "painting.png", "--network", network, "--recipe", "t.png"]) == 2
-    assert "error: t.png is the recipe of a texture: use the command texture." in capsys.readouterr().err
+    assert "error: t.png is the recipe of a texture: make that, not a transfer." in capsys.readouterr().err
 
 
 def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
@@ -179,7 +179,7 @@ def listening():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, listening, number):
-    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "64", "--evaluations", "90000"]
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "64", "--iterations", "90000"]
     command += ["--no-early-stop"]
     process = subprocess.Popen(
         [sys.executable, "-m", "toolkit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -239,14 +239,14 @@ def test_folders_make_every_pair_and_go_on_after_a_bad_file(network, desk, capsy
 def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypatch, capsys):
     from toolkit.synthesis import Synthesis
 
-    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "32", "--evaluations", "8"]
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "32", "--iterations", "8"]
     assert main([*command, "-o", "whole.png"]) == 0
     real = Synthesis.__iter__
 
     def interrupted(self):
         for progress in real(self):
             yield progress
-            if progress.evaluation == 3:
+            if progress.iteration == 3:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Synthesis, "__iter__", interrupted)
@@ -262,15 +262,15 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_being_told_to_stop_while_saving_loses_nothing(network, desk, listening, monkeypatch, capsys):
-    from toolkit.commands import synthesizing
+    from toolkit.commands import synthesize
 
     def save(*arguments):
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
         save_png(*arguments)
 
-    monkeypatch.setattr(synthesizing, "save_png", save)
-    command = ["reconstruct", "photo.jpg", "--network", network, "--size", "32", "--evaluations", "2", "-o", "x.png"]
+    monkeypatch.setattr(synthesize, "save_png", save)
+    command = ["reconstruct", "photo.jpg", "--network", network, "--size", "32", "--iterations", "2", "-o", "x.png"]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith("written to x.png\n")
     assert open_image("x.png").shape[-1] == 32
@@ -290,7 +290,7 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     recipe = json.loads(read_recipe("x.png"))
     assert recipe["colour"] == "luminance" and len(recipe["made_from"]["masks"]) == 2
     assert main([*command, "--masks", "left.png"]) == 2
-    assert "There are 2 style images but 1 masks: name one for each." in capsys.readouterr().err
+    assert "There are 2 style images but 1 masks: give one for each." in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command, "--memory", "much"])
     assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err
@@ -314,7 +314,7 @@ def test_a_study_writes_its_grid_its_data_and_its_cells(network, desk, capsys):
 
 
 def test_a_study_says_which_networks_were_not_normalised(network, desk, capsys):
-    command = ["study", "photo.jpg", "painting.png", "--size", "32", "--evaluations", "1", "-o", "s.png"]
+    command = ["study", "photo.jpg", "painting.png", "--size", "32", "--iterations", "1", "-o", "s.png"]
     assert main([*command, "--rows", f"network={network},plain.safetensors", "--network", network]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1 and notes[0].startswith("note: plain.safetensors is not normalised: scales were measured")
@@ -329,7 +329,7 @@ def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
         made.append(self.recipe.content_layers)
         for progress in real(self):
             yield progress
-            if len(made) == 2 and progress.evaluation == 2:
+            if len(made) == 2 and progress.iteration == 2:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Synthesis, "__iter__", counted)
@@ -357,7 +357,7 @@ def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
             "For amalgamation a style image is needed: name at least one.",
         ),
         (["--rows", "seed", "--columns", "seed"], "Rows and columns both decide the seed: choose axes of different"),
-        (["--rows", "content-layers=pool5", "--evaluations", "2", "--size", "16"], "not made: pool5: An image of 16"),
+        (["--rows", "content-layers=pool5", "--iterations", "2", "--size", "16"], "not made: pool5: An image of 16"),
     ],
 )
 def test_mistakes_in_a_study_are_told(network, options, sentence, capsys):

@@ -1,3 +1,36 @@
-"""Normalised VGG networks (Gatys, Ecker & Bethge 2016) and images synthesised with them."""
+"""Normalised VGG networks (Gatys, Ecker & Bethge 2016), and images synthesised with them.
 
-__version__ = "0.1.0"
+>>> import toolkit
+>>> network = toolkit.load_network("vgg19-small")
+>>> photo = toolkit.example_photographs()["coffee"]
+>>> network(photo, ["relu4_2"])["relu4_2"].shape
+torch.Size([1, 160, 50, 75])
+"""
+
+from . import threads
+
+threads.configure()  # before PyTorch is imported: its threads read these settings once
+
+__version__ = "0.2.0"
+
+from .errors import ToolkitError  # noqa: E402
+from .export import export_features, export_step  # noqa: E402
+from .images.io import example_photographs, open_image, save_png  # noqa: E402
+from .network import Network, load_network, save_network  # noqa: E402
+from .synthesis import Checkpoint, Objective, Recipe, Synthesis  # noqa: E402
+
+__all__ = [
+    "Checkpoint",
+    "Network",
+    "Objective",
+    "Recipe",
+    "Synthesis",
+    "ToolkitError",
+    "example_photographs",
+    "export_features",
+    "export_step",
+    "load_network",
+    "open_image",
+    "save_network",
+    "save_png",
+]

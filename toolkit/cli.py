@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import atlas, bench, compare, distill, export, inspect, normalize, study, synthesize
+from .commands import atlas, bench, compare, distill, export, inspect, judge, normalize, study, synthesize
 from .errors import ToolkitError
 
-COMMANDS = (synthesize, study, normalize, atlas, export, compare, bench, distill, inspect)
+COMMANDS = (synthesize, study, normalize, atlas, export, compare, judge, bench, distill, inspect)
 
 EPILOG = """\
 examples:
@@ -38,17 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in COMMANDS:
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that being told to stop keeps the work too
+    # A closed terminal and a request to stop keep the work, as Ctrl-C does.
+    stops = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in stops}
     try:
         return int(chosen.run(chosen))
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         print("Interrupted: nothing was written.", file=sys.stderr)
         return 130
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

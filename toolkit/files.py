@@ -1,5 +1,6 @@
 """Writing files whole or not at all, and telling them apart by their bytes."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -38,6 +39,22 @@ def written_atomically(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Makes sure that a file can be written, before any long work.
+
+    Raises:
+        ToolkitError: when it can't.
+    """
+    if path.is_dir():
+        raise ToolkitError(f"{path} is a folder: name a file.")
+    with contextlib.suppress(_UntouchedError), written_atomically(path):
+        raise _UntouchedError
+
+
+class _UntouchedError(Exception):
+    """Ends an atomic write before the file takes its place."""
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:

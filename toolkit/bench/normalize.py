@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..device import native_bfloat16
 from ..images.io import to_tensor
 from ..images.sources import Source
 from ..images.stream import crop
 from ..network import Network
 from ..normalize import ImageStream, decoders
 from ..normalize.measure import measure
-from ..synthesis.precision import native_bfloat16
 from .textbook import sequential
 
 

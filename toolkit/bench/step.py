@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..device import free_memory_as_usual
 from ..export import OnnxObjective
 from ..network import Network
 from ..synthesis import Recipe
@@ -52,13 +51,11 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
         "textbook": lambda image: textbook.evaluate(image.clone()),
         "float32": Objective(exact, recipe, content, [style]),
         "bfloat16": Objective(rounded, recipe, content, [style]),
-        "mixed": Objective(exact, recipe, content, [style], differences=True),
         "onnx": OnnxObjective(exact, recipe, content, [style]),
     }
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, evaluate in contestants.items():
-            free_memory_as_usual()
             evaluate(image)
             times[name].append(_seconds(lambda: evaluate(image), device))  # noqa: B023  # called at once
     medians = {name: statistics.median(taken) for name, taken in times.items()}

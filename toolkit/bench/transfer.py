@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..device import free_memory_as_usual
 from ..images.io import fit
 from ..network import Network
 from ..synthesis import Recipe, Synthesis
@@ -39,7 +38,6 @@ def bench_transfer(
     """
     network = network.to(device)
     recipe = Recipe.preset("transfer", size=size)
-    free_memory_as_usual()
     clock = _Clock(device)
     with clock:
         small, painting = (fit(picture, size).to(device) for picture in (content, style))

@@ -8,9 +8,10 @@ from typing import Any
 from tqdm import tqdm
 
 from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
+from ..device import find_device
 from ..errors import ToolkitError
 from ..normalize import decoders, list_images, load_normalized
-from .common import SOURCE_HELP, add_device_option, add_source_options, device
+from .common import SOURCE_HELP, add_device_option, add_source_options
 
 
 def add_commands(commands: Any) -> None:
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix != SUFFIX:
         raise ToolkitError(f"{output} must end in {SUFFIX}.")
-    where = device(arguments.device)
+    where = find_device(arguments.device)
     network, how = load_normalized(arguments.network, convention=arguments.convention)
     if how:
         print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)

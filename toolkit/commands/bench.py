@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..bench import bench_memory, bench_normalize, bench_step, bench_transfer
+from ..device import find_device
 from ..errors import ToolkitError
 from ..images.io import example_photographs, open_image
 from ..images.sources import Source
 from ..normalize import Example, list_images
-from .common import add_network_options, device, network
-from .sizes import byte_count
+from .common import add_network_options, byte_count, network
 
 #: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
 STYLES = Path(__file__).parents[2] / "demo" / "examples"
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _step(arguments: argparse.Namespace) -> dict[str, Any]:
     width, height = arguments.size
-    found = bench_step(network(arguments), height, width, device(arguments.device), arguments.rounds)
+    found = bench_step(network(arguments), height, width, find_device(arguments.device), arguments.rounds)
     return {"width": width, "height": height, **found}
 
 
@@ -92,7 +92,7 @@ def _memory(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _transfer(arguments: argparse.Namespace) -> dict[str, Any]:
     """The longer side of ``--size`` is the pictures' longest; their proportions are the photographs' own."""
-    chosen, where, size = network(arguments), device(arguments.device), max(arguments.size)
+    chosen, where, size = network(arguments), find_device(arguments.device), max(arguments.size)
     evaluations = sorted({*arguments.evaluations}) or [TRANSFER]
     pairs = {}
     for name, content, style in _pairs(arguments.pictures):
@@ -131,7 +131,7 @@ def _normalize(arguments: argparse.Namespace) -> dict[str, Any]:
     images: Sequence[Source] = [Example(name) for name in example_photographs()] * REPEATS
     if arguments.pictures:
         images = list_images(Path(arguments.pictures[0]))
-    return {"images": len(images), **bench_normalize(network(arguments), images, device(arguments.device))}
+    return {"images": len(images), **bench_normalize(network(arguments), images, find_device(arguments.device))}
 
 
 MEASURES = {"step": _step, "transfer": _transfer, "normalize": _normalize, "memory": _memory}

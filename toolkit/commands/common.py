@@ -1,17 +1,15 @@
-"""What several commands share: options, and how they save what they made."""
+"""What several commands share: options for networks, devices and sizes, and saving undisturbed."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from ..errors import ToolkitError
 from ..network import BUNDLED, CONVENTIONS, POOLINGS, Network, Pooling, load_network
 from ..normalize import load_normalized
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 SOURCE_HELP = (
     "vgg11, vgg13, vgg16 or vgg19 (torchvision's ImageNet weights, downloaded once), the name of a file in models/, "
@@ -20,22 +18,20 @@ SOURCE_HELP = (
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """How to read weights that don't say it themselves."""
+    """How to read weights whose file does not say it."""
     parser.add_argument(
         "--convention",
         metavar="|".join(CONVENTIONS),
-        help="how weights from elsewhere want their input, when their file does not say: "
-        "torchvision (RGB, [0, 1], mean and deviation removed) or caffe (BGR, 0..255, mean removed)",
+        help="input of weights whose file does not say it: "
+        "torchvision (RGB in [0, 1], mean and deviation removed) or caffe (BGR in 0..255, mean removed)",
     )
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Which network to use, and where to run it."""
+    """Which network to use, and on which device."""
     parser.add_argument("--network", default=BUNDLED, help=f"{SOURCE_HELP} (default: {BUNDLED})")
     parser.add_argument("--pooling", choices=POOLINGS, help="for a network that is not normalised (default: average)")
-    parser.add_argument(
-        "--no-normalization", action="store_true", help="leave a network that is not normalised as it is"
-    )
+    parser.add_argument("--original", action="store_true", help="use the weights as trained, not normalised")
     add_source_options(parser)
     add_device_option(parser)
 
@@ -45,27 +41,19 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)")
 
 
-def device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is a GPU if there is one. Under torchrun each process has a GPU of its own.
-
-    Raises:
-        ToolkitError: when there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+def byte_count(text: str) -> int:
+    """``4GB``, ``600 MB`` or a number of bytes, as the type of an option."""
+    plain = text.replace(" ", "").upper()
+    number = plain.rstrip("KMGB")
     try:
-        chosen = torch.device(name)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:  # what PyTorch raises for unknown and for absent devices
-        raise ToolkitError(f"This machine has no device {name!r}: use --device cpu, or auto.") from error
-    return chosen
+        return max(1, int(float(number) * UNITS[plain[len(number) :]]))
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 4GB or 600MB") from None
 
 
 def network(arguments: argparse.Namespace) -> Network:
     """The network that was asked for; one that is not normalised is normalised with what is at hand, and it is said."""
-    load = _as_it_is if arguments.no_normalization else load_normalized
+    load = _as_it_is if arguments.original else load_normalized
     loaded, how = load(arguments.network, convention=arguments.convention, pooling=arguments.pooling)
     if how:
         print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
@@ -79,7 +67,7 @@ def _as_it_is(source: str, *, convention: str | None, pooling: Pooling | None) -
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Being told to stop changes nothing while what was made is being saved: it ends soon anyway."""
+    """Ignores interruptions while a result is being saved."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

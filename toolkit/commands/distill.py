@@ -9,11 +9,12 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
+from ..device import find_device
 from ..distill import Distillation, Schedule, Student, read_checkpoint
 from ..errors import ToolkitError
 from ..network import Architecture, fingerprint, load_network, save_network
 from ..normalize import list_images
-from .common import add_device_option, device
+from .common import add_device_option
 
 WIDTHS = (16, 48, 96, 160, 224)
 
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         student.grow_from(read_checkpoint(arguments.grow_from)["student"])
     distillation = Distillation(
         student,
-        teacher.to(device(arguments.device)),
+        teacher.to(find_device(arguments.device)),
         list_images(arguments.images),
         Schedule(steps=arguments.steps, seed=arguments.seed),
         arguments.checkpoint or arguments.output.with_suffix(".checkpoint"),

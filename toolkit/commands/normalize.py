@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import written_atomically
@@ -34,7 +35,7 @@ from ..normalize import (
 from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic, Measurement
 from ..normalize.report import report
-from .common import SOURCE_HELP, add_device_option, add_source_options, device
+from .common import SOURCE_HELP, add_device_option, add_source_options
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
 
@@ -127,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError("There are no images to take --limit or --sample of: name a folder, archive or list.")
     if arguments.scales is not None:
         return _apply(arguments)
-    where = device(arguments.device)
+    where = find_device(arguments.device)
     ranks = Ranks.join(where)
     try:
         return _measure(arguments, where, ranks)
@@ -139,7 +140,7 @@ def _apply(arguments: argparse.Namespace) -> int:
     if arguments.images is not None or arguments.scales_only:
         raise ToolkitError("With --scales nothing is measured: leave out the images and --scales-only.")
     scales = Scales.load(arguments.scales)
-    where = device(arguments.device)
+    where = find_device(arguments.device)
     original = load_network(arguments.source, convention=arguments.convention, pooling=scales.pooling).to(where)
     held_out = _held_out(arguments, where)
     rescaled, proof = apply_scales(original, scales, held_out, PRECISIONS[arguments.precision])

@@ -5,40 +5,26 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import quote
 
 from tqdm import tqdm
 
-from ..device import available
+from ..device import available, find_device
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..images.io import open_image, read_recipe, save_png
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
 from ..synthesis import Recipe
-from ..synthesis.optimizers import OPTIMIZERS
-from ..synthesis.recipe import Start
-from .common import add_network_options, device, network
-from .synthesize import COMMANDS, layers, recipe_text
+from .common import add_network_options, network
+from .recipe_options import add_recipe_options, chosen_recipe
+from .synthesize import COMMANDS
 
 SYNTHESES = {command.synthesis: command for command in COMMANDS.values()}
 
-#: The recipe's fields that have an option of their name.
-OVERRIDES = (
-    "size",
-    "evaluations",
-    "seed",
-    "start",
-    "optimizer",
-    "content_layers",
-    "style_layers",
-    "content_weight",
-    "style_weight",
-)
-
-#: Where they differ from the recipe's: many small pictures in place of one.
-DEFAULTS = {"size": 256, "evaluations": 100}
+#: Fields that differ from the recipe's: many small images in place of one.
+USUAL = {"size": 256, "iterations": 100}
 
 
 def add_commands(commands: Any) -> None:
@@ -54,22 +40,13 @@ def add_commands(commands: Any) -> None:
         "style-layers takes each layer together with those before it, style-layer each alone.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("pictures", nargs="+", metavar="picture", help="the content image, if any, then style images")
+    parser.add_argument("images", nargs="+", metavar="image", help="content image, if any, then style images")
     parser.add_argument("--rows", required=True, metavar="AXIS=VALUES", help="such as iterations=25,50,100")
     parser.add_argument("--columns", metavar="AXIS=VALUES", help="such as style-layers (default: a single column)")
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the PNG to write")
-    parser.add_argument("--synthesis", choices=SYNTHESES, help="what to make (default: transfer)")
-    parser.add_argument("--recipe", metavar="FILE", help="take the rest from a PNG of ours or a JSON file")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="longest side of each (default: 256)")
-    parser.add_argument("--evaluations", type=int, metavar="N", help="how long each (default: 100)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the noise (default: 0)")
-    parser.add_argument("--start", choices=get_args(Start)[:-1], help="where to start")
-    parser.add_argument("--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2")
-    parser.add_argument("--style-layers", type=layers, metavar="LAYERS", help="such as relu1_1,relu2_1")
-    parser.add_argument("--content-weight", type=float, metavar="ALPHA", help="(default: 1)")
-    parser.add_argument("--style-weight", type=float, metavar="BETA", help="(default: 100)")
-    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="(default: lbfgs)")
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="PNG to write")
+    parser.add_argument("--synthesis", choices=SYNTHESES, default="transfer", help="what to make (default: transfer)")
     add_network_options(parser)
+    add_recipe_options(parser, Recipe.preset("transfer", **USUAL))
     parser.set_defaults(run=run)
 
 
@@ -83,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     for variation in [*rows.variations, *(columns.variations if columns else ())]:
         if variation.note:
             print(f"note: {variation.label} {variation.note}", file=sys.stderr)
-    recipe = _recipe(arguments)
-    content, styles = _pictures(arguments.pictures, recipe)
-    chosen, where = network(arguments), device(arguments.device)
+    recipe = chosen_recipe(arguments, arguments.synthesis, **USUAL)
+    content, styles = _split(arguments.images, recipe)
+    chosen, where = network(arguments), find_device(arguments.device)
     folder = Folder(output.with_suffix(""), rows, columns)
     study = Study(
         chosen,
@@ -100,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     status = 0
     try:
-        with tqdm(total=study.total, unit="evaluation") as bar:
+        with tqdm(total=study.total, unit="iteration") as bar:
             for step in study:
                 bar.set_postfix_str(folder.name((step.row, step.column)), refresh=False)
                 bar.update(step.done - bar.n)
@@ -165,17 +142,7 @@ class Folder:
         return self.path / f"{stem}.png", self.path / f"{stem}.json"
 
 
-def _recipe(arguments: argparse.Namespace) -> Recipe:
-    wishes = {name: value for name in OVERRIDES if (value := getattr(arguments, name)) is not None}
-    if arguments.recipe is None:
-        return Recipe.preset(arguments.synthesis or "transfer", **{**DEFAULTS, **wishes})
-    recipe = Recipe.from_json(recipe_text(Path(arguments.recipe)))
-    if arguments.synthesis not in (None, recipe.synthesis):
-        raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}: leave out --synthesis.")
-    return recipe.with_(**wishes)
-
-
-def _pictures(names: Sequence[str], recipe: Recipe) -> tuple[str | None, Sequence[str]]:
+def _split(names: Sequence[str], recipe: Recipe) -> tuple[str | None, Sequence[str]]:
     """The content image and the style images, as many as the synthesis takes."""
     command = SYNTHESES[recipe.synthesis]
     content, styles = (names[0], names[1:]) if command.takes_content else (None, names)

@@ -1,8 +1,8 @@
 """Content loss, style loss and total variation: values and gradients in closed form.
 
 A layer's features are (1, C, h, w): C filters, M = h w positions. Losses on features have three steps: ``sums`` over
-the positions, which add up over parts of an image; ``value`` from the sums, with what the gradient needs of them; and
-``add_gradient``. ReLU's part in the gradient belongs to the pullback.
+the positions, which add up over parts of an image; ``value`` from all sums, with the slope that the gradient needs; and
+``add_gradient``. Weights enter in the last step alone. ReLU's part in the gradient belongs to the pullback.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .recipe import Formula
 from .statistics import Moments, Statistic, gram, moment_sums, moments
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
@@ -38,7 +39,7 @@ class Loss(Protocol):
         """What the loss needs of the features (1, C, h, w), summed over positions."""
 
     def value(self, sums: Tensor) -> tuple[Tensor, Any]:
-        """The loss, (), before its weight, and what ``add_gradient`` is to be given."""
+        """The loss, (), before its weight, and the slope to give to ``add_gradient``."""
 
     def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
         """Adds the gradient of ``weight`` times the loss in the features to ``gradient``, in place."""
@@ -50,16 +51,16 @@ class Loss(Protocol):
 class ContentLoss(NamedTuple):
     """Mean of (F - P)²; the paper's formula is half the sum (Gatys, Ecker & Bethge 2016, equations 1 and 2).
 
-    ``target``: P, the content image's features (1, C, h, w). ``share``: the factor of the sum of squares.
+    ``target``: P, the content image's features (1, C, h, w). ``factor``: of the sum of squares.
     """
 
     name: str
     weight: float
     target: Tensor
-    share: float
+    factor: float
 
     @classmethod
-    def of(cls, name: str, weight: float, target: Tensor, formula: str = "mean") -> "ContentLoss":
+    def of(cls, name: str, weight: float, target: Tensor, formula: Formula = "mean") -> "ContentLoss":
         """The loss by either formula."""
         return cls(name, weight, target, 0.5 if formula == "paper" else 1 / target.numel())
 
@@ -70,16 +71,16 @@ class ContentLoss(NamedTuple):
 
     def sums(self, features: Tensor) -> Tensor:
         """The sum of squares, ()."""
-        dtype = torch.promote_types(features.dtype, torch.float32)
+        dtype = torch.promote_types(features.dtype, torch.float32)  # a norm adds up in it without a copy
         return torch.linalg.vector_norm(features - self.target, dtype=dtype).square()
 
     def value(self, sums: Tensor) -> tuple[Tensor, None]:
         """The loss; its gradient needs nothing of the sums."""
-        return sums * self.share, None
+        return sums * self.factor, None
 
     def add_gradient(self, gradient: Tensor, features: Tensor, slope: None) -> None:
-        """Adds 2 (F - P) times share and weight."""
-        gradient.add_(features - self.target, alpha=2 * self.share * self.weight)
+        """Adds 2 (F - P), times factor and weight."""
+        gradient.add_(features - self.target, alpha=2 * self.factor * self.weight)
 
     def within(self, region: Region) -> "ContentLoss":
         """As ``Loss``."""
@@ -89,11 +90,10 @@ class ContentLoss(NamedTuple):
 class StyleLoss(NamedTuple):
     """A style statistic of the features against the style images'.
 
-    With a guide T², each position counts as much as it says (Gatys et al. 2017, section 4). By the paper's formula the
-    value is a quarter, E_l = sum (F Fᵀ - A)² / (4 C² M²) (Gatys, Ecker & Bethge 2016, equation 4).
+    With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4). By the paper's formula
+    the value is a quarter, E_l = sum (F Fᵀ - A)² / (4 C² M²) (Gatys, Ecker & Bethge 2016, equation 4).
 
-    ``target``: the moments to reach. ``guide``: (1, 1, h, w), or ``None`` for everywhere. ``share``: a factor of value
-    and gradient.
+    ``target``: the moments to reach. ``guide``: (1, 1, h, w), or ``None`` for everywhere. ``factor``: of the statistic.
     """
 
     name: str
@@ -101,7 +101,7 @@ class StyleLoss(NamedTuple):
     target: Moments
     statistic: Statistic = gram
     guide: Tensor | None = None
-    share: float = 1.0
+    factor: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,17 +113,17 @@ class StyleLoss(NamedTuple):
         return moment_sums(features, self.guide)
 
     def value(self, sums: Tensor) -> tuple[Tensor, Moments]:
-        """The loss, and the moments' weighted derivatives over M. A guide that is nowhere asks for nothing."""
+        """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
         value, slope = self.statistic(moments(sums), self.target)
         positions = sums[-1, -1]
-        share = self.share * (positions > 0)
-        factor = share * self.weight / torch.where(positions > 0, positions, 1.0)
-        return value * share, Moments(slope.mean * factor, slope.gram * (2 * factor))
+        factor = torch.where(positions > 0, self.factor, 0.0)
+        over = factor / torch.where(positions > 0, positions, 1.0)
+        return value * factor, Moments(slope.mean * over, slope.gram * over)
 
     def add_gradient(self, gradient: Tensor, features: Tensor, slope: Moments) -> None:
-        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times the guide."""
-        mean, matrix = (part.to(gradient.dtype) for part in slope)
-        own = F.conv2d(features, matrix[:, :, None, None], mean)
+        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution."""
+        matrix = (2 * self.weight * slope.gram).to(gradient.dtype)
+        own = F.conv2d(features, matrix[:, :, None, None], (self.weight * slope.mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
     def within(self, region: Region) -> "StyleLoss":
@@ -131,7 +131,7 @@ class StyleLoss(NamedTuple):
         return self if self.guide is None else self._replace(guide=self.guide[region])
 
 
-def guides(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -> dict[str, Tensor]:
+def guides_of(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -> dict[str, Tensor]:
     """A mask at the sizes of layers, squared: how much each position counts (Gatys et al. 2017, section 4).
 
     Args:

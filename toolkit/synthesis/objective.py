@@ -11,14 +11,17 @@ from ..errors import ToolkitError
 from ..network import Network
 from ..network.geometry import strides
 from ..optimize import Evaluation
-from .losses import ContentLoss, Loss, StyleLoss, guides, total_variation
+from .losses import ContentLoss, Loss, StyleLoss, guides_of, total_variation
 from .pullback import Pullback
 from .recipe import Recipe
-from .statistics import moment_sums, moments
+from .statistics import STATISTICS, moment_sums, moments
 
 
 class ObjectiveLike(Protocol):
-    """The one seam: an image (1, 3, H, W) in, an ``Evaluation`` out. ``runs_on`` says what computes, and where."""
+    """What an optimiser is given: an image (1, 3, H, W) in, an ``Evaluation`` out.
+
+    Computed over the whole image, over tiles and processes, or by ONNX Runtime. ``runs_on`` says what computes.
+    """
 
     runs_on: str
 
@@ -73,8 +76,8 @@ class Objective:
             for style in styles
             if style_weights
         ]
-        within = [guides(mask, strides(self._pullback.path), style_weights) for mask in masks]
-        self._losses = bind(recipe, features, sums, within)
+        guides = [guides_of(mask, strides(self._pullback.path), style_weights) for mask in masks]
+        self._losses = bind(recipe, features, sums, guides)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
@@ -83,17 +86,18 @@ class Objective:
             ToolkitError: when the image is too small for the deepest layer.
         """
         trail = self._pullback.forward(image)
-        values, slopes = [], {}
-        for layer, _, features in trail:
-            for loss in self._losses[layer.name] if features is not None else ():
-                value, slopes[id(loss)] = loss.value(loss.sums(features))
-                values.append((loss.name, loss.weight, value))
+        found = {
+            layer.name: [(loss, *loss.value(loss.sums(features))) for loss in self._losses[layer.name]]
+            for layer, _, features in trail
+            if features is not None
+        }
 
         def add_gradient(layer: str, gradient: Tensor, features: Tensor) -> None:
-            for loss in self._losses[layer]:
-                loss.add_gradient(gradient, features, slopes[id(loss)])
+            for loss, _, slope in found[layer]:
+                loss.add_gradient(gradient, features, slope)
 
-        return evaluated(self._recipe, image, values, self._pullback.backward(trail, add_gradient))
+        values = [(loss.name, loss.weight, value) for parts in found.values() for loss, value, _ in parts]
+        return evaluation_of(self._recipe, image, values, self._pullback.backward(trail, add_gradient))
 
 
 def bind(
@@ -114,22 +118,24 @@ def bind(
     losses: dict[str, list[Loss]] = defaultdict(list)
     for name, weight in content_weights.items():
         losses[name].append(ContentLoss.of(f"content {name}", weight, features[name], recipe.formula))
+    statistic, factor = STATISTICS[recipe.style_statistic], 0.25 if recipe.formula == "paper" else 1.0
     wanted = recipe.style_image_weights or (1.0,) * len(sums)
     shares = [share / sum(wanted) for share in wanted]
-    factor = 0.25 if recipe.formula == "paper" else 1.0
     for name, weight in style_weights.items():
         means = [own[name] / own[name][-1, -1] for own in sums]
+        # By style image: its part of the weight, the moments' means, and where it counts.
+        targets: list[tuple[float, Tensor, Tensor | None]]
         if guides:
-            for share, mean, guide in zip(shares, means, guides, strict=True):
-                target = moments(mean)
-                losses[name].append(StyleLoss(f"style {name}", weight * share, target, guide=guide[name], share=factor))
+            targets = [(share, mean, guide[name]) for share, mean, guide in zip(shares, means, guides, strict=True)]
         else:
             blend = torch.stack([share * mean for share, mean in zip(shares, means, strict=True)]).sum(0)
-            losses[name].append(StyleLoss(f"style {name}", weight, moments(blend), share=factor))
+            targets = [(1.0, blend, None)]
+        for share, mean, guide in targets:
+            losses[name].append(StyleLoss(f"style {name}", weight * share, moments(mean), statistic, guide, factor))
     return losses
 
 
-def evaluated(
+def evaluation_of(
     recipe: Recipe, image: Tensor, values: Iterable[tuple[str, float, Tensor]], gradient: Tensor
 ) -> Evaluation:
     """An evaluation from losses on features and their gradient; the total variation joins them here.
@@ -137,7 +143,8 @@ def evaluated(
     Args:
         recipe: for the weight of the total variation.
         image: (1, 3, H, W).
-        values: name, weight and value () of each loss; several of one name are given as their weighted mean.
+        values: name, weight and value () of each loss; those of several style images of one layer, which have the same
+            name, are reported as their weighted mean.
         gradient: of their weighted sum in the image, (1, 3, H, W).
     """
     named: dict[str, list[tuple[float, Tensor]]] = defaultdict(list)

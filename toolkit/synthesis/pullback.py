@@ -11,7 +11,11 @@ from ..network import Layer, Network
 
 
 class Passed(NamedTuple):
-    """One layer of the way forward: what its pullback needs, and its features (1, C, h, w) if it is in use."""
+    """One layer of the way forward, what its pullback needs, and its features (1, C, h, w) if it is in use.
+
+    ``kept``: of a ReLU, its output or where that is positive (uint8); of a pooling, the size of its input and, for max
+    pooling, the positions of the maxima; of a convolution, nothing.
+    """
 
     layer: Layer
     kept: Any
@@ -24,7 +28,8 @@ class Pullback:
     Each layer's pullback is again a simple operation. Convolution (3 x 3, stride 1, padding 1): a convolution with the
     kernel transposed in its channel axes and rotated by 180 degrees. ReLU: the gradient passes where the activation is
     positive. Average pooling: a quarter to each of four positions. Max pooling: all of it to the position that
-    attained the maximum. An odd edge, which pooling drops, gets nothing.
+    attained the maximum. An odd edge, which pooling drops, gets nothing. The network's weights require no gradient, so
+    autograd takes no part.
 
     Args:
         network: whose weights, dtype, device and pooling are used.
@@ -59,7 +64,7 @@ class Pullback:
                 kept = x if layer.name in self.layers else _mask(x)
             elif layer.kind == "pool":
                 kept = before.shape[-2:], None
-                if self.network.pooling == "max":
+                if self.network.pooling == "max":  # pooled once more, for the positions
                     kept = before.shape[-2:], F.max_pool2d(before, 2, return_indices=True)[1]
             trail.append(Passed(layer, kept, x if layer.name in self.layers else None))
             before = x
@@ -81,8 +86,7 @@ class Pullback:
                 add_gradient(layer.name, gradient, features)
             if gradient is not None:
                 gradient = self._through(layer, kept, gradient)
-        if gradient is None:
-            raise ValueError("no layer is in use")
+        assert gradient is not None, "no layer is in use"
         gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
         return self.network.preprocessing.pullback(gradient)
 

@@ -14,7 +14,7 @@ from .recipe import Recipe
 SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.4, 0.3, 0.3), 4: (0.3, 0.3, 0.25, 0.15)}
 
 #: Longest and shortest side of the coarsest level in pixels, at least: smaller ones hold no form worth finding.
-SMALLEST = (256, 32)
+LEAST_LONGEST, LEAST_SHORTEST = 256, 32
 
 #: Share of the last level's iterations that ``mixed`` makes in bfloat16, which misleads only near the end.
 ROUGH = 0.85
@@ -46,6 +46,8 @@ def frame_of(image: Tensor, longest: int) -> tuple[int, int]:
 def stages(recipe: Recipe, image: Tensor, native_bfloat16: bool) -> list[Stage]:
     """A recipe's stages: its levels from coarse to fine, each in the arithmetic that serves it.
 
+    Levels that would be too small, or have less than two iterations, are left out.
+
     A transfer in ``mixed`` precision is computed in bfloat16 where the device does so natively, and ends in float32.
     The other syntheses need float32 throughout.
 
@@ -59,7 +61,7 @@ def stages(recipe: Recipe, image: Tensor, native_bfloat16: bool) -> list[Stage]:
     """
     frames = [frame_of(image, recipe.size >> n) for n in reversed(range(recipe.levels))]
     while len(frames) > 1 and (
-        max(frames[0]) < SMALLEST[0] or min(frames[0]) < SMALLEST[1] or recipe.iterations < 2 * len(frames)
+        max(frames[0]) < LEAST_LONGEST or min(frames[0]) < LEAST_SHORTEST or recipe.iterations < 2 * len(frames)
     ):
         frames.pop(0)
     counts = [max(1, round(recipe.iterations * share)) for share in SHARES[len(frames)]]
@@ -94,18 +96,18 @@ def start_image(
             return cover(given, frame)
 
 
-def enlarged(image: Tensor, start: Tensor) -> Tensor:
-    """An image of a coarser level at the size of ``start``, with the detail that ``start`` has beyond that level.
+def enlarged(image: Tensor, detailed: Tensor) -> Tensor:
+    """An image of a coarser level, enlarged, with the detail that another image has beyond that level.
 
-    Without it fine structure would have to be found anew.
+    up(image) + detailed - up(down(detailed)). Without the detail fine structure would have to be found anew.
 
     Args:
         image: (1, 3, h, w).
-        start: (1, 3, H, W), what an optimisation of this size alone would begin with.
+        detailed: (1, 3, H, W), what an optimisation of that size alone would begin with.
     """
-    small, large = ((each.shape[-2], each.shape[-1]) for each in (image, start))
+    small, large = ((each.shape[-2], each.shape[-1]) for each in (image, detailed))
     result = resize(image, large)
-    for ours, theirs in zip(result.split(1, 1), start.split(1, 1), strict=True):  # by channel, for little memory
-        ours += theirs
-        ours -= resize(resize(theirs, small), large)
+    for channel, detail in zip(result.split(1, 1), detailed.split(1, 1), strict=True):  # for little memory
+        channel += detail
+        channel -= resize(resize(detail, small), large)
     return result.clamp_(0, 1)

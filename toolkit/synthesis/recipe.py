@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..errors import ToolkitError
 from ..images.colour import Colour
+from .statistics import StatisticName
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
 Formula = Literal["mean", "paper"]
@@ -14,12 +15,12 @@ Start = Literal["content", "style", "noise", "grey", "image"]
 OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "bfloat16", "mixed"]
 
-#: The headings under which options are shown, and the words that explain them.
+#: Under which heading a field is shown.
 Group = Literal["content", "style", "result", "optimisation"]
 
 
 def parse_layers(text: str) -> dict[str, float]:
-    """``relu1_1, relu2_1=0.5`` as weights by layer; layers without a weight share one evenly.
+    """``relu1_1, relu2_1=0.5`` as weights by layer; those not given are 1 over the number of layers.
 
     >>> parse_layers("relu1_1, relu2_1")
     {'relu1_1': 0.5, 'relu2_1': 0.5}
@@ -35,7 +36,7 @@ def parse_layers(text: str) -> dict[str, float]:
 
 
 def format_layers(layers: dict[str, float]) -> str:
-    """The text that ``parse_layers`` reads as these weights."""
+    """The text that ``parse_layers`` reads as these weights, to six digits."""
     even = all(weight == 1 / len(layers) for weight in layers.values())
     return ", ".join(name if even else f"{name}={weight:g}" for name, weight in layers.items())
 
@@ -60,7 +61,7 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
     "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content"},
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
-    # A coarse level would wash the style image away, which is all that an amalgamation has of it.
+    # Nothing but the start holds the style image, and a coarse level would wash it away.
     "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style", "levels": 1},
 }
 
@@ -100,6 +101,7 @@ class Recipe(BaseModel):
     style_weight: Weight = _field(100.0, "style", "weight of the style loss (beta): higher is more style")
     style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
+    style_statistic: StatisticName = _field("gram", "style", "what of the features is compared as style")
     colour: Colour = _field("style", "style", "which image the colours come from, and how they are matched")
     size: int = _field(512, "result", "longest side of the result in pixels", ge=16, le=16384)
     start: Start = _field("content", "result", "the image that the optimisation starts from")
@@ -122,7 +124,7 @@ class Recipe(BaseModel):
         return fields
 
     @pydantic.model_validator(mode="after")
-    def _has_a_loss(self) -> "Recipe":
+    def _consistent(self) -> "Recipe":
         content = self.content_weight and any(self.content_layers.values())
         style = self.style_weight and any(self.style_layers.values())
         if not (content or style):
@@ -178,7 +180,7 @@ class Recipe(BaseModel):
 
     @property
     def layer_weights(self) -> tuple[dict[str, float], dict[str, float]]:
-        """By layer, the weights of the content losses and of the style losses that count."""
+        """The content losses' weights by layer, and the style losses': those above zero, times the overall weight."""
         return _above_zero(self.content_layers, self.content_weight), _above_zero(self.style_layers, self.style_weight)
 
 

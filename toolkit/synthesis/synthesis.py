@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Synthesis:
     2 of 2
 
     Args:
-        network: best a normalised one; it is left as it is.
+        network: one whose mean activations are normalised, unless its losses are to be badly scaled.
         recipe: what to make.
         content: (1, 3, H, W), RGB in [0, 1] or in bytes (uint8), of any size; resized to the recipe's.
         styles: (1, 3, h, w) each, resized likewise.
@@ -90,9 +91,9 @@ class Synthesis:
         self._network, self._device = network, torch.device(device)
         self._content, self._styles, self._start, self._masks = content, list(styles), start, list(masks)
         self._make_objective, self._most_pairs = objective, pairs
-        shape = content if content is not None else next(iter([*styles, *([] if start is None else [start])]))
-        self.stages = stages(recipe, shape, native_bfloat16(self._device))
-        self._frame = frame_of(shape, recipe.size)
+        proportions = content if content is not None else styles[0]
+        self.stages = stages(recipe, proportions, native_bfloat16(self._device))
+        self._frame = frame_of(proportions, recipe.size)
         self.skipped = 0
         self._optimizer: Optimizer
         self._begin(0)
@@ -112,8 +113,8 @@ class Synthesis:
         content, styles = prepare(recipe.colour, content, styles)
         optimizer = None
         if previous is None or previous.shape[-2:] != stage.frame:
-            first = start_image(recipe, stage.frame, content, styles, self._start).to(self._device)
-            image = enlarged(previous, first) if previous is not None else first.clone()
+            image = start_image(recipe, stage.frame, content, styles, self._start).to(self._device)
+            image = enlarged(previous, image) if previous is not None else image.clone()
             optimizer = self._make_optimizer(image.contiguous(), number)
         dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
         masks = [resize(mask.to(self._device), stage.frame) for mask in self._masks]
@@ -128,9 +129,9 @@ class Synthesis:
         if self.recipe.optimizer == "adam":
             return Adam(image)
         frame = self.stages[number].frame
-        iterations = sum(stage.iterations for stage in self.stages[number:] if stage.frame == frame)
-        pairs = max(1, min(self._most_pairs, -(-iterations // 2)))  # more would hardly be used
-        dtype = torch.bfloat16 if native_bfloat16(self._device) else None
+        iterations = sum(stage.iterations for stage in self.stages if stage.frame == frame)
+        pairs = max(1, min(self._most_pairs, math.ceil(iterations / 2)))  # the last ones would hardly be used
+        dtype = torch.bfloat16 if native_bfloat16(self._device) else None  # half the memory; they are a guess anyway
         return LBFGS(image, pairs, Preconditioner(image), dtype)
 
     @property
@@ -168,7 +169,7 @@ class Synthesis:
                 evaluation = self._optimizer.step(self._objective)
                 self._done += 1
                 made += 1
-                if self._early_stop.ends(evaluation.objective) and self.recipe.early_stop:
+                if self.recipe.early_stop and self._early_stop.ends(evaluation.objective):
                     self.skipped += stage.iterations - self._done
                     self._done = stage.iterations
                 now = time.monotonic()
@@ -186,7 +187,7 @@ class Synthesis:
             self._begin(self._number + 1, self.best)
 
     def _left(self) -> float:
-        """The iterations left, in those of the present size."""
+        """The iterations left, in units of one at the present size."""
         present, *later = self.stages[self._number :]
         return present.iterations - self._done + sum(each.iterations * each.pixels for each in later) / present.pixels
 
@@ -227,10 +228,10 @@ def ingredients(
     return Ingredients(
         toolkit=__version__,
         network=fingerprint(network),
-        content=_pixels(content),
-        styles=[_pixels(style) for style in styles],
-        start=_pixels(start),
-        masks=[_pixels(mask) for mask in masks],
+        content=None if content is None else pixels_fingerprint(content),
+        styles=tuple(map(pixels_fingerprint, styles)),
+        start=None if start is None else pixels_fingerprint(start),
+        masks=tuple(map(pixels_fingerprint, masks)),
     )
 
 
@@ -242,10 +243,8 @@ def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Netwo
     return copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
 
-def _pixels(image: Tensor | None) -> str | None:
-    """The SHA-256 of an image as float32, (1, C, H, W) in that order."""
-    if image is None:
-        return None
+def pixels_fingerprint(image: Tensor) -> str:
+    """The SHA-256 of an image, (1, C, H, W), as float32."""
     digest = hashlib.sha256()
     for channel in image[0]:  # by channel, for little memory
         digest.update(to_floats(channel).cpu().contiguous().numpy().data)

@@ -18,8 +18,8 @@ from ..distributed import ALONE, Ranks
 from ..network import Layer, Network
 from ..network.geometry import reach, strides
 from ..optimize import Evaluation
-from .losses import Region, guides
-from .objective import bind, check_images, evaluated
+from .losses import Region, guides_of
+from .objective import bind, check_images, evaluation_of
 from .pullback import Passed, Pullback
 from .recipe import Recipe
 from .statistics import moment_sums
@@ -70,8 +70,8 @@ class TiledObjective:
         for style, own in zip(styles, sums, strict=True):
             for name, inner, _, found in self._features(style, style_weights):
                 own[name] = own.get(name, 0) + moment_sums(found[inner])
-        within = [guides(mask, self._strides, style_weights) for mask in masks]
-        self._losses = bind(recipe, features, sums, within)
+        guides = [guides_of(mask, self._strides, style_weights) for mask in masks]
+        self._losses = bind(recipe, features, sums, guides)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """As ``Objective``.
@@ -111,7 +111,7 @@ class TiledObjective:
             trail = trails.pop() if trails else self._pullback.forward(image[tile.window])
             gradient[tile.window] += self._pullback.backward(trail, add_gradient)
         values = [(loss.name, loss.weight, value) for (_, loss), (value, _) in zip(numbered, found, strict=True)]
-        return evaluated(self._recipe, image, values, self._ranks.all_reduce(gradient))
+        return evaluation_of(self._recipe, image, values, self._ranks.all_reduce(gradient))
 
     def _features(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Region, Region, Tensor]]:
         """By tile and layer: name, the core within the tile and within the image, and the tile's features."""

@@ -1,0 +1,81 @@
+"""Options made from the recipe's fields: their names, help, choices and defaults are said in ``Recipe`` alone."""
+
+import argparse
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, get_args
+
+from ..errors import ToolkitError
+from ..images.io import read_recipe
+from ..synthesis import Recipe
+from ..synthesis.recipe import SynthesisName, format_layers
+
+#: Headings of the groups in ``--help``.
+GROUPS = {"content": "content", "style": "style", "result": "result", "optimisation": "optimisation"}
+
+
+def add_recipe_options(
+    parser: argparse.ArgumentParser, defaults: Recipe, groups: Collection[str] = tuple(GROUPS)
+) -> None:
+    """Adds ``--recipe`` and an option for each field of the recipe in some groups.
+
+    Args:
+        parser: to add to.
+        defaults: what ``--help`` shows as defaults.
+        groups: of the fields.
+    """
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="take the recipe from a PNG of ours or a JSON file")
+    headings = {group: parser.add_argument_group(title) for group, title in GROUPS.items() if group in groups}
+    for name, field in Recipe.model_fields.items():
+        group = (field.json_schema_extra or {}).get("group")  # type: ignore[union-attr]
+        if group not in headings:
+            continue
+        default = getattr(defaults, name)
+        shown = format_layers(default) if isinstance(default, dict) else default
+        more: dict[str, Any] = {"metavar": name.rpartition("_")[2].upper()}
+        if field.annotation is bool:
+            more = {"action": argparse.BooleanOptionalAction}
+        elif choices := get_args(field.annotation):
+            more = {"choices": choices} if all(isinstance(choice, str) for choice in choices) else more
+        help = field.description or ""
+        if "default" not in help and shown not in ((), ""):
+            help += f" (default: {shown})"
+        headings[group].add_argument(f"--{name.replace('_', '-')}", default=None, help=help, **more)
+
+
+def chosen_recipe(arguments: argparse.Namespace, synthesis: SynthesisName, **usual: Any) -> Recipe:
+    """The recipe that the options ask for: that of ``--recipe``, else the preset, with the fields that were named.
+
+    Args:
+        arguments: with the options of ``add_recipe_options``.
+        synthesis: what is to be made.
+        usual: fields that differ from the preset when there is no ``--recipe``.
+
+    Raises:
+        ToolkitError: when a field is out of range, or the recipe can't be read or is another synthesis'.
+    """
+    named = {
+        name: value
+        for name in Recipe.model_fields
+        if name != "synthesis" and (value := getattr(arguments, name, None)) is not None
+    }
+    if arguments.recipe is None:
+        return Recipe.preset(synthesis, **{**usual, **named})
+    recipe = Recipe.from_json(recipe_text(arguments.recipe))
+    if recipe.synthesis != synthesis:
+        raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}: make that, not a {synthesis}.")
+    return recipe.with_(**named)
+
+
+def recipe_text(path: Path) -> str:
+    """The JSON of a recipe, out of a PNG of ours or a JSON file.
+
+    Raises:
+        ToolkitError: when it can't be read, or the picture holds none.
+    """
+    if path.suffix.lower() != ".json":
+        return read_recipe(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolkitError(f"Could not read the recipe {path}: {error}.") from error
