@@ -26,9 +26,9 @@ class Schedule:
     """How to train: AdamW with a warm-up and a cosine decay over ``steps``.
 
     ``size``: of the crops in pixels; larger than most receptive fields, or deep layers would mostly see borders.
-    ``emphasis``: weight of the first layer of each block, which style losses use. ``gram_emphasis``: by block, weight of
-    that layer's Gram matrix. ``dream_every``: steps between batches of half-optimised images; a quarter of every batch
-    is drawn from the last ``dream_pool`` of them.
+    ``emphasis``: weight of the first layer of each block, which style losses use. ``gram_emphasis``: weights of those
+    layers' Gram matrices. ``dream_every``: steps between batches of half-optimised images; a quarter of every batch is
+    drawn from the last ``dream_pool`` of them.
     """
 
     steps: int = 20_000
