@@ -26,11 +26,11 @@ from demo.tabs.reconstruct import reconstruct_tab
 from demo.tabs.study import study_tab
 from demo.tabs.transfer import transfer_tab
 from demo.validation import GuardedBlocks
+from toolkit.atlas import Atlas
 from toolkit.device import find_device
 from toolkit.errors import ToolkitError
 from toolkit.network import find_network
 from toolkit.normalize import load_normalized
-from toolkit.studies import Atlas
 
 INTRODUCTION = """\
 # Paint with a normalised VGG

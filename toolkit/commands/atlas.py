@@ -7,11 +7,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
 from ..device import find_device
 from ..errors import ToolkitError
 from ..normalize import decoders, list_images, load_normalized
-from ..studies import LAYERS, images_at_hand, measure
-from ..studies.atlas import SUFFIX
 from .common import SOURCE_HELP, add_device_option, add_source_options
 
 

@@ -87,16 +87,7 @@ class Synthesis:
         pairs: int = 32,
     ) -> None:
         check_images(recipe, content, styles, masks)
-        self.recipe = recipe.with_(
-            made_from=Ingredients(
-                toolkit=__version__,
-                network=fingerprint(network),
-                content=None if content is None else pixels_fingerprint(content),
-                styles=tuple(map(pixels_fingerprint, styles)),
-                start=None if start is None else pixels_fingerprint(start),
-                masks=tuple(map(pixels_fingerprint, masks)),
-            )
-        )
+        self.recipe = recipe.with_(made_from=ingredients(network, content, styles, start, masks))
         self._network, self._device = network, torch.device(device)
         self._content, self._styles, self._start, self._masks = content, list(styles), start, list(masks)
         self._make_objective, self._most_pairs = objective, pairs
@@ -224,6 +215,24 @@ class Synthesis:
         self._optimizer.restore(state["optimizer"])
         self._done, self.skipped = state["done"], state["skipped"]
         self._early_stop = EarlyStop(state["least"])
+
+
+def ingredients(
+    network: Network,
+    content: Tensor | None = None,
+    styles: Sequence[Tensor] = (),
+    start: Tensor | None = None,
+    masks: Sequence[Tensor] = (),
+) -> Ingredients:
+    """The fingerprints that a synthesis of this network and these images has in its recipe; arguments as there."""
+    return Ingredients(
+        toolkit=__version__,
+        network=fingerprint(network),
+        content=None if content is None else pixels_fingerprint(content),
+        styles=tuple(map(pixels_fingerprint, styles)),
+        start=None if start is None else pixels_fingerprint(start),
+        masks=tuple(map(pixels_fingerprint, masks)),
+    )
 
 
 def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
