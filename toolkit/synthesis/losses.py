@@ -116,7 +116,7 @@ class StyleLoss(NamedTuple):
         """The loss, and the moments' weighted derivatives over M. A guide that is nowhere asks for nothing."""
         value, slope = self.statistic(moments(sums), self.target)
         positions = sums[-1, -1]
-        share = self.share * (positions > 0)
+        share = self.share * (positions > 0).to(sums.dtype)
         factor = share * self.weight / torch.where(positions > 0, positions, 1.0)
         return value * share, Moments(slope.mean * factor, slope.gram * (2 * factor))
 
