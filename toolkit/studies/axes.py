@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import BUNDLED, Network
+from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
 
 
@@ -18,7 +18,7 @@ class Variation:
         wishes: the recipe's fields that it sets.
         network: used in place of the study's.
         treatment: makes the network to be used out of that one.
-        note: what is to be told of it, a sentence's end; empty when there is nothing.
+        note: a sentence to show to the person; empty when there is nothing to say.
     """
 
     label: str
@@ -106,8 +106,8 @@ def _normalization(text: str) -> Variation:
 
 
 def _network(name: str) -> Variation:
-    network, how = load_normalized(name)
-    return Variation(name, network=network, note=f"is not normalised: {how}" if how else "")
+    network = load_normalized(name)
+    return Variation(name, network=network, note=network.note)
 
 
 def _as_it_is(network: Network) -> Network:
@@ -135,7 +135,7 @@ AXES: dict[str, Kind] = {
     ),
     "size": Kind("pixels", "128,256,512", _each(lambda text: Variation(text, {"size": int(text)}))),
     "seed": Kind("seed", "0,1,2,3", _each(lambda text: Variation(text, {"seed": int(text)}))),
-    "network": Kind("network", BUNDLED, _each(_network)),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network)),
     "normalization": Kind("network", "normalised,original", _each(_normalization)),
 }
 
