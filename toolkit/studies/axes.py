@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import BUNDLED, Network
+from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
 from ..synthesis import Recipe
 
@@ -22,7 +22,7 @@ class Variation:
         fields: the recipe's fields that it sets.
         network: used instead of the study's network.
         treatment: makes the network that is used from the one in use.
-        note: a remark about the network, for the user.
+        note: a sentence about the network, for the user; empty when there is nothing to say.
     """
 
     label: str
@@ -119,8 +119,8 @@ def _unchanged(network: Network) -> Network:
 
 
 def _network(name: str) -> Variation:
-    network, how = load_normalized(name)
-    return Variation(name, network=network, note=f"is not normalised: {how}" if how else "")
+    network = load_normalized(name)
+    return Variation(name, network=network, note=network.note)
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
@@ -175,7 +175,7 @@ AXES: dict[str, Kind] = {
     "ratio": Kind(
         "content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "content weight over style weight"
     ),
-    "network": Kind("network", BUNDLED, _each(_network), "names or files of networks"),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "names or files of networks"),
     "normalization": Kind("network", "normalised,original", _each(_normalization), "the network with and without it"),
 }
 AXES |= {name: kind for name, kind in _of_fields() if name not in AXES}

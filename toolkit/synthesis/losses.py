@@ -2,7 +2,7 @@
 
 A layer's features are (1, C, h, w): C filters, M = h w positions. Losses on features have three steps: ``sums`` over
 positions, which add up over parts of an image; ``value``, the loss before its weight, with the slope that the gradient
-needs; and ``add_gradient``, in place, of ``weight`` times the loss. ReLU's part in the gradient belongs to the pullback.
+needs; and ``add_gradient``, in place, of ``weight`` times the loss. ReLU's part in it belongs to the pullback.
 """
 
 from collections.abc import Iterable, Mapping
