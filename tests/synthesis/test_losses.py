@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.losses import ContentLoss, StyleLoss, guides, total_variation
+from toolkit.synthesis.losses import ContentLoss, StyleLoss, guides_of, total_variation
 from toolkit.synthesis.statistics import STATISTICS, moment_sums, moments
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
@@ -81,7 +81,7 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(whole(StyleLoss("style", 2.0, of(other), share=0.25), x.detach()), expected, x, 2.0)
+    assert_matches(whole(StyleLoss("style", 2.0, of(other), factor=0.25), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -147,7 +147,7 @@ def test_a_guide_that_is_nowhere_asks_for_nothing():
 
 def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
     mask = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(0))
-    found = guides(mask, {"relu1_1": 1, "relu2_1": 2, "pool2": 4}, ["relu1_1", "relu2_1"])
+    found = guides_of(mask, {"relu1_1": 1, "relu2_1": 2, "pool2": 4}, ["relu1_1", "relu2_1"])
     assert list(found) == ["relu1_1", "relu2_1"]
     torch.testing.assert_close(found["relu1_1"], mask.square())
     torch.testing.assert_close(found["relu2_1"], mask.reshape(1, 1, 3, 2, 4, 2).mean((3, 5)).square())
@@ -155,7 +155,7 @@ def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
 
 @given(st.integers(4, 40), st.integers(4, 40))
 def test_a_mask_that_is_everywhere_guides_everywhere_at_odd_sizes_too(height, width):
-    found = guides(torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"])
+    found = guides_of(torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"])
     assert {name: tuple(guide.shape[-2:]) for name, guide in found.items()} == {
         "relu2_1": (height // 2, width // 2),
         "relu3_1": (height // 4, width // 4),
