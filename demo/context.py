@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
 from toolkit.network import Network, fingerprint
-from toolkit.studies import Atlas
 
 from .jobs import Jobs
 from .settings import Limits

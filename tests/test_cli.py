@@ -356,7 +356,7 @@ def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
             ["--rows", "seed", "--synthesis", "amalgamation"],
             "For amalgamation a style image is needed: name at least one.",
         ),
-        (["--rows", "seed", "--columns", "seed"], "Rows and columns both decide the seed: choose axes of different"),
+        (["--rows", "seed", "--columns", "seed"], "Rows and columns both set the seed: choose axes of different"),
         (["--rows", "content-layers=pool5", "--iterations", "2", "--size", "16"], "not made: pool5: An image of 16"),
     ],
 )

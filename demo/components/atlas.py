@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from toolkit.atlas import LAYERS, Atlas, images_at_hand, measure
 from toolkit.errors import ToolkitError
-from toolkit.studies import LAYERS, Atlas, images_at_hand, measure
 
 from ..context import Studio
 from .inputs import as_file, session

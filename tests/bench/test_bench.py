@@ -1,4 +1,4 @@
-"""The benchmarks measure the same thing for every contestant, and report it under stable names."""
+"""The benchmarks measure the same for every contestant, and report it under stable names."""
 
 import json
 
@@ -10,10 +10,9 @@ from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import Textbook
 from toolkit.cli import main
 from toolkit.images.io import save_png
+from toolkit.images.sources import Example
 from toolkit.network import save_network
-from toolkit.normalize import Example
-from toolkit.synthesis import Recipe
-from toolkit.synthesis.objective import Objective
+from toolkit.synthesis import Objective, Recipe
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
@@ -38,7 +37,7 @@ def test_a_transfer_is_timed_until_it_is_as_good_as_the_textbooks(tiny_network, 
     # The textbook gets no further than its start, and so ours is as good at once.
     found = bench_transfer(tiny_network(), content, style, 40, [1, 30], torch.device("cpu"))
     assert list(found) == [1, 30] and found[1]["textbook_seconds"] < found[30]["textbook_seconds"]
-    assert found[1]["ours_evaluations"] == 1
+    assert found[1]["ours_iterations"] == 1
     assert found[1]["ours_objective"] == pytest.approx(found[1]["textbook_objective"], rel=1e-4)
     assert found[1]["ratio"] == found[1]["ours_seconds"] / found[1]["textbook_seconds"]
     assert (found[30]["ours_seconds"] is None) == (found[30]["ours_objective"] > found[30]["textbook_objective"])
@@ -113,4 +112,4 @@ def test_bench_memory_tells_in_a_sentence_what_it_can_not_run(tiny_file, capsys)
     assert main(["bench", "memory", "--network", "nowhere"]) == 2
     assert "error: There is no network file nowhere" in capsys.readouterr().err
     assert main(["bench", "memory", "--network", tiny_file, "--size", "8x8"]) == 2
-    assert "error: The contestant nothing ended too soon. The recipe is not valid: size: " in capsys.readouterr().err
+    assert "error: The contestant nothing failed. The recipe is not valid: size: " in capsys.readouterr().err

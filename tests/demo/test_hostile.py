@@ -315,7 +315,7 @@ def test_files_of_the_server_are_not_given_away(stranger, path):
         ('{"synthesis": "transfer", "size": 1e99}', "The recipe is not valid: size"),
         ('{"synthesis": "transfer", "secret": 1}', "The recipe is not valid: secret"),
         (Recipe.preset("texture").to_json(), "This is the recipe of a texture, not of a transfer."),
-        ("x" * 2_000_000, "could be read"),
+        ("x" * 2_000_000, "could not be read"),
     ],
 )
 def test_a_png_with_no_recipe_that_fits_is_refused_in_a_sentence(stranger, recipe, sentence):

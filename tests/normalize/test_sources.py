@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import to_bytes
+from toolkit.images.io import to_uint8
 from toolkit.normalize import ImageStream, list_images
 
 
@@ -48,7 +48,7 @@ def test_an_archive_cut_short_gives_what_is_whole(archive):
     archive.write_bytes(archive.read_bytes()[: last - 700])
     chunk = ImageStream(list_images(archive))[0]
     assert sum(len(batch) for batch in chunk.batches) == 4
-    assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as images.tar is there: fetch the archive again."]
+    assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as images.tar ends there: fetch the archive again."]
 
 
 def test_a_compressed_archive_is_refused_in_a_sentence(archive, tmp_path):
@@ -89,7 +89,7 @@ def test_grey_cmyk_and_mislabelled_images_are_read(tmp_path, mode, format):
     picture(mode=mode).save(tmp_path / "x.JPEG", format)
     (batch,) = ImageStream(list_images(tmp_path), "native")[0].batches
     assert batch.shape == (1, 3, 50, 60)
-    expected = to_bytes(Image.open(tmp_path / "x.JPEG").convert("RGB"))
+    expected = to_uint8(Image.open(tmp_path / "x.JPEG").convert("RGB"))
     assert (batch.int() - expected.int()).abs().max() <= 1
 
 
@@ -109,9 +109,9 @@ def test_large_jpegs_are_decoded_smaller_with_little_difference(tmp_path):
     (entry,) = list_images(tmp_path)
     assert entry.picture().size == (1200, 1100)
     assert entry.picture((512, 512)).size == (600, 550)
-    whole = entry.picture().resize((256, 256), Image.Resampling.BILINEAR)
+    whole = entry.picture().resize((256, 256), Image.Resampling.BICUBIC)
     (batch,) = ImageStream([entry], "stretch")[0].batches
-    assert (batch.int() - to_bytes(whole).int()).abs().max() <= 3
+    assert (batch.int() - to_uint8(whole).int()).abs().max() <= 3
 
 
 def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(tmp_path):

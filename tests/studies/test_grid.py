@@ -1,4 +1,4 @@
-"""Studies: every cell is what its own recipe makes, and no evaluation is made twice."""
+"""Studies: every cell is what its own recipe makes, and no iteration is made twice."""
 
 import json
 
@@ -21,8 +21,8 @@ CONTENT_LAYERS = parse_axis("content-layers=relu1_2,relu2_2")
 def make(tiny_network, random_image):
     """Makes a small study."""
 
-    def make(rows, columns=None, network=None, synthesis="reconstruction", styles=(), options=None, **wishes):
-        recipe = Recipe.preset(synthesis, **{"size": 32, "evaluations": 4, **wishes})
+    def make(rows, columns=None, network=None, synthesis="reconstruction", styles=(), options=None, **fields):
+        recipe = Recipe.preset(synthesis, **{"size": 32, "iterations": 4, **fields})
         return Study(
             network or tiny_network(),
             recipe,
@@ -42,7 +42,7 @@ def test_every_cell_is_what_its_own_recipe_makes(make, tiny_network, random_imag
     assert study.cells.keys() == {(row, column) for row in range(2) for column in range(3)}
     for (row, column), cell in study.cells.items():
         assert cell.recipe.content_layers == {f"relu{row + 1}_2": 1.0}
-        assert cell.evaluations == (2, 5, 3)[column]
+        assert cell.recipe.iterations == (2, 5, 3)[column]
         alone = Synthesis(tiny_network(), cell.recipe.with_(made_from=None), content=random_image(24, 32))
         least = min(list(alone), key=lambda progress: progress.objective)
         assert alone.recipe == cell.recipe
@@ -55,12 +55,12 @@ def test_iterations_are_snapshots_of_one_synthesis(make):
     steps = list(study)
     assert len(steps) == study.total == 12
     assert [step.done for step in steps] == list(range(1, 13))
-    assert [step.progress.evaluation for step in steps] == [*range(1, 7)] * 2
+    assert [step.progress.iteration for step in steps] == [*range(1, 7)] * 2
     assert [(step.row, step.column) for step in steps] == [(0, 0)] * 2 + [(1, 0)] * 4 + [(0, 1)] * 2 + [(1, 1)] * 4
     assert [number for number, step in enumerate(steps, 1) if step.finished] == [2, 6, 8, 12]
 
 
-def test_left_at_any_evaluation_it_goes_on_with_what_is_missing(make):
+def test_left_at_any_iteration_it_goes_on_with_what_is_missing(make):
     whole = make("content-layers=relu1_2,relu2_2")
     list(whole)
     study = make("content-layers=relu1_2,relu2_2")
@@ -91,6 +91,33 @@ def test_what_was_kept_is_not_made_again(make):
     assert second.cells[1, 1] is first.cells[1, 1]
 
 
+def test_taking_up_a_finished_study_computes_nothing(make, tiny_network):
+    first = make("content-layers=relu1_2,relu2_2", "iterations=2,4")
+    list(first)
+    network, calls = tiny_network(), []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    next(iter(make("content-layers=relu1_2,relu2_2", "iterations=2,4", network)))
+    assert calls
+    calls.clear()
+    options = {"kept": lambda place, recipe: first.cells[place] if first.cells[place].recipe == recipe else None}
+    again = make("content-layers=relu1_2,relu2_2", "iterations=2,4", network, options=options)
+    assert [step.done for step in again] == [2, 4, 6, 8] and again.cells == first.cells
+    assert not calls
+
+
+def test_where_an_optimisation_ends_early_its_cells_are_finished(make):
+    study = make("iterations=60,5000,9000", start="grey")
+    steps = list(study)
+    assert study.cells.keys() == {(row, 0) for row in range(3)} and steps[-1].done == study.total == 9000
+    assert len(steps) < 9000 and torch.equal(study.cells[1, 0].image, study.cells[2, 0].image)
+
+
+def test_a_cell_without_enough_memory_says_so(make):
+    study = make("optimizer=lbfgs,adam", options={"memory": 1000})
+    list(study)
+    assert "use --optimizer adam" in study.cells[0, 0].error and study.cells[1, 0].image is not None
+
+
 def test_a_cell_that_fails_says_why_and_the_others_are_made(make):
     rows = Axis("size", (Variation("16", {"size": 16}), Variation("32", {"size": 32})))
     study = make(rows, "iterations=2,3", content_layers={"pool5": 1.0})
@@ -109,7 +136,7 @@ def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_netw
     network, _ = normalize_at_hand(tiny_network())
     other, _ = normalize_at_hand(tiny_network(seed=1))
     networks = Axis("network", (Variation("ours"), Variation("theirs", network=other)))
-    study = make(networks, "normalization", network=network, evaluations=1)
+    study = make(networks, "normalization", network=network, iterations=1)
     list(study)
     prints = {place: cell.recipe.made_from.network for place, cell in study.cells.items()}
     assert len(set(prints.values())) == 4
@@ -120,8 +147,8 @@ def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_netw
 @pytest.mark.parametrize(
     ("rows", "columns", "sentence"),
     [
-        ("style-layers", "style-layer", r"Rows and columns both decide the style_layers: choose axes of different"),
-        ("iterations=0", None, r"The recipe is not valid: evaluations: Input should be greater"),
+        ("style-layers", "style-layer", r"Rows and columns both set the style_layers: choose axes of different"),
+        ("iterations=0", None, r"The recipe is not valid: iterations: Input should be greater"),
         ("content-layers=relu9_1", None, r"Unknown layer 'relu9_1' of vgg19: did you mean"),
         (Axis("x", (Variation("a", {"colour": "red"}),)), None, r"The recipe is not valid: colour: "),
     ],

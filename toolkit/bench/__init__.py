@@ -1,4 +1,4 @@
-"""Benchmarks, always beside a textbook baseline in the same run, and beside what the machine can do."""
+"""Benchmarks: each beside a textbook implementation in the same run. Figures are in RESULTS.md."""
 
 from .memory import bench_memory
 from .normalize import bench_normalize

@@ -1,6 +1,7 @@
-"""How much memory an optimisation takes, each contestant in a process of its own."""
+"""The memory that a transfer takes at its peak, each contestant in a process of its own."""
 
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -9,61 +10,61 @@ import torch
 
 from ..errors import ToolkitError
 from ..network import load_network
-from ..synthesis import Recipe, Synthesis
+from ..synthesis import Recipe, Synthesis, plan
 from .step import photographlike
 from .textbook import Textbook
 
-CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "mixed", "tiles")
+CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
 
 
-def bench_memory(network: str, height: int, width: int, memory: int, evaluations: int) -> dict[str, float]:
-    """Peak resident memory in MB of the textbook, of ours, and of ours in tiles, after that many evaluations.
+def bench_memory(network: str, height: int, width: int, memory: int, iterations: int) -> dict[str, float]:
+    """Peak resident memory of a transfer in MB: the textbook's, ours whole, and ours in tiles.
 
     Args:
         network: its name or path.
-        height: of the image, in pixels.
+        height: of the image in pixels.
         width: likewise.
-        memory: bytes that the tiled one is to stay within.
-        evaluations: of each; L-BFGS keeps something of each one, the textbook's of the last hundred.
+        memory: bytes for the one in tiles to stay within.
+        iterations: of each. The textbook's L-BFGS grows for a hundred of them.
 
     Returns:
-        ``nothing_mb`` (libraries and weights alone), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``mixed_mb``,
-        ``tiles_mb`` (in float32), and each one's ``share_…`` of the textbook's.
+        ``nothing_mb`` (libraries and weights only), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb`` (in
+        float32), and ``share_…`` of the textbook's for each of ours.
 
     Raises:
-        ToolkitError: when the network can't be loaded, or a contestant ends too soon.
+        ToolkitError: when the network can't be loaded, or a contestant fails.
     """
-    load_network(network)  # so that it is told here when it can't be
+    load_network(network)  # fails here, not in a contestant
     peaks = {}
     for contestant in CONTESTANTS:
-        wanted = json.dumps([contestant, network, height, width, memory, evaluations])
+        wanted = json.dumps([contestant, network, height, width, memory, iterations])
         done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True)
         if done.returncode:
             last = done.stderr.strip().rpartition("\n")[2].removeprefix(f"{ToolkitError.__module__}.ToolkitError: ")
-            why = last or "It was killed, perhaps for want of memory: try a smaller size."
-            raise ToolkitError(f"The contestant {contestant} ended too soon. {why}")
+            why = last or "It was killed, probably for lack of memory: try a smaller size."
+            raise ToolkitError(f"The contestant {contestant} failed. {why}")
         peaks[contestant] = float(done.stdout)
     found = {f"{name}_mb": peak for name, peak in peaks.items()}
     return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
 
 
-def _contest(contestant: str, source: str, height: int, width: int, memory: int, evaluations: int) -> None:
+def _contest(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> None:
     torch.set_grad_enabled(False)
     network = load_network(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
-    # All evaluations at the full size, for as long a memory of them as there comes to be.
-    recipe = Recipe.preset("transfer", size=max(height, width), evaluations=evaluations, levels=1)
+    recipe = Recipe.preset("transfer", size=max(height, width), iterations=iterations, levels=1, early_stop=False)
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
         optimizer = textbook.optimizer(image)
-        for _ in range(evaluations):
+        for _ in range(iterations):
             optimizer.step(lambda: textbook.evaluate(image))
     elif contestant != "nothing":
         recipe = recipe.with_(precision="float32" if contestant == "tiles" else contestant)
-        limit = memory if contestant == "tiles" else None
-        for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
+        limit = memory if contestant == "tiles" else math.inf
+        way = plan(network, recipe, (height, width), limit, given=content.nbytes + style.nbytes)
+        for _ in Synthesis(network, recipe, content=content, styles=[style], objective=way.objective, pairs=way.pairs):
             pass
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # it comes in KiB, on Linux
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # Linux counts KiB
 
 
 if __name__ == "__main__":

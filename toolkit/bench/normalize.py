@@ -1,4 +1,4 @@
-"""How many images a second the pass over ImageNet takes, beside a loop with forward hooks."""
+"""Images a second of a measuring pass, beside a loop with forward hooks."""
 
 import time
 from collections.abc import Sequence
@@ -9,24 +9,23 @@ from torch import Tensor
 from ..device import native_bfloat16
 from ..images.io import to_tensor
 from ..images.sources import Source
-from ..images.stream import crop
+from ..images.stream import ImageStream, crop, decoders
 from ..network import Network
-from ..normalize import ImageStream, decoders
 from ..normalize.measure import measure
 from .textbook import sequential
 
 
 def bench_normalize(network: Network, images: Sequence[Source], device: torch.device) -> dict[str, float]:
-    """Images a second, decoded, cropped and measured: the textbook's one by one, and ours in float32 and bfloat16.
+    """Images decoded, cropped and measured a second: by the textbook one by one, by ours in float32 and bfloat16.
 
     Args:
-        network: whose filters' activations are measured.
-        images: to measure them on; a chunk at least, for what starts and ends a pass not to count.
+        network: to measure.
+        images: to measure it on; enough that starting a pass does not count.
         device: where to compute.
 
     Returns:
         ``textbook_images_per_second``, ``float32_images_per_second`` and the ``speedup_float32`` between them; likewise
-        in ``bfloat16`` where the device computes in it; ``largest_difference``, relative, between the textbook's means
+        for ``bfloat16`` where the device computes in it; ``largest_difference``, relative, between the textbook's means
         and ours in float32.
     """
     network = network.to(device)
@@ -52,7 +51,7 @@ def bench_normalize(network: Network, images: Sequence[Source], device: torch.de
 
 
 def textbook_means(network: Network, images: Sequence[Source], device: torch.device) -> dict[str, Tensor]:
-    """Mean activations by convolution, (O) each, as they are commonly taken: image by image, by hooks on the ReLUs."""
+    """Mean activations by convolution, (O) each, image by image, by forward hooks on the ReLUs."""
     path = network.architecture.layers
     layers = sequential(network, path).to(device)
     means: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""How long one evaluation of loss and gradient takes."""
+"""The time that one evaluation of loss and gradient takes."""
 
 import copy
 import statistics
@@ -10,38 +10,36 @@ from torch import Tensor
 
 from ..export import OnnxObjective
 from ..network import Network
-from ..synthesis import Recipe
-from ..synthesis.objective import Objective
+from ..synthesis import Objective, Recipe
 from .textbook import Textbook
 
 
 def photographlike(height: int, width: int, seed: int) -> Tensor:
-    """(1, 3, height, width) with structure at several scales: any picture will do, but noise would not."""
+    """An image (1, 3, height, width) in [0, 1] with structure at several scales, as photographs have."""
     generator = torch.Generator().manual_seed(seed)
     picture = torch.zeros(1, 3, height, width)
-    for n in range(1, 7):  # one after the other: some are measured beside a few copies of the picture
+    for n in range(1, 7):  # one by one, for little memory
         coarse = torch.rand(1, 3, 2**n, 2**n, generator=generator)
         picture += torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic") / 6
     return picture
 
 
 def bench_step(network: Network, height: int, width: int, device: torch.device, rounds: int) -> dict[str, float]:
-    """Medians over ``rounds``, taken in turn: textbook, ours in each precision, ONNX Runtime; and the floor.
+    """Median times over ``rounds``: the textbook, ours in float32 and bfloat16, ONNX Runtime.
 
-    Each turn begins with an evaluation that is not measured, as memory is had from the system in it: ours keep what
-    they free, others free it as usual. Mixed precision's reference, a pass in float32 that serves for many evaluations,
-    falls into the first of these.
+    The contestants take turns. Each turn begins with an evaluation that is not timed. The floor is the time of the
+    convolutions' multiplications at the rate of this machine's matrix product.
 
     Args:
         network: normalised, in float32.
-        height: of the image, in pixels.
+        height: of the image in pixels.
         width: likewise.
         device: where to compute.
-        rounds: how often each is measured.
+        rounds: how often each is timed.
 
     Returns:
-        By stable names, times in ms (``textbook_ms``, ``float32_ms`` …) and ratios (``speedup_float32`` …, the
-        textbook's time over ours).
+        By stable names: times in ms (``textbook_ms``, ``float32_ms``, ``floor_float32_ms`` …); ``speedup_…``, the
+        textbook's time over ours; ``over_floor_…``, ours over the floor.
     """
     recipe = Recipe.preset("transfer")
     image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
@@ -73,7 +71,7 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
 
 
 def operations(network: Network, recipe: Recipe, height: int, width: int) -> float:
-    """Floating-point operations of an evaluation's convolutions: two passes, two for each multiplication."""
+    """Floating-point operations of the convolutions in an evaluation: two passes, a multiplication and an addition."""
     total, stride = 0, 1
     for layer in network.architecture.down_to([*recipe.content_layers, *recipe.style_layers]):
         stride *= 2 if layer.kind == "pool" else 1
@@ -84,13 +82,12 @@ def operations(network: Network, recipe: Recipe, height: int, width: int) -> flo
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device, side: int = 1024, rounds: int = 5) -> float:
-    """Floating-point operations a second that this machine's matrix product reaches, at its best of ``rounds``.
+    """Floating-point operations a second of this machine's matrix product, the best of ``rounds``.
 
-    The product of (4 side, side) with (side, side), and the same as a 1 x 1 convolution: that is twice as fast where
-    MKL holds back on a processor of another make.
+    (4 side, side) times (side, side), as a matrix product and as a 1 x 1 convolution, which may be faster.
     """
     a, b = torch.rand(4 * side, side, device=device).to(dtype), torch.rand(side, side, device=device).to(dtype)
-    pixels, kernel = a.view(1, 4, side, side).permute(0, 3, 1, 2), b[:, :, None, None]  # channels come last in memory
+    pixels, kernel = a.view(1, 4, side, side).permute(0, 3, 1, 2), b[:, :, None, None]  # channels last
     products = (lambda: a @ b, lambda: torch.nn.functional.conv2d(pixels, kernel))
     return 2 * 4 * side**3 / min(_seconds(product, device) for _ in range(rounds + 1) for product in products)
 

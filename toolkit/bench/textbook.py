@@ -1,7 +1,4 @@
-"""The baseline: a VGG and style transfer as they are commonly written, with autograd, in float32, at one scale.
-
-Nothing here is used elsewhere; it stands for what this project is measured against.
-"""
+"""The baseline: style transfer as it is commonly written, with autograd, in float32, at one size."""
 
 from collections.abc import Iterable
 
@@ -14,11 +11,11 @@ from ..synthesis import Recipe
 
 
 class Textbook:
-    """A sequential VGG, channels first, with a loss module's worth of bookkeeping and nothing more.
+    """Style transfer with a sequential VGG, channels first in memory.
 
     Args:
         network: whose weights to use.
-        recipe: a transfer's.
+        recipe: of a transfer.
         content: (1, 3, H, W), RGB in [0, 1].
         style: (1, 3, h, w).
     """
@@ -52,14 +49,13 @@ class Textbook:
         return total
 
     def optimizer(self, image: Tensor) -> torch.optim.LBFGS:
-        """PyTorch's L-BFGS on the image's pixels, one evaluation a step, with a hundred pairs and no tolerance."""
+        """PyTorch's L-BFGS on the pixels: one evaluation a step, a hundred pairs, no tolerances."""
         return torch.optim.LBFGS([image], max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
 
     def evaluate(self, image: Tensor) -> float:
-        """One evaluation of loss and gradient, the gradient left in ``image.grad``.
+        """One evaluation: returns the loss, and leaves the gradient in ``image.grad``.
 
-        Before it, what left the image's range is cut off, as in PyTorch's tutorial: else what is optimised is not what
-        is saved.
+        The image is clamped to [0, 1] before it, as in PyTorch's tutorial.
         """
         with torch.no_grad():
             image.clamp_(0, 1)
@@ -71,7 +67,7 @@ class Textbook:
 
 
 def sequential(network: Network, path: Iterable[Layer]) -> nn.Sequential:
-    """Those layers of a network in float32, channels first, with copies of its weights."""
+    """Layers of a network as PyTorch modules in float32, channels first in memory, with copies of its weights."""
     layers = nn.Sequential()
     for layer in path:
         if layer.kind == "conv":
@@ -86,6 +82,6 @@ def sequential(network: Network, path: Iterable[Layer]) -> nn.Sequential:
 
 
 def gram(features: Tensor) -> Tensor:
-    """(1, C, h, w) -> (C, C)."""
+    """The Gram matrix (C, C) of features (1, C, h, w)."""
     rows = features[0].flatten(1)
     return rows @ rows.T / rows.shape[1]

@@ -1,4 +1,4 @@
-"""How long a picture takes: from two pictures in memory to the objective at which the textbook ends."""
+"""The time that a transfer takes, from two images in memory to the objective that the textbook reaches."""
 
 import time
 from collections.abc import Sequence
@@ -11,30 +11,30 @@ from ..network import Network
 from ..synthesis import Recipe, Synthesis
 from .textbook import Textbook
 
-#: Beyond so many times the textbook's objective, ours is not judged; so judging does not take longer than the run.
+#: Ours is compared with the textbook once its objective is below so many times the goal: comparing takes time.
 NEAR = 1.2
 
 
 def bench_transfer(
-    network: Network, content: Tensor, style: Tensor, size: int, evaluations: Sequence[int], device: torch.device
+    network: Network, content: Tensor, style: Tensor, size: int, iterations: Sequence[int], device: torch.device
 ) -> dict[int, dict[str, float | None]]:
-    """Seconds to the textbook's objective: its own for all its evaluations, and ours planned for as many.
+    """Seconds until the textbook's objective is reached: by the textbook, and by ours planned for as many iterations.
 
-    Both minimise the same float32 objective of the full-size image within its range, and the textbook judges both,
-    outside the clock.
+    Both minimise the same objective within [0, 1]. The textbook evaluates both in float32 at full size, with the clock
+    stopped.
 
     Args:
         network: normalised, in float32.
         content: (1, 3, H, W), RGB in [0, 1].
         style: (1, 3, h, w), likewise.
-        size: longest side of the picture, in pixels.
-        evaluations: of the textbook's, in rising order; it runs once, for the most of them.
+        size: longest side of the result in pixels.
+        iterations: of the textbook, in rising order; it runs once.
         device: where to compute.
 
     Returns:
-        By number of evaluations: ``textbook_seconds`` and ``textbook_objective``, its best; ``ours_seconds`` and
-        ``ours_evaluations`` until ours is as good and their ``ratio``, ours over the textbook's, ``None`` when it never
-        is; ``ours_objective`` then.
+        By number of iterations: ``textbook_seconds`` and ``textbook_objective``, its best so far; ``ours_seconds`` and
+        ``ours_iterations`` until ours is as good, and ``ratio``, our time over the textbook's; ``None`` if never.
+        ``ours_objective``: where ours ends.
     """
     network = network.to(device)
     recipe = Recipe.preset("transfer", size=size)
@@ -46,15 +46,15 @@ def bench_transfer(
         optimizer = textbook.optimizer(image)
     goal = torch.inf
     goals: dict[int, tuple[float, float]] = {}
-    for number in range(1, evaluations[-1] + 1):
+    for number in range(1, iterations[-1] + 1):
         with clock:
             goal = min(goal, float(optimizer.step(lambda: textbook.evaluate(image))))
-        if number in evaluations:
+        if number in iterations:
             goals[number] = clock.seconds, goal
-    del optimizer  # and the memory that it holds
+    del optimizer  # frees its memory
     found = {}
     for number, (seconds, goal) in goals.items():
-        planned = recipe.with_(evaluations=number)
+        planned = recipe.with_(iterations=number)
         clock = _Clock(device)
         with clock:
             synthesis = Synthesis(network, planned, content=content, styles=[style], device=device)
@@ -67,7 +67,7 @@ def bench_transfer(
 def _race(
     synthesis: Synthesis, textbook: Textbook, shape: torch.Size, goal: float, clock: "_Clock"
 ) -> dict[str, float | None]:
-    """Runs ours until it is as good as the goal at that shape, or done."""
+    """Runs ours until an image of that shape reaches the goal, or to its end."""
     steps, objective = iter(synthesis), torch.inf
     while objective > goal:
         with clock:
@@ -82,13 +82,13 @@ def _race(
     there = objective <= goal
     return {
         "ours_seconds": clock.seconds if there else None,
-        "ours_evaluations": float(synthesis.evaluation) if there else None,
+        "ours_iterations": float(synthesis.iteration) if there else None,
         "ours_objective": reached,
     }
 
 
 class _Clock:
-    """A stopwatch that runs within its blocks."""
+    """A stopwatch that runs inside ``with`` blocks."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.seconds, self._began = device, 0.0, 0.0

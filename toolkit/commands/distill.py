@@ -1,4 +1,4 @@
-"""``distill``: a narrow network trained to carry what a normalised one carries."""
+"""``distill``: trains a narrow network to imitate a normalised one."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..device import find_device
-from ..distill import Distillation, Schedule, Student, read_checkpoint
+from ..distill import Distillation, Schedule, Student
 from ..errors import ToolkitError
 from ..network import Architecture, fingerprint, load_network, save_network
 from ..normalize import list_images
@@ -18,7 +18,7 @@ from .common import add_device_option
 
 WIDTHS = (16, 48, 96, 160, 224)
 
-#: Errors that show how the training goes, in a line.
+#: Errors that are shown while it trains.
 FOLLOWED = ("conv1_1", "conv3_1", "conv5_1", "gram5_1")
 
 
@@ -27,13 +27,13 @@ def add_commands(commands: Any) -> None:
     defaults = Schedule()
     parser = commands.add_parser(
         "distill",
-        help="train a narrow network after a normalised one",
+        help="train a narrow network to imitate a normalised one",
         description="Trains a narrow VGG whose features, mapped linearly, are those of a normalised teacher. Ctrl-C "
-        "keeps the checkpoint, and the same command goes on from it. Normalise the result before using it. "
-        "Training is compiled, for which PyTorch needs a C++ compiler.",
+        "keeps a checkpoint; the same command resumes from it. Normalise the result before using it. "
+        "PyTorch compiles the training, which needs a C++ compiler.",
     )
     parser.add_argument("teacher", help="a normalised network with average pooling")
-    parser.add_argument("images", type=Path, help="a folder of images to learn from")
+    parser.add_argument("images", type=Path, help="a folder of images to train on")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
     parser.add_argument(
         "--widths",
@@ -45,30 +45,19 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps, metavar="N", help=f"(default: {defaults.steps})")
     parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: 0)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: the output with .checkpoint)")
-    parser.add_argument(
-        "--grow-from", type=Path, metavar="CHECKPOINT", help="begin with what a student of other widths learnt"
-    )
-    parser.add_argument(
-        "--learn-from",
-        default="conv1_1",
-        metavar="CONVOLUTION",
-        help="leave what comes before this one as it is (default: conv1_1)",
-    )
     add_device_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains, with the unexplained shares of some layers as they fall."""
+    """Trains, showing the unexplained share of some layers."""
     teacher = load_network(arguments.teacher)
     if not teacher.mean_activations or teacher.pooling != "average":
-        raise ToolkitError(f"{arguments.teacher} can't teach: normalise it with average pooling first.")
+        raise ToolkitError(f"{arguments.teacher} can't be the teacher: normalise it with average pooling first.")
     provenance = {"distilled_from": fingerprint(teacher), "teacher": teacher.provenance, "toolkit": __version__}
     torch.manual_seed(arguments.seed)
     architecture = Architecture(teacher.architecture.name, arguments.widths)
-    student = Student(architecture, teacher.architecture, arguments.learn_from)
-    if arguments.grow_from:
-        student.grow_from(read_checkpoint(arguments.grow_from)["student"])
+    student = Student(architecture, teacher.architecture)
     distillation = Distillation(
         student,
         teacher.to(find_device(arguments.device)),
@@ -84,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 bar.update()
     except KeyboardInterrupt:
         distillation.save()
-        print(f"Interrupted at step {distillation.number}; run the same command to go on.", file=sys.stderr)
+        print(f"Interrupted at step {distillation.number}; run the same command to resume.", file=sys.stderr)
         return 130
     save_network(student.fold(provenance), arguments.output)
     print(f"written to {arguments.output}; normalise it next")

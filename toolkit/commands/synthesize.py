@@ -15,7 +15,7 @@ from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..files import check_writable
-from ..images.io import open_image, open_picture, save_png, to_bytes
+from ..images.io import open_image, open_picture, save_png, to_uint8
 from ..images.sources import list_images
 from ..network import Network
 from ..synthesis import Checkpoint, Progress, Recipe, Synthesis, plan
@@ -213,7 +213,7 @@ def _synthesis(
 
 def _open(source: str) -> Tensor:
     """An image in bytes, a quarter of what it takes as floats."""
-    return to_bytes(open_picture(source))
+    return to_uint8(open_picture(source))
 
 
 def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | None, styles: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
-"""Distillation: a narrow VGG that carries what a normalised one's layers carry."""
+"""Distillation: trains a narrow VGG whose features, mapped linearly, are those of a normalised one."""
 
 from .evaluate import explained_variance
 from .student import Student
-from .train import Distillation, Schedule, Step, read_checkpoint
+from .train import Distillation, Schedule, Step
 
-__all__ = ["Distillation", "Schedule", "Step", "Student", "explained_variance", "read_checkpoint"]
+__all__ = ["Distillation", "Schedule", "Step", "Student", "explained_variance"]

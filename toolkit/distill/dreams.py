@@ -1,4 +1,4 @@
-"""Images under synthesis: the student's own, so that it learns from what its losses would be misled by."""
+"""Half-optimised images to train on: syntheses with the student itself."""
 
 import torch
 from torch import Tensor
@@ -10,18 +10,18 @@ STEP_SIZE = 0.03
 
 
 def dream(student: Student, images: Tensor, generator: torch.Generator) -> Tensor:
-    """Moves every image towards the Gram matrices of the next one, by a random number of Adam's steps.
+    """Moves each image towards the Gram matrices of the next one, by a random number of Adam steps.
 
-    Synthesis visits images that no photographer took, where a student's losses can fall while the teacher's
-    do not; shown to both, they close that gap.
+    A synthesis visits images that are no photographs. There the student's losses may fall while the teacher's do not,
+    unless it is trained on such images.
 
     Args:
-        student: in training; its batch norms are used as they stand.
+        student: in training; its batch norms use their running statistics here.
         images: (N, 3, H, W), RGB in [0, 1].
-        generator: where randomness comes from.
+        generator: of the number of steps.
 
     Returns:
-        (N, 3, H, W), half-optimised images in [0, 1].
+        (N, 3, H, W) in [0, 1].
     """
     layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
     training = student.training

@@ -1,4 +1,4 @@
-"""How much of a teacher's features a student carries: the best linear map's share of variance, layer by layer."""
+"""How well a student's features explain its teacher's, layer by layer."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from ..network import Network
 
 
 def explained_variance(student: Network, teacher: Network, batches: Iterable[Tensor]) -> dict[str, float]:
-    """By ReLU layer, the share of the teacher's variance that a linear map of the student's features explains.
+    """By ReLU layer, the share of the teacher's variance that the best linear map of the student's features explains.
 
-    The map is the least-squares one over all images and positions given, with a constant.
+    The map, with a constant, is fitted by least squares over all positions of the images given.
 
     Args:
-        student: a network of the teacher's topology.
+        student: a network with the teacher's layers.
         teacher: the network it learnt from.
-        batches: (N, 3, H, W) each, images that neither training nor anything else has used.
+        batches: (N, 3, H, W) each, RGB in [0, 1]: images that were not used in training.
     """
     layers = [layer.name for layer in teacher.architecture.layers if layer.kind == "relu"]
     moments: dict[str, list[Tensor]] = {}

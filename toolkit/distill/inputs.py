@@ -1,4 +1,4 @@
-"""What the student is shown: crops at several scales, recoloured, noise among them."""
+"""Images to train on: crops at several scales, some recoloured, and some noise."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from ..images.sources import Source
 
 
 def random_crop(picture: Image.Image, size: int, rng: random.Random) -> Image.Image:
-    """A square of ``size`` pixels, seen at half to twice its scale (log-uniform), often mirrored."""
+    """A square of ``size`` pixels, at half to twice its scale (log-uniform), mirrored half of the time."""
     side = min(size * 2.0 ** rng.uniform(-1, 1), *picture.size)
     left, top = (rng.uniform(0, extent - side) for extent in picture.size)
     crop = picture.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
@@ -22,7 +22,7 @@ def random_crop(picture: Image.Image, size: int, rng: random.Random) -> Image.Im
 
 
 def recolour(image: Tensor, rng: random.Random) -> Tensor:
-    """Channels in another order, contrast and brightness of each changed: paintings' colours are no photograph's."""
+    """Permutes the channels and changes each one's contrast and brightness: paintings have other colours."""
     order = torch.tensor(rng.sample(range(3), 3))
     gain, offset = (torch.tensor([rng.uniform(*bounds) for _ in range(3)]) for bounds in ((0.5, 1.5), (-0.2, 0.2)))
     return ((image[:, order] - 0.5) * gain.view(3, 1, 1) + 0.5 + offset.view(3, 1, 1)).clamp(0, 1)
@@ -37,9 +37,9 @@ def noise(size: int, generator: torch.Generator) -> Tensor:
 
 
 def batches(images: Sequence[Source], size: int, batch_size: int, seed: int) -> Iterator[Tensor]:
-    """Endless batches (N, 3, size, size), RGB in [0, 1], drawn ahead in a thread.
+    """Endless batches (N, 3, size, size), RGB in [0, 1], prepared in a thread.
 
-    Half of the crops are recoloured, one image in sixteen is noise.
+    Half of the crops are recoloured; one image in sixteen is noise.
     """
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
 

@@ -1,4 +1,4 @@
-"""A narrow VGG in training: batch norm between convolution and ReLU, and linear maps to a teacher's features."""
+"""A narrow VGG in training, with batch norms and linear read-outs of the teacher's features."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,31 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ToolkitError, did_you_mean
 from ..network import CONVENTIONS, Architecture, Network
 
 
 class Student(nn.Module):
-    """A network with the teacher's topology and its own widths, average pooling, and one read-out per ReLU layer.
+    """A VGG with average pooling, a batch norm behind each convolution, and a linear read-out behind each ReLU.
 
-    The first layer of each block, whose Gram matrices style losses compare, has another read-out for these: of equal
-    Gram matrices of the student's features, equal ones of the teacher's shall follow.
+    The read-outs map the student's features to the teacher's. The first layer of each block, which style losses use,
+    has a second one for its Gram matrix.
 
     Args:
-        architecture: the student's.
-        teacher: the teacher's; same name, other widths.
-        first: the convolution that learns, with those behind it; what comes before stays as it is.
-
-    Raises:
-        ToolkitError: when there is no such convolution.
+        architecture: of the student.
+        teacher: its architecture; the same layers with other widths.
     """
 
-    def __init__(self, architecture: Architecture, teacher: Architecture, first: str = "conv1_1") -> None:
+    def __init__(self, architecture: Architecture, teacher: Architecture) -> None:
         super().__init__()
-        if first not in architecture.convolutions:
-            raise ToolkitError(f"Unknown convolution {first!r}: {did_you_mean(first, architecture.convolutions)}")
-        names = list(architecture.convolutions)
-        self.fixed = frozenset(names[: names.index(first)])
         self.architecture = architecture
         self.preprocessing = CONVENTIONS["torchvision"]
         self.convolutions = nn.ModuleDict()
@@ -46,20 +37,10 @@ class Student(nn.Module):
             self.readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
             if _first(name):
                 self.gram_readouts[name] = nn.Conv2d(outputs, teacher.convolutions[name][1], 1)
-            if name in self.fixed:
-                convolution.requires_grad_(False)
-                self.norms[name].requires_grad_(False)
         self.to(memory_format=torch.channels_last)
 
-    def train(self, mode: bool = True) -> "Student":
-        """As of any module, but what does not learn keeps its norms' statistics."""
-        super().train(mode)
-        for name in self.fixed:
-            self.norms[name].eval()
-        return self
-
     def forward(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yields each convolution's name and its activations behind the ReLU, (N, C, h, w)."""
+        """Yields each convolution's name and its activations after the ReLU, (N, C, h, w)."""
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
         for layer in self.architecture.layers:
             match layer.kind:
@@ -70,19 +51,15 @@ class Student(nn.Module):
                     x = F.avg_pool2d(x, 2)
 
     def unexplained(self, image: Tensor, targets: dict[str, Tensor], scales: dict[str, Tensor]) -> dict[str, Tensor]:
-        """By convolution, the squared error of the read-out over the variance of the teacher's layer.
-
-        Likewise that of the Gram matrices, for the layers that have a read-out for them. Only of what learns.
+        """By convolution and Gram matrix, the squared error of the read-out over the teacher's variance.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1].
             targets: the teacher's features, (N, C, h, w), by convolution.
-            scales: what ``variances`` finds.
+            scales: of ``variances``.
         """
         errors = {}
         for name, features in self(image):
-            if name in self.fixed:
-                continue
             residual = self.readouts[name](features) - targets[name]
             errors[name] = residual.square().mean(dtype=torch.float32) * residual.shape[1] / scales[name]
             if name in self.gram_readouts:
@@ -90,28 +67,8 @@ class Student(nn.Module):
                 errors[gram_name(name)] = difference.square().sum((1, 2)).mean() / scales[gram_name(name)]
         return errors
 
-    def grow_from(self, other: dict[str, Tensor]) -> None:
-        """Takes over what another student of the same topology learnt, as far as both have the filters.
-
-        Filters of this one that the other lacks feed nothing at first but their own kind, so that a wider student
-        begins with what the narrower computed (Chen, Goodfellow & Shlens 2016, by zeros instead of copies).
-
-        Args:
-            other: that student's state.
-
-        Raises:
-            ToolkitError: when it has other layers.
-        """
-        if other.keys() != self.state_dict().keys():
-            raise ToolkitError("A student can grow only from one with the same layers: name another checkpoint.")
-        for name, own in self.state_dict().items():
-            shared = tuple(slice(min(sizes)) for sizes in zip(own.shape, other[name].shape, strict=True))
-            if name.startswith(("convolutions", "readouts", "gram_readouts")) and own.ndim == 4:
-                own[shared[0], other[name].shape[1] :] = 0
-            own[shared] = other[name][shared]
-
     def fold(self, provenance: dict[str, Any]) -> Network:
-        """The network without batch norm: each norm's running statistics folded into its convolution."""
+        """The network, with the running statistics of each batch norm folded into its convolution."""
         network = Network(self.architecture, self.preprocessing, pooling="average", provenance=provenance)
         for name in self.architecture.convolutions:
             norm, own, folded = self.norms[name], self.convolutions[name], network.convolution(name)
@@ -124,14 +81,14 @@ class Student(nn.Module):
 
 
 def variances(targets: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What errors are compared with.
+    """The variances that errors are divided by.
 
     Args:
-        targets: a teacher's features, (N, C, h, w), by convolution.
+        targets: the teacher's features, (N, C, h, w), by convolution.
 
     Returns:
-        By convolution, the features' variance over images and positions, summed over channels; and by the name of its
-        Gram matrix the variance of that over images, summed over entries.
+        By convolution, the variance over images and positions, summed over channels; by Gram matrix, the variance over
+        images, summed over entries.
     """
     found = {name: target.float().var((0, 2, 3)).sum() for name, target in targets.items()}
     return found | {gram_name(name): gram(target).var(0).sum() for name, target in targets.items() if _first(name)}
@@ -142,12 +99,12 @@ def _first(name: str) -> bool:
 
 
 def gram(features: Tensor) -> Tensor:
-    """(N, C, C): each image's Gram matrix over its positions, in float32, from features (N, C, h, w)."""
+    """The Gram matrices (N, C, C) of features (N, C, h, w), in float32."""
     flat = features.flatten(2).float()
     with torch.autocast(features.device.type, enabled=False):
         return flat @ flat.mT / flat.shape[-1]
 
 
 def gram_name(name: str) -> str:
-    """What the Gram matrix of a convolution's features is called among errors and variances."""
+    """The name of a convolution's Gram matrix among errors and variances: ``conv1_1`` -> ``gram1_1``."""
     return name.replace("conv", "gram")

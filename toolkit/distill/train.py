@@ -1,4 +1,4 @@
-"""Distillation: a narrow student learns to carry, linearly, what every layer of the normalised teacher carries."""
+"""Trains a student so that linear maps of its features are the teacher's, layer by layer."""
 
 import math
 import pickle
@@ -23,13 +23,12 @@ from .student import Student, variances
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train: AdamW with a warm-up and a cosine decay to step ``steps``.
+    """How to train: AdamW with a warm-up and a cosine decay over ``steps``.
 
-    The first layer of each block, whose Gram matrices style losses compare, counts ``emphasis`` times, and the Gram
-    matrix itself, by block, ``gram_emphasis`` times: the deepest is the hardest. Crops are to be larger than the
-    receptive fields, or the deepest layers learn of their borders more than of anything else.
-    Every ``dream_every`` steps a batch of half-optimised images joins the last ``dream_pool`` of them, from which
-    a quarter of every batch is drawn.
+    ``size``: of the crops in pixels; larger than most receptive fields, or deep layers would mostly see borders.
+    ``emphasis``: weight of the first layer of each block, which style losses use. ``gram_emphasis``: weights of those
+    layers' Gram matrices. ``dream_every``: steps between batches of half-optimised images; a quarter of every batch is
+    drawn from the last ``dream_pool`` of them.
     """
 
     steps: int = 20_000
@@ -47,7 +46,7 @@ class Schedule:
 
 @dataclass
 class Step:
-    """What one step showed: its number, and the unexplained share of each layer's variance, smoothed."""
+    """A step's number, and the unexplained share of the variance by layer, averaged over the last steps."""
 
     number: int
     unexplained: dict[str, float]
@@ -55,17 +54,21 @@ class Step:
 
 @dataclass
 class Distillation:
-    """Training under way; iterate over it, stop at any step, and it can go on from its checkpoint.
+    """A training. Iterate over it to run it; with a checkpoint it can be left at any step, and resumed.
 
-    A checkpoint whose own schedule has ended goes on to a later step by a warm restart: the learning rate rises
-    and decays once more (Loshchilov & Hutter 2017).
+    When a finished training is resumed with more steps, the learning rate rises and decays once more, a warm restart
+    (Loshchilov & Hutter 2017).
 
     Args:
-        student: what learns.
+        student: to train.
         teacher: a normalised network with average pooling, on the device to train on.
-        images: what to learn from.
-        schedule: how.
-        checkpoint: where to keep the state, every ``checkpoint_seconds``; read first when it exists.
+        images: to train on.
+        schedule: how to train.
+        checkpoint: file that keeps the state; resumed from when it exists.
+        checkpoint_seconds: between writes of it.
+
+    Raises:
+        ToolkitError: when the checkpoint can't be read, or is of another schedule or architecture.
     """
 
     student: Student
@@ -90,7 +93,7 @@ class Distillation:
             self._resume(self.checkpoint)
 
     def __iter__(self) -> Iterator[Step]:
-        """Trains to the end of the schedule, yielding after every step.
+        """Trains to the end of the schedule; yields after every step.
 
         Raises:
             ToolkitError: when an image can't be read, or the checkpoint can't be written.
@@ -131,7 +134,7 @@ class Distillation:
             self.unexplained[name] = torch.lerp(self.unexplained.get(name, error.detach()), error.detach(), 0.01)
 
     def _weight(self, name: str) -> float:
-        """How often an error counts."""
+        """The weight of an error in the loss."""
         if name.startswith("gram"):
             return self.schedule.gram_emphasis[int(name[4]) - 1]
         return self.schedule.emphasis if name.endswith("_1") else 1.0
@@ -143,7 +146,11 @@ class Distillation:
         return self.schedule.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
 
     def save(self) -> None:
-        """Writes the checkpoint, atomically."""
+        """Writes the checkpoint, atomically.
+
+        Raises:
+            ToolkitError: when it can't be written.
+        """
         if self.checkpoint is None:
             return
         state = {
@@ -160,28 +167,19 @@ class Distillation:
             torch.save(state, temporary)
 
     def _resume(self, checkpoint: Path) -> None:
-        state = read_checkpoint(checkpoint, self.device)
+        remedy = "remove it, or name another."
+        try:
+            state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+            if "student" not in state:
+                raise ValueError("a file of another kind")
+        except (OSError, RuntimeError, EOFError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            raise ToolkitError(f"{checkpoint} can't be read as a checkpoint: {remedy}") from error
         ended = state["number"] == state["schedule"]["steps"]
         schedule = state["schedule"] | ({"steps": self.schedule.steps} if ended else {})
         if schedule != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
-            raise ToolkitError(f"{checkpoint} belongs to another schedule or architecture: remove it or name another.")
+            raise ToolkitError(f"{checkpoint} belongs to another schedule or architecture: {remedy}")
         self.number = state["number"]
         self.restarted = self.number if ended else state["restarted"]
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.variances, self.unexplained = state["variances"], state["unexplained"]
-
-
-def read_checkpoint(checkpoint: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state of a training: its ``student`` among other things.
-
-    Raises:
-        ToolkitError: when it can't be read.
-    """
-    try:
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if not isinstance(state, dict) or "student" not in state:
-            raise ValueError("a file of another kind")
-        return state
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise ToolkitError(f"{checkpoint} is no checkpoint that could be read: remove it or name another.") from error

@@ -1,1 +1,1 @@
-"""Images: opened safely, resized, coloured, streamed, laid out in a sheet, saved with their recipe."""
+"""Images: opened safely, resized, recoloured, streamed, laid out in a sheet, saved with their recipe."""

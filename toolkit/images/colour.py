@@ -1,7 +1,4 @@
-"""Keeping a content image's colours when it takes on a style.
-
-After Gatys, Bethge, Hertzmann & Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016).
-"""
+"""Colour preservation in style transfer (Gatys, Bethge, Hertzmann & Shechtman 2016)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,16 +7,16 @@ import torch
 from skimage.exposure import match_histograms
 from torch import Tensor
 
-#: ``style``: the style's colours. The others keep the content's: ``luminance`` paints brightness alone and puts the
-#: content's chroma back; ``covariance`` and ``histogram`` first give the style the content's colours.
+#: ``style`` keeps the colours of the style image, the others those of the content image: ``luminance`` transfers the
+#: style to the luma only; ``covariance`` and ``histogram`` first give the style image the colours of the content image.
 Colour = Literal["style", "luminance", "covariance", "histogram"]
 
-#: RGB -> luma and chroma (YIQ, the NTSC's of 1953, as the paper uses).
+#: From RGB to luma and chroma: YIQ, as in the paper.
 YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 def prepare(colour: Colour, content: Tensor | None, styles: Sequence[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
-    """What to optimise with, (1, 3, H, W) each, so that the result has the content's colours."""
+    """The content and style images to optimise with, (1, 3, H, W) each, for these colours in the result."""
     if content is None:
         return content, list(styles)
     match colour:
@@ -34,13 +31,13 @@ def prepare(colour: Colour, content: Tensor | None, styles: Sequence[Tensor]) ->
 
 
 def luminance(image: Tensor) -> Tensor:
-    """(1, 3, H, W) -> its luma in all three channels."""
+    """An image (1, 3, H, W) with its luma in all three channels."""
     weights = YIQ[0].to(image).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True).expand_as(image).contiguous()
 
 
 def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
-    """The luma of one image with the chroma of another of its size, clamped to [0, 1]."""
+    """The luma of an image with the chroma of the content image of the same size, clamped to [0, 1]."""
     basis = YIQ.to(image)
     luma = torch.einsum("c,nchw->nhw", basis[0], image)
     yiq = torch.einsum("dc,nchw->ndhw", basis, content)
@@ -49,9 +46,9 @@ def with_colours_of(image: Tensor, content: Tensor) -> Tensor:
 
 
 def match_covariance(image: Tensor, target: Tensor) -> Tensor:
-    """Moves an image's colours linearly so that mean and covariance are the target's (section 3.1), clamped to [0, 1].
+    """Maps colours linearly to the mean and covariance of the target's (section 3.1), clamped to [0, 1].
 
-    The map is the symmetric one, which turns no colours: C_t^(1/2) C_i^(-1/2), by eigenvalues.
+    The map is C_t^(1/2) C_i^(-1/2), with symmetric roots, which rotate no colours.
     """
     own, wanted = (each[0].flatten(1).double() for each in (image, target))
     mean, goal = own.mean(1, keepdim=True), wanted.mean(1, keepdim=True)

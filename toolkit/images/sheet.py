@@ -1,4 +1,4 @@
-"""Pictures in a grid, with type around them that can be read from the back of a room."""
+"""Pictures in a labelled grid."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 PAPER, INK, FAINT, BLANK = "#ffffff", "#1d2430", "#6b7280", "#eef0f4"
 
-#: Height of the type: this share of a cell's, within these bounds in pixels.
+#: Size of the type: a share of a cell's longer side, within bounds in pixels.
 SHARE, SMALLEST, LARGEST = 1 / 12, 14, 48
 
 
 class Labels(NamedTuple):
-    """One side's title, and the label of each row or column."""
+    """The title of the rows or columns, and the label of each."""
 
     title: str
     labels: Sequence[str]
@@ -24,10 +24,10 @@ def grid(
     """Lays pictures out in a labelled grid.
 
     Args:
-        cells: by row and column from 0, a picture, or a sentence to stand in its place; blank where there is none.
-        rows: what stands left of them.
-        columns: what stands above them.
-        box: (width, height) of a cell; pictures are fitted into it. Columns are as wide as their labels need.
+        cells: by row and column from 0, a picture, or a sentence in its place; other cells are blank.
+        rows: labels on the left.
+        columns: labels at the top; columns are as wide as they need.
+        box: (width, height) of a cell in pixels; pictures are fitted into it.
     """
     size = round(min(max(max(box) * SHARE, SMALLEST), LARGEST))
     font = ImageFont.load_default(size)
@@ -62,7 +62,7 @@ def grid(
 
 
 def _cell(sheet: Image.Image, content: Image.Image | str, corner: tuple[int, int], box: tuple[int, int]) -> None:
-    """A picture fitted into its box, or a sentence on a blank."""
+    """Draws a picture fitted into its box, or a sentence on a blank one."""
     if isinstance(content, str):
         blank = Image.new("RGB", box, BLANK)
         font = ImageFont.load_default(SMALLEST)
@@ -92,12 +92,12 @@ def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int
     return round(font.getlength(text))
 
 
-#: Of a contact sheet: pixels of a patch, patches in a block's row, blocks in a row.
+#: Of a contact sheet: pixels of a patch's side, patches in a row of a block, blocks in a row.
 PATCH, BLOCK, ACROSS = 64, 3, 8
 
 
 def contact_sheet(title: str, blocks: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
-    """Blocks of three by three patches, each under its label; pixels stay square where patches are enlarged."""
+    """Blocks of three by three patches, each under its label. Small patches are enlarged without smoothing."""
     block = BLOCK * (PATCH + 2)
     cells: dict[tuple[int, int], Image.Image] = {}
     font = ImageFont.load_default(SMALLEST)

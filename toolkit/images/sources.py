@@ -1,4 +1,4 @@
-"""Where images come from: a folder, an archive as ImageNet ships it, or a list. Nothing is unpacked."""
+"""Where images come from: a folder, a tar archive as ImageNet ships it, or a list. Nothing is unpacked."""
 
 import io
 import os
@@ -14,45 +14,46 @@ from PIL import Image
 from ..errors import ToolkitError
 from .io import example_photographs, open_picture, to_picture
 
+#: How the names of images in folders and archives end.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 
 
 class Source(Protocol):
-    """Something that opens as a picture and has a name."""
+    """A named image that can be opened."""
 
     @property
     def name(self) -> str: ...
 
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """Opens it as ``open_picture`` does."""
+        """Opens the image; arguments and errors are those of ``open_picture``."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One of scikit-image's photographs, at hand without a download."""
+    """One of ``example_photographs``."""
 
     name: str
 
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """All of it."""
+        """As ``Source``."""
         return to_picture(example_photographs()[self.name])
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A picture that is in memory already."""
+    """A picture in memory."""
 
     name: str
     held: Image.Image = field(repr=False)
 
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """All of it."""
+        """As ``Source``."""
         return self.held
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An image to be found: a file, or a stretch of ``size`` bytes of an archive."""
+    """An image file, or ``size`` bytes of an archive from ``offset`` on."""
 
     name: str
     path: Path
@@ -60,11 +61,7 @@ class Entry:
     size: int | None = None
 
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """Opens it as ``open_picture`` does.
-
-        Raises:
-            ToolkitError: when it is missing, no picture, damaged or too large.
-        """
+        """As ``Source``."""
         if self.size is None:
             return open_picture(self.path, self.name, at_least)
         try:
@@ -74,24 +71,24 @@ class Entry:
         except OSError as error:
             raise ToolkitError(f"{self.name} could not be read ({error.strerror or error}).") from error
         if len(content) < self.size:
-            raise ToolkitError(f"{self.name} is cut short, as {self.path.name} is there: fetch the archive again.")
+            raise ToolkitError(f"{self.name} is cut short, as {self.path.name} ends there: fetch the archive again.")
         return open_picture(io.BytesIO(content), self.name, at_least)
 
 
 def list_images(source: Path, *, limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[Entry]:
-    """The images of a folder and its subfolders, of a ``.tar``, or of a ``.txt`` with a path in each line.
+    """The images in a folder and its subfolders, in a ``.tar``, or in a ``.txt`` list with a path on each line.
 
-    Those of a folder or an archive are sorted by name and told by their suffix; a list keeps its order, and its
-    relative paths start from where it lies.
+    Folders and archives: files with one of ``SUFFIXES``, sorted by name. Lists: in their order, with paths relative to
+    the folder of the list.
 
     Args:
         source: the folder, archive or list.
-        limit: take the first so many.
-        sample: take so many at random instead, in the same order.
+        limit: takes the first so many.
+        sample: takes so many at random, in the same order.
         seed: of that choice.
 
     Raises:
-        ToolkitError: when there is no such source, or no image in it.
+        ToolkitError: when the source can't be read, or holds no image.
     """
     try:
         if source.is_dir():
@@ -113,7 +110,7 @@ def list_images(source: Path, *, limit: int | None = None, sample: int | None = 
 
 
 def _in_folder(folder: Path) -> Iterator[Entry]:
-    """Linked folders are followed, each folder once, so that links in a circle end."""
+    """Follows links to folders, visiting each folder once: links may form a circle."""
     seen = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = Path(root).stat()
@@ -135,14 +132,14 @@ def _in_list(source: Path) -> Iterator[Entry]:
     try:
         lines = source.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ToolkitError(f"{source} is no list of paths: it is not text.") from error
+        raise ToolkitError(f"{source} is not a list of paths: write them as text, one on each line.") from error
     for line in lines:
         if line.strip():
             yield Entry(line.strip(), source.parent / line.strip())
 
 
 def _in_archive(source: Path) -> Iterator[Entry]:
-    """Reads the headers alone. Where an archive was cut short, its last image shows that by being damaged."""
+    """Reads the headers only. When an archive was cut short, its last image is reported as damaged later."""
     try:
         with tarfile.open(source, "r:") as archive:
             for member in archive:

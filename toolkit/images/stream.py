@@ -1,4 +1,4 @@
-"""A stream of images, decoded in worker processes and prepared alike; what can't be read is skipped and reported."""
+"""A stream of images, decoded in worker processes; images that can't be read are skipped and reported."""
 
 import hashlib
 import os
@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
-from .io import to_bytes
+from .io import to_uint8
 from .sources import Source
 
 Preparation = Literal["crop", "stretch", "native"]
 
 
 def crop(picture: Image.Image) -> Image.Image:
-    """The shorter side to 256 pixels, then the centre's 224 x 224: how ImageNet classifiers are evaluated."""
+    """Scales the shorter side to 256 pixels and crops the central 224 x 224, as ImageNet classifiers are evaluated."""
     scale = 256 / min(picture.size)
     width, height = (round(side * scale) for side in picture.size)
     left, top = (width - 224) // 2, (height - 224) // 2
@@ -27,8 +27,11 @@ def crop(picture: Image.Image) -> Image.Image:
 
 
 def stretch(picture: Image.Image) -> Image.Image:
-    """The whole image, to 256 x 256 whatever its proportions: how the paper's network was made."""
-    return picture.resize((256, 256), Image.Resampling.BILINEAR)
+    """The whole image, to 256 x 256 whatever its proportions, as for the paper's network.
+
+    With this filter the authors' own mean activations are matched best.
+    """
+    return picture.resize((256, 256), Image.Resampling.BICUBIC)
 
 
 def native(picture: Image.Image) -> Image.Image:
@@ -37,22 +40,23 @@ def native(picture: Image.Image) -> Image.Image:
 
 
 class Prepared(NamedTuple):
-    """How images are prepared, and the size from which they may be decoded smaller than they are."""
+    """A preparation, Pillow's filter in it, and the (width, height) that is enough for it when an image is decoded."""
 
     function: Callable[[Image.Image], Image.Image]
+    filter: str
     at_least: tuple[int, int] | None
 
 
 PREPARATIONS: dict[Preparation, Prepared] = {
-    "crop": Prepared(crop, (512, 512)),
-    "stretch": Prepared(stretch, (512, 512)),
-    "native": Prepared(native, None),
+    "crop": Prepared(crop, "bilinear", (512, 512)),
+    "stretch": Prepared(stretch, "bicubic", (512, 512)),
+    "native": Prepared(native, "none", None),
 }
 assert set(PREPARATIONS) == set(get_args(Preparation))
 
 
 class Chunk(NamedTuple):
-    """Consecutive images, in batches of one size (N, 3, H, W) each, uint8; and what could not be read, with reasons."""
+    """Consecutive images in batches (N, 3, H, W), uint8, of one size each; and the reasons why others were skipped."""
 
     number: int
     batches: list[Tensor]
@@ -60,22 +64,22 @@ class Chunk(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many images it took, read or not."""
+        """How many images it covers, read or skipped."""
         return sum(len(batch) for batch in self.batches) + len(self.skipped)
 
 
 @dataclass
 class ImageStream(Dataset[Chunk]):
-    """Images in chunks of ``CHUNK`` consecutive ones: the unit that is dealt to processes and resumed from.
+    """Images in chunks of ``CHUNK`` consecutive ones. Processes share the chunks, and a pass resumes after one.
 
-    What a chunk's batches are depends on nothing but the entries and the batch size.
+    A chunk's batches depend on the entries and the batch size only.
 
     Args:
         entries: the images.
         preparation: ``crop``, ``stretch`` or ``native``.
-        batch_size: at most so many images of one size in a batch.
-        workers: processes that decode ahead; none for 0.
-        strict: stop at the first image that can't be read.
+        batch_size: images in a batch, at most.
+        workers: processes that decode ahead; 0 decodes in this one.
+        strict: an image that can't be read is an error.
     """
 
     CHUNK = 32
@@ -105,27 +109,27 @@ class ImageStream(Dataset[Chunk]):
         return Chunk(number, batches, skipped)
 
     def image(self, entry: Source) -> Tensor:
-        """One of the images as it is in a batch, (1, 3, H, W) uint8.
+        """One image as it is in a batch, (1, 3, H, W), uint8.
 
         Raises:
             ToolkitError: when it can't be read.
         """
-        prepare, at_least = PREPARATIONS[self.preparation]
-        return to_bytes(prepare(entry.picture(at_least)))
+        prepare, _, at_least = PREPARATIONS[self.preparation]
+        return to_uint8(prepare(entry.picture(at_least)))
 
     def fingerprint(self) -> str:
-        """SHA-256 of which images these are, by name and place."""
+        """SHA-256 of the images' names and places, not of their pixels."""
         return hashlib.sha256("\n".join(map(repr, self.entries)).encode()).hexdigest()
 
     def chunks(self, numbers: Sequence[int], *, pinned: bool = False) -> Iterator[Chunk]:
-        """Those chunks, in that order.
+        """The chunks of these numbers, in this order.
 
         Args:
-            numbers: which.
-            pinned: in memory that a GPU can fetch from by itself.
+            numbers: of the chunks, from 0.
+            pinned: puts them into pinned memory, for a GPU.
 
         Raises:
-            ToolkitError: when an image can't be read and the stream is strict, or when none of a whole chunk can.
+            ToolkitError: when an image can't be read in a strict stream, or no image of a whole chunk can.
         """
         loader = DataLoader(
             self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
@@ -137,7 +141,7 @@ class ImageStream(Dataset[Chunk]):
                     raise ToolkitError(reason)
                 raise ToolkitError(
                     f"{len(chunk.skipped)} images in a row could not be read; the first: {reason} "
-                    "What was measured is kept: once they are back, the same command goes on from there."
+                    "What was measured is kept: the same command resumes from there."
                 )
             yield chunk
 
@@ -148,6 +152,6 @@ def _parts(images: list[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 
 def decoders(device: torch.device) -> int:
-    """How many processes should decode: all cores to feed a GPU, a quarter of them beside a network on the CPU."""
+    """How many processes should decode: all cores for a network on a GPU, a quarter of them for one on the CPU."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores if device.type == "cuda" else cores // 4)

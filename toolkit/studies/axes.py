@@ -1,12 +1,16 @@
-"""What a study varies: axes of labelled variations, and how a person names them."""
+"""The axes of a study: what varies, by which values, and how a person writes it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import BUNDLED, Network
+from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
+from ..synthesis import Recipe
 
 
 @dataclass(frozen=True)
@@ -14,24 +18,24 @@ class Variation:
     """One value of an axis.
 
     Args:
-        label: what to call it.
-        wishes: the recipe's fields that it sets.
-        network: used in place of the study's.
-        treatment: makes the network to be used out of that one.
-        note: what is to be told of it, a sentence's end; empty when there is nothing.
+        label: its name in the grid.
+        fields: the recipe's fields that it sets.
+        network: used instead of the study's network.
+        treatment: makes the network that is used from the one in use.
+        note: a sentence about the network, for the user; empty when there is nothing to say.
     """
 
     label: str
-    wishes: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
     network: Network | None = None
     treatment: Callable[[Network], Network] | None = None
     note: str = ""
 
     @property
     def sets(self) -> set[str]:
-        """What it decides, which the other axis must leave alone."""
+        """Names of what it sets; the other axis must not set the same."""
         own = {"network": self.network, "normalization": self.treatment}
-        return {*self.wishes, *(name for name, value in own.items() if value is not None)}
+        return {*self.fields, *(name for name, value in own.items() if value is not None)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Axis:
     """What varies from row to row, or from column to column.
 
     Raises:
-        ToolkitError: when there are no variations, or two of one label.
+        ToolkitError: when there are no variations, or two with the same label.
     """
 
     title: str
@@ -50,34 +54,39 @@ class Axis:
         if not labels:
             raise ToolkitError(f"There are no values for {self.title}: name at least one.")
         if twice := next((label for label in labels if labels.count(label) > 1), None):
-            raise ToolkitError(f"The values for {self.title} hold {twice!r} twice: name each once.")
+            raise ToolkitError(f"The values for {self.title} contain {twice!r} twice: name each once.")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of axis. Called with a person's text, ``25,50,100``, it gives the axis; with none, its usual values.
+    """A kind of axis; called with values as text, it makes an axis.
+
+    >>> [variation.fields for variation in AXES["iterations"]("25,50").variations]
+    [{'iterations': 25}, {'iterations': 50}]
 
     Args:
         title: of its axes.
-        usual: the values when none are named.
-        variations: those of some values; a ``ValueError`` says that they are of the wrong kind.
+        usual: the values when none are named, as text.
+        variations: makes variations from values; raises ``ValueError`` when it can't read one.
+        help: what varies, in a few words.
     """
 
     title: str
     usual: str
     variations: Callable[[Sequence[str]], Iterable[Variation]]
+    help: str = ""
 
     def __call__(self, text: str = "") -> Axis:
-        """The axis of the values in a text, between commas.
+        """The axis of these values, separated by commas; the usual ones when there are none.
 
         Raises:
-            ToolkitError: when they don't suit.
+            ToolkitError: when a value can't be read.
         """
         values = [value.strip() for value in (text.strip() or self.usual).split(",")]
         try:
             return Axis(self.title, tuple(self.variations(values)))
         except ValueError as error:
-            raise ToolkitError(f"{text!r} is no list for {self.title}: write it like {self.usual}.") from error
+            raise ToolkitError(f"{text!r} are no values for {self.title}: write them like {self.usual}.") from error
 
 
 def _each(make: Callable[[str], Variation]) -> Callable[[Sequence[str]], Iterable[Variation]]:
@@ -85,66 +94,101 @@ def _each(make: Callable[[str], Variation]) -> Callable[[Sequence[str]], Iterabl
 
 
 def _growing(layers: Sequence[str]) -> Iterable[Variation]:
-    """Each layer together with all those before it, evenly weighted (Gatys, Ecker & Bethge 2016, figure 1)."""
+    """Each layer together with those before it, evenly weighted (Gatys, Ecker & Bethge 2016, figure 1)."""
     for count, name in enumerate(layers, 1):
         label = name if count == 1 else f"+ {name}"
         yield Variation(label, {"style_layers": dict.fromkeys(layers[:count], 1 / count)})
 
 
 def _ratio(text: str) -> Variation:
-    """Alpha over beta. Their common factor changes no minimum, so alpha is one."""
+    """Alpha over beta; alpha is one, as a common factor changes no minimum."""
     if not (ratio := float(text)) > 0:
         raise ValueError(text)
     return Variation(text, {"content_weight": 1.0, "style_weight": 1 / ratio})
 
 
 def _normalization(text: str) -> Variation:
-    treatments = {"normalised": _as_it_is, "original": original}
+    treatments = {"normalised": _unchanged, "original": original}
     if text not in treatments:
         raise ValueError(text)
     return Variation(text, treatment=treatments[text])
 
 
-def _network(name: str) -> Variation:
-    network, how = load_normalized(name)
-    return Variation(name, network=network, note=f"is not normalised: {how}" if how else "")
-
-
-def _as_it_is(network: Network) -> Network:
+def _unchanged(network: Network) -> Network:
     return network
 
 
-#: The kinds of axes, by the names that people use.
+def _network(name: str) -> Variation:
+    network = load_normalized(name)
+    return Variation(name, network=network, note=network.note)
+
+
+#: The values of a field's axis when none are named; for other fields all choices, or the default.
+USUAL = {
+    "content_weight": "0.1,1,10",
+    "iterations": "25,50,100,300",
+    "levels": "1,2,3,4",
+    "seed": "0,1,2,3",
+    "size": "128,256,512",
+    "start": "content,style,noise,grey",
+    "style_scale": "0.5,1,2",
+    "style_weight": "1,10,100,1000",
+    "total_variation_weight": "0,10,100,1000",
+}
+
+
+def _of_fields() -> Iterable[tuple[str, Kind]]:
+    """The axes of the recipe's fields that are a number, a choice or a switch."""
+    for name, info in Recipe.model_fields.items():
+        choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
+        if info.json_schema_extra and (choices or info.annotation in (int, float, bool)):
+            usual = "on,off" if info.annotation is bool else ",".join(choices) or str(info.default)
+            kind = Kind(name.replace("_", " "), USUAL.get(name, usual), _field(name, info), info.description or "")
+            yield name.replace("_", "-"), kind
+
+
+def _field(name: str, info: FieldInfo) -> Callable[[Sequence[str]], Iterable[Variation]]:
+    read: TypeAdapter[Any] = TypeAdapter(info.annotation)
+    return _each(lambda text: Variation(text, {name: read.validate_python(text)}))
+
+
+#: The kinds of axes, by the names that people write.
 AXES: dict[str, Kind] = {
     "content-layers": Kind(
         "content layer",
         "relu1_2,relu2_2,relu3_2,relu4_2,relu5_2",
         _each(lambda name: Variation(name, {"content_layers": {name: 1.0}})),
+        "the layer whose content is compared",
     ),
-    "style-layers": Kind("style layers", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1", _growing),
+    "style-layers": Kind(
+        "style layers",
+        "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
+        _growing,
+        "layers whose style is compared: each together with those before it",
+    ),
     "style-layer": Kind(
         "style layer",
         "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
         _each(lambda name: Variation(name, {"style_layers": {name: 1.0}})),
+        "the layer whose style is compared",
     ),
-    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
-    "iterations": Kind(
-        "iterations",
-        "25,50,100,300",
-        _each(lambda text: Variation(text, {"evaluations": int(text)})),
+    "ratio": Kind(
+        "content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "content weight over style weight"
     ),
-    "size": Kind("pixels", "128,256,512", _each(lambda text: Variation(text, {"size": int(text)}))),
-    "seed": Kind("seed", "0,1,2,3", _each(lambda text: Variation(text, {"seed": int(text)}))),
-    "network": Kind("network", BUNDLED, _each(_network)),
-    "normalization": Kind("network", "normalised,original", _each(_normalization)),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "names or files of networks"),
+    "normalization": Kind("network", "normalised,original", _each(_normalization), "the network with and without it"),
 }
+AXES |= {name: kind for name, kind in _of_fields() if name not in AXES}
 
 
 def parse_axis(text: str) -> Axis:
     """The axis that a text such as ``iterations=25,50,100`` names; ``iterations`` alone has its usual values.
 
+    >>> parse_axis("style-layers=relu1_1,relu2_1").title
+    'style layers'
+
     Raises:
-        ToolkitError: for an unknown kind, or values that don't suit it.
+        ToolkitError: when the kind is unknown, or a value can't be read.
     """
     name, _, values = text.partition("=")
     if name not in AXES:

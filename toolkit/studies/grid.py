@@ -1,7 +1,9 @@
-"""Labelled sweeps: one synthesis for each pair of a row's and a column's variation (Gatys, Ecker & Bethge 2016)."""
+"""A grid of syntheses, one for each pair of a row's and a column's variation."""
 
 import functools
 import itertools
+import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +15,9 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..images.io import to_picture
 from ..images.sheet import Labels, grid
-from ..network import Network
-from ..synthesis import Progress, Recipe, Synthesis
+from ..network import Network, fingerprint
+from ..synthesis import Progress, Recipe, Synthesis, ingredients, plan
+from ..synthesis.pyramid import frame_of
 from .axes import Axis, Variation
 
 #: A cell's row and column, from 0.
@@ -23,10 +26,10 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Cell:
-    """What came out of one synthesis.
+    """The result of one synthesis.
 
-    ``image`` is (1, 3, H, W) in [0, 1]; ``losses`` are those of the best image evaluated, before their weights.
-    A synthesis that failed has no image, and says why in ``error``.
+    ``image``: (1, 3, H, W) in [0, 1]. ``losses``: those of the best evaluation, before their weights. A synthesis that
+    failed has no image; ``error`` says why.
     """
 
     recipe: Recipe
@@ -35,18 +38,13 @@ class Cell:
     seconds: float = 0.0
     error: str = ""
 
-    @property
-    def evaluations(self) -> int:
-        """How many there were."""
-        return self.recipe.evaluations
-
 
 @dataclass(frozen=True)
 class Step:
-    """Where a study stands after an evaluation, made in the cell at ``row`` and ``column`` (from 0).
+    """Progress of a study after an iteration in the cell at ``row`` and ``column``, from 0.
 
-    ``progress`` is that of its synthesis; there is none for a cell that was kept, or failed. ``finished`` is the cell
-    when this ended it. ``done`` counts the evaluations of the whole study, of ``total``.
+    ``progress``: of the cell's synthesis; ``None`` for a cell that was kept or failed. ``finished``: the cell, when
+    this iteration was its last. ``done``: iterations of the whole study so far, of ``total``.
     """
 
     row: int
@@ -57,34 +55,50 @@ class Step:
     total: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
-    """One synthesis, and the cells that are read off it on the way, by the evaluations they take."""
+    """One synthesis, and the recipes of the cells that it makes on its way, fewest iterations first."""
 
     network: Network
-    recipe: Recipe
-    stops: dict[Place, int] = field(default_factory=dict)
+    recipes: dict[Place, Recipe]
+
+    @property
+    def recipe(self) -> Recipe:
+        return next(reversed(self.recipes.values()))
 
 
 class Study:
-    """A grid of syntheses. Iterate over it to run what is left of it; ``cells`` holds what is finished.
+    """A grid of syntheses. Iterate over it to make what is missing; ``cells`` holds what is finished.
 
-    Cells that differ in nothing but their number of evaluations are snapshots of one synthesis, which is then
-    made at one size and in float32, so that each is what its own recipe gives.
+    Cells that differ in their number of iterations only are snapshots of one synthesis, at one size and in float32.
+    Each is what its own recipe makes, except that L-BFGS keeps more pairs when more iterations follow.
+
+    >>> import torch
+    >>> from toolkit.network import load_network
+    >>> from toolkit.studies import parse_axis
+    >>> recipe = Recipe.preset("reconstruction", size=32)
+    >>> rows, columns = parse_axis("content-layers=relu1_2,relu2_2"), parse_axis("iterations=1,2")
+    >>> study = Study(load_network("vgg19-small"), recipe, rows, columns, content=torch.rand(1, 3, 32, 32))
+    >>> for step in study:
+    ...     print(step.row, step.column, step.done, step.finished is not None)
+    0 0 1 True
+    0 1 2 True
+    1 0 3 True
+    1 1 4 True
 
     Args:
-        network: of all cells whose variations name none.
-        recipe: what the variations don't set.
+        network: of the cells whose variations set no other.
+        recipe: the fields that no variation sets.
         rows: what varies from row to row.
-        columns: what varies from column to column; a single one when ``None``.
+        columns: what varies from column to column; a single column when ``None``.
         content: (1, 3, H, W), RGB in [0, 1].
         styles: (1, 3, h, w) each.
         device: where to compute.
         memory: bytes to stay within.
-        kept: the cell of a place and its recipe that an earlier study left; it is not made again.
+        kept: returns the finished cell of a place and a recipe, if there is one; it is not made again.
 
     Raises:
-        ToolkitError: when rows and columns vary the same, a variation is not valid, or there is no image.
+        ToolkitError: when rows and columns set the same, a variation is not valid, or there is no image.
     """
 
     def __init__(
@@ -97,89 +111,105 @@ class Study:
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         device: str | torch.device = "cpu",
-        memory: int | None = None,
+        memory: float = math.inf,
         kept: Callable[[Place, Recipe], Cell | None] = lambda place, recipe: None,
     ) -> None:
         self.rows, self.columns = rows, columns or Axis("", (Variation(""),))
         sets = [set().union(*(each.sets for each in axis.variations)) for axis in (self.rows, self.columns)]
         if both := sorted(set.intersection(*sets)):
-            raise ToolkitError(f"Rows and columns both decide the {both[0]}: choose axes of different kinds.")
-        images = [image for image in (content, *styles) if image is not None]
-        if not images:
+            raise ToolkitError(f"Rows and columns both set the {both[0]}: choose axes of different kinds.")
+        self._images = [image for image in (content, *styles) if image is not None]
+        if not self._images:
             raise ToolkitError("A study needs an image: name one.")
         self.cells: dict[Place, Cell] = {}
-        self._make = functools.partial(Synthesis, content=content, styles=styles, device=device, memory=memory)
-        self._kept = kept
-        self._runs = self._plan(network, recipe)
-        height, width = images[0].shape[-2:]
-        scale = max(run.recipe.size for run in self._runs) / max(height, width)
+        self._synthesis = functools.partial(Synthesis, content=content, styles=styles, device=device)
+        self._device, self._memory, self._kept = device, memory, kept
+        self._runs = self._plan(network, recipe.with_(made_from=ingredients(network, content, styles)))
         #: (height, width) of the largest cells.
-        self.frame = max(1, round(height * scale)), max(1, round(width * scale))
-        self.total = sum(run.recipe.evaluations for run in self._runs)
+        self.frame = frame_of(self._images[0], max(run.recipe.size for run in self._runs))
+        self.total = sum(run.recipe.iterations for run in self._runs)
 
     def _plan(self, network: Network, recipe: Recipe) -> list[_Run]:
-        """The syntheses to make, each with its cells."""
+        """The syntheses to make, without making them."""
         treated = functools.cache(lambda treatment, network: treatment(network))
-        runs: dict[tuple[Network, str], _Run] = {}
+        prints = functools.cache(fingerprint)
+        groups: dict[tuple[Network, str], dict[Place, Recipe]] = {}
         for (row, across), (column, down) in itertools.product(
             enumerate(self.rows.variations), enumerate(self.columns.variations)
         ):
-            wished = recipe.with_(**across.wishes, **down.wishes, made_from=None)
             chosen = across.network or down.network or network
             for treatment in filter(None, (across.treatment, down.treatment)):
                 chosen = treated(treatment, chosen)
-            chosen.architecture.down_to([*wished.content_layers, *wished.style_layers])  # refuses unknown layers
-            key = chosen, wished.with_(evaluations=1).to_json()
-            run = runs.setdefault(key, _Run(chosen, wished))
-            run.stops[row, column] = wished.evaluations
-            if wished.evaluations != run.recipe.evaluations:
-                longest = max(run.stops.values())
-                precision = "float32" if wished.precision == "mixed" else wished.precision
-                run.recipe = wished.with_(evaluations=longest, levels=1, precision=precision)
-        return list(runs.values())
+            made_from = {**recipe.model_dump()["made_from"], "network": prints(chosen)}
+            own = recipe.with_(**across.fields, **down.fields, made_from=made_from)
+            chosen.architecture.down_to([*own.content_layers, *own.style_layers])  # refuses unknown layers
+            groups.setdefault((chosen, own.with_(iterations=1).to_json()), {})[row, column] = own
+        return [_Run(network, _snapshots(recipes)) for (network, _), recipes in groups.items()]
 
     def __iter__(self) -> Iterator[Step]:
-        """Makes what is not finished, yielding after every evaluation. A cell that fails is no reason to stop."""
+        """Makes what is not finished; yields after every iteration. When a cell fails, the others are still made."""
         done = 0
         for run in self._runs:
-            if not run.stops.keys() <= self.cells.keys():
+            if not run.recipes.keys() <= self.cells.keys():
                 yield from self._run(run, done)
-            done += run.recipe.evaluations
+            done += run.recipe.iterations
 
     def _run(self, run: _Run, before: int) -> Iterator[Step]:
-        left = sorted(run.stops, key=run.stops.__getitem__)
+        left = deque(run.recipes.items())
 
-        def finish(cell: Cell, evaluation: int, progress: Progress | None = None) -> Step:
-            place = left.pop(0)
+        def finish(cell: Cell, done: int, progress: Progress | None = None) -> Step:
+            place, _ = left.popleft()
             self.cells[place] = cell
-            return Step(*place, progress, cell, before + evaluation, self.total)
+            return Step(*place, progress, cell, before + done, self.total)
 
+        kept = [self._kept(place, recipe) for place, recipe in left]
+        if None not in kept:
+            for cell in filter(None, kept):
+                yield finish(cell, cell.recipe.iterations)
+            return
         try:
-            synthesis = self._make(run.network, run.recipe)
-            recipes = {place: synthesis.recipe.with_(evaluations=stop) for place, stop in run.stops.items()}
-            kept = [self._kept(place, recipes[place]) for place in left]
-            if None not in kept:
-                for cell in filter(None, kept):
-                    yield finish(cell, cell.evaluations)
-                return
-            coarse = sum(level.evaluations for level in synthesis.levels[:-1])
-            least, losses = float("inf"), {}
+            synthesis = self._begin(run)
+            full_size = synthesis.stages[-1].frame
+            coarse = sum(stage.iterations for stage in synthesis.stages if stage.frame != full_size)
+            least, losses = math.inf, {}
             for progress in synthesis:
-                if progress.evaluation > coarse and progress.objective < least:
+                done = progress.iteration + synthesis.skipped
+                if done > coarse and progress.objective < least:
                     least, losses = progress.objective, progress.losses
-                if progress.evaluation < run.stops[left[0]]:
-                    yield Step(*left[0], progress, None, before + progress.evaluation, self.total)
-                while left and run.stops[left[0]] <= progress.evaluation:
-                    cell = Cell(recipes[left[0]], synthesis.image, losses, progress.seconds)
-                    yield finish(cell, progress.evaluation, progress)
+                if done < left[0][1].iterations:
+                    yield Step(*left[0][0], progress, None, before + done, self.total)
+                while left and left[0][1].iterations <= done:
+                    yield finish(Cell(left[0][1], synthesis.image, losses, progress.seconds), done, progress)
         except ToolkitError as error:
             while left:
-                recipe = run.recipe.with_(evaluations=run.stops[left[0]])
-                yield finish(Cell(recipe, error=str(error)), run.recipe.evaluations)
+                yield finish(Cell(left[0][1], error=str(error)), run.recipe.iterations)
+
+    def _begin(self, run: _Run) -> Synthesis:
+        """A run's synthesis, within the memory there is."""
+        own = plan(
+            run.network,
+            run.recipe,
+            frame_of(self._images[0], run.recipe.size),
+            self._memory,
+            device=self._device,
+            given=sum(image.nbytes for image in self._images),
+        )
+        return self._synthesis(run.network, run.recipe, objective=own.objective, pairs=own.pairs)
+
+
+def _snapshots(recipes: dict[Place, Recipe]) -> dict[Place, Recipe]:
+    """The recipes of the cells that one synthesis makes on its way, fewest iterations first."""
+    ordered = dict(sorted(recipes.items(), key=lambda each: each[1].iterations))
+    if len({recipe.iterations for recipe in ordered.values()}) == 1:
+        return ordered
+    return {
+        place: recipe.with_(levels=1, precision="float32" if recipe.precision == "mixed" else recipe.precision)
+        for place, recipe in ordered.items()
+    }
 
 
 def picture(study: Study) -> Image.Image:
-    """The grid with its labels, cells that aren't finished left blank."""
+    """The labelled grid; cells that are not finished are blank."""
     height, width = study.frame
     rows, columns = (
         Labels(axis.title, [each.label for each in axis.variations]) for axis in (study.rows, study.columns)
@@ -189,12 +219,12 @@ def picture(study: Study) -> Image.Image:
 
 
 def data(study: Study) -> dict[str, Any]:
-    """A study as plain data for JSON: its axes, and the finished cells with their recipes and losses."""
+    """A study for JSON: its axes, and the recipes and losses of the finished cells."""
     axes = {"rows": study.rows, "columns": study.columns}
     return {
         name: {
             "title": axis.title,
-            "variations": [{"label": each.label, "wishes": each.wishes} for each in axis.variations],
+            "variations": [{"label": each.label, "fields": each.fields} for each in axis.variations],
         }
         for name, axis in axes.items()
     } | {

@@ -7,6 +7,6 @@ from .budget import Plan, plan
 from .checkpoint import Checkpoint
 from .objective import Objective
 from .recipe import PRESETS, Recipe
-from .synthesis import Progress, Synthesis
+from .synthesis import Progress, Synthesis, ingredients
 
-__all__ = ["PRESETS", "Checkpoint", "Objective", "Plan", "Progress", "Recipe", "Synthesis", "plan"]
+__all__ = ["PRESETS", "Checkpoint", "Objective", "Plan", "Progress", "Recipe", "Synthesis", "ingredients", "plan"]

@@ -1,4 +1,4 @@
-"""A synthesis as a film: frames taken evenly in progress, not in time."""
+"""A synthesis as a film, with more frames where the image changes more."""
 
 import math
 import shutil
@@ -13,53 +13,54 @@ from ..files import written_atomically
 from ..images.io import to_picture
 from .synthesis import Progress
 
-#: How a film's name may end.
+#: How the name of a film may end.
 SUFFIXES = (".mp4", ".gif", ".webp")
 
 
 class Timelapse:
-    """Gathers frames while a synthesis runs, and writes them.
+    """Collects frames while a synthesis runs, and writes them as a film.
 
-    Early evaluations change much and late ones little, so a frame is taken whenever the number of evaluations has
-    grown by another twelfth, which spaces them evenly in the logarithm of the objective, roughly.
+    >>> from pathlib import Path
+    >>> film = Timelapse(Path("film.gif"), longest=256)  # then film.add(progress) in the loop, and film.save()
 
     Args:
-        path: the film's; its suffix says the format.
-        longest: longest side of a frame in pixels; even, as video wants it.
+        path: of the film; the suffix is its format, ``.mp4``, ``.gif`` or ``.webp``.
+        longest: longest side of a frame in pixels.
         rate: frames a second.
 
     Raises:
-        ToolkitError: for another suffix, or ``.mp4`` where there is no ffmpeg.
+        ToolkitError: when the suffix is another, or ``.mp4`` and ffmpeg is not installed.
     """
 
+    #: Iterations of a frame over those of the frame before: early iterations change the image more than late ones.
     GROWTH = 13 / 12
 
     def __init__(self, path: Path, longest: int = 720, rate: int = 12) -> None:
         if path.suffix.lower() not in SUFFIXES:
-            raise ToolkitError(f"{path} must end in {', '.join(SUFFIXES)} to be a timelapse.")
+            raise ToolkitError(f"{path} can't be a timelapse: name a file that ends in {', '.join(SUFFIXES)}.")
         if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
-            raise ToolkitError(f"{path} needs the program ffmpeg, which is not here: install it, or use .webp or .gif.")
+            raise ToolkitError(f"{path} needs ffmpeg, which is not installed: install it, or use .webp or .gif.")
         self.path, self.longest, self.rate = path, longest, rate
         self.frames: list[Image.Image] = []
         self._next = 1
 
     def add(self, progress: Progress) -> None:
-        """Takes a frame when it is time for one; the last evaluation is always one."""
+        """Takes a frame if it is time for one; the last iteration always gives one."""
         if progress.iteration >= self._next or progress.iteration == progress.iterations:
             self._next = max(progress.iteration + 1, math.ceil(progress.iteration * self.GROWTH))
             frame = to_picture(progress.preview())
             scale = min(1.0, self.longest / max(frame.size))
-            width, height = (max(2, round(side * scale / 2) * 2) for side in frame.size)
+            width, height = (max(2, round(side * scale / 2) * 2) for side in frame.size)  # video needs even sides
             self.frames.append(frame.resize((width, height), Image.Resampling.LANCZOS))
 
     def save(self) -> None:
-        """Writes the film, its last frame held for a second.
+        """Writes the film; its last frame stays for a second.
 
         Raises:
             ToolkitError: when there are no frames, or it can't be written.
         """
         if not self.frames:
-            raise ToolkitError(f"Nothing was evaluated, so there is no timelapse {self.path} to write.")
+            raise ToolkitError(f"There is no frame for the timelapse {self.path}: let at least one iteration finish.")
         with written_atomically(self.path) as temporary:
             if self.path.suffix.lower() == ".mp4":
                 self._encode(temporary)

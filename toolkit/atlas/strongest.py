@@ -1,4 +1,4 @@
-"""Where each channel of a layer was excited most: the few strongest images, in bounded memory, over any number."""
+"""The images that excite each channel of a layer most, found in one pass that keeps only the strongest."""
 
 import json
 import time
@@ -13,22 +13,19 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..files import save_tensors
+from ..images.stream import ImageStream
 from ..network import Network, fingerprint
-from ..normalize import ImageStream
 
-#: Images kept for each channel, as many as Zeiler & Fergus 2013 show in figure 2.
+#: Images kept for each channel: as many as Zeiler & Fergus 2013 show in figure 2.
 COUNT = 9
-
-#: Seconds between writes of a pass.
-EVERY = 60.0
 
 
 @dataclass(frozen=True)
 class Strongest:
-    """For each of C channels its ``COUNT`` strongest activations, at most one per image, strongest first.
+    """The ``COUNT`` strongest activations of each of C channels, at most one per image, strongest first.
 
-    ``scores``: float32 (C, COUNT), zero where fewer images excite a channel. ``images``: their numbers, int64
-    (C, COUNT), -1 where there is none. ``positions``: row and column in the layer, int64 (C, COUNT, 2).
+    ``scores``: float32 (C, COUNT), 0 where fewer images excite a channel. ``images``: their indices, int64 (C, COUNT),
+    -1 for none. ``positions``: row and column in the layer, int64 (C, COUNT, 2).
     """
 
     scores: Tensor
@@ -37,16 +34,16 @@ class Strongest:
 
     @classmethod
     def of_none(cls, channels: int) -> "Strongest":
-        """Before any image."""
+        """The state before any image."""
         none = torch.full((channels, COUNT), -1)
         return cls(torch.zeros(channels, COUNT), none, torch.zeros(channels, COUNT, 2, dtype=torch.long))
 
     def with_(self, features: Tensor, numbers: Sequence[int]) -> "Strongest":
-        """The strongest of these and of more images; of equal ones the earlier stay.
+        """The strongest of these and of N more images; among equals the earlier are kept.
 
         Args:
             features: (N, C, h, w), on any device.
-            numbers: of the N images.
+            numbers: indices of the N images.
         """
         scores, places = features.flatten(2).max(-1)
         scores, places = scores.T.float().cpu(), places.T.cpu()  # (C, N)
@@ -63,7 +60,7 @@ class Strongest:
 
 @dataclass(frozen=True)
 class Pass:
-    """How far a pass over images came: the strongest by layer, chunks done, images read, others skipped."""
+    """State of a pass: the strongest by layer, chunks done, images read, and the reasons why others were skipped."""
 
     strongest: dict[str, Strongest]
     chunks: int = 0
@@ -71,11 +68,11 @@ class Pass:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path, key: Mapping[str, str]) -> None:
-        """Writes it, atomically.
+        """Writes the state to a file, atomically.
 
         Args:
-            path: where to.
-            key: what it depends on, by name.
+            path: the file.
+            key: fingerprints of what the pass depends on, by name.
 
         Raises:
             ToolkitError: when it can't be written.
@@ -90,38 +87,43 @@ class Pass:
 
     @classmethod
     def load(cls, path: Path, key: Mapping[str, str], layers: Sequence[str]) -> "Pass":
-        """What ``save`` wrote.
+        """Reads what ``save`` wrote.
 
         Raises:
-            ToolkitError: when the file is damaged, or belongs to other images, layers or another network.
+            ToolkitError: when the file is damaged, or of other images, layers or another network.
         """
-        remedy = f"remove {path} to start anew, or name another output."
+        remedy = f"remove {path} to start again, or name another output."
         try:
             with safetensors.safe_open(path, "pt") as opened:
                 metadata = dict(opened.metadata() or {})
             tensors = load_file(path)
             found, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
             if other := sorted(name for name in key if found.get(name) != key[name]):
-                raise ToolkitError(f"The pass kept in {path} was made with other {', '.join(other)}: {remedy}")
+                raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
             names = ("scores", "images", "positions")
             return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ToolkitError(f"The pass kept in {path} can't be read: {remedy}") from error
+            raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
 
 
 def find_strongest(
-    network: Network, images: ImageStream, layers: Sequence[str], partial: Path | None = None
+    network: Network,
+    images: ImageStream,
+    layers: Sequence[str],
+    partial: Path | None = None,
+    seconds_between_saves: float = 60.0,
 ) -> Iterator[Pass]:
-    """Passes once over images, all prepared to one size, yielding after every chunk of them.
+    """One pass over images of one size; yields after each chunk.
 
     Args:
-        network: on the device where it is to run.
+        network: on the device to run on.
         images: to look at.
-        layers: whose channels are asked for.
-        partial: where the pass is kept, and taken up again however it ended.
+        layers: whose channels to measure.
+        partial: file that keeps the pass, so that it can be resumed after an interruption.
+        seconds_between_saves: of that file.
 
     Raises:
-        ToolkitError: when the stream ends the pass, or what was kept belongs to another.
+        ToolkitError: when images can't be read, or the file is of another pass.
     """
     key = {"images": images.fingerprint(), "network": fingerprint(network), "layers": " ".join(layers)}
     channels = {layer.name: layer.channels for layer in network.architecture.down_to(layers)}
@@ -140,14 +142,14 @@ def find_strongest(
                 features = network(batch.to(device).float().div_(255), layers)
                 own = [next(numbers) for _ in batch]
                 strongest = {layer: strongest[layer].with_(features[layer], own) for layer in layers}
-            # One assignment, so that an interruption finds a chunk counted whole or not at all.
+            # One assignment: an interruption never finds half a chunk counted.
             done = Pass(
                 strongest,
                 done.chunks + 1,
                 done.images + chunk.images - len(chunk.skipped),
                 done.skipped | chunk.skipped,
             )
-            if partial and time.monotonic() - saved > EVERY:
+            if partial and time.monotonic() - saved > seconds_between_saves:
                 done.save(partial, key)
                 saved = time.monotonic()
             yield done

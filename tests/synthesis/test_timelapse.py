@@ -1,4 +1,4 @@
-"""Films have their frames where the picture changes, and open as what they say they are."""
+"""Films have more frames where the image changes more, and open as what they say they are."""
 
 import shutil
 import subprocess
@@ -13,10 +13,10 @@ from toolkit.synthesis import Progress
 from toolkit.synthesis.timelapse import Timelapse
 
 
-def run(timelapse, evaluations):
-    for number in range(1, evaluations + 1):
-        image = torch.full((1, 3, 31, 45), number / evaluations)
-        timelapse.add(Progress(number, evaluations, 1.0, {}, 0.0, 1.0, lambda image=image: image))
+def run(timelapse, iterations):
+    for number in range(1, iterations + 1):
+        image = torch.full((1, 3, 31, 45), number / iterations)
+        timelapse.add(Progress(number, iterations, 1.0, {}, 0.0, 1.0, lambda image=image: image))
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
@@ -50,10 +50,10 @@ def test_a_video_has_all_frames(tmp_path):
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path, monkeypatch):
-    with pytest.raises(ToolkitError, match=r"x.avi must end in .mp4, .gif, .webp to be a timelapse."):
+    with pytest.raises(ToolkitError, match=r"x.avi can't be a timelapse: name a file that ends in .mp4, .gif, .webp\."):
         Timelapse(tmp_path / "x.avi")
-    with pytest.raises(ToolkitError, match="Nothing was evaluated"):
+    with pytest.raises(ToolkitError, match="There is no frame for the timelapse"):
         Timelapse(tmp_path / "x.gif").save()
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(ToolkitError, match=r"x.mp4 needs the program ffmpeg, which is not here"):
+    with pytest.raises(ToolkitError, match=r"x.mp4 needs ffmpeg, which is not installed"):
         Timelapse(tmp_path / "x.mp4")

@@ -18,30 +18,29 @@ from ..errors import ToolkitError, did_you_mean
 from ..files import save_tensors
 from ..images.io import resize
 from ..images.sheet import contact_sheet
+from ..images.sources import Source
+from ..images.stream import ImageStream
 from ..network import Layer, Network, fingerprint
 from ..network.geometry import receptive_field
-from ..normalize import ImageStream, Source
 from .strongest import COUNT, Pass, find_strongest
 
-FORMAT = "channel-atlas"
-VERSION = "1"
+FORMAT, VERSION = "channel-atlas", "1"
 
-#: How such a file's name ends.
+#: How the name of an atlas file ends.
 SUFFIX = ".atlas"
 
-#: The layers that are looked at when none are named.
+#: The layers shown by default.
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))
 
-#: Side of the largest patches in pixels; larger receptive fields are scaled down to it, or a layer of 512
-#: channels would take a third of a gigabyte.
+#: Largest side of a patch in pixels: larger receptive fields are scaled down, or the file would be huge.
 LARGEST = 96
 
-#: What is laid where a receptive field juts out of its image, of 255.
+#: Fills a patch where its receptive field extends beyond the image, of 255.
 GREY = 128
 
 
 class Patch(NamedTuple):
-    """An image patch, the activation it causes, the image it is from, and the (row, column) in the layer."""
+    """An image patch, the activation it causes, the image it is from, and its (row, column) in the layer."""
 
     picture: Image.Image
     score: float
@@ -50,10 +49,10 @@ class Patch(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A layer's part of an atlas.
+    """One layer of an atlas, of C channels with k patches of S x S pixels each.
 
-    ``scores``: float32 (C, k). ``images``: numbers of names, int64 (C, k), -1 where there is none. ``positions``:
-    int64 (C, k, 2). ``patches``: uint8 (C, k, 3, S, S).
+    ``scores``: float32 (C, k). ``images``: indices of names, int64 (C, k), -1 for none. ``positions``: int64
+    (C, k, 2). ``patches``: uint8 (C, k, 3, S, S).
     """
 
     scores: Tensor
@@ -68,10 +67,10 @@ class Atlas:
 
     Args:
         network: fingerprint of the network.
-        images: how many were looked at.
-        names: of those images that patches are from.
+        images: how many were measured.
+        names: of the images that patches are from.
         pages: by layer.
-        provenance: where the images come from, any JSON.
+        provenance: where the images come from, as JSON.
     """
 
     network: str
@@ -89,15 +88,15 @@ class Atlas:
         """How many channels a layer has.
 
         Raises:
-            ToolkitError: for a layer that it doesn't show.
+            ToolkitError: when the atlas does not show the layer.
         """
         return len(self._page(layer).scores)
 
     def patches(self, layer: str, channel: int) -> list[Patch]:
-        """The patches that excite a channel most, strongest first; as many as there are images that do, up to nine.
+        """The patches that excite a channel most, strongest first: up to nine, each from another image.
 
         Raises:
-            ToolkitError: for a layer or a channel that it doesn't show.
+            ToolkitError: when the atlas does not show the layer or the channel.
         """
         page = self._page(layer)
         if not 0 <= channel < len(page.scores):
@@ -115,7 +114,7 @@ class Atlas:
         ]
 
     def picture(self, layer: str, channels: Iterable[int]) -> Image.Image:
-        """A contact sheet: three by three patches for each channel.
+        """A contact sheet with three by three patches for each channel.
 
         Raises:
             ToolkitError: as ``patches``.
@@ -130,7 +129,7 @@ class Atlas:
         return self.pages[layer]
 
     def write(self, path: Path) -> None:
-        """Writes it, atomically.
+        """Writes the atlas to a file, atomically.
 
         Raises:
             ToolkitError: when it can't be written.
@@ -153,21 +152,21 @@ class Atlas:
 
     @classmethod
     def read(cls, path: Path, network: Network | None = None) -> "Atlas":
-        """Reads what ``write`` wrote.
+        """Reads an atlas from a file.
 
         Args:
             path: the file.
-            network: refuse the atlas of another one.
+            network: refuse an atlas of any other network.
 
         Raises:
-            ToolkitError: when it is missing, damaged, no atlas, or another network's.
+            ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
         try:
             with safetensors.safe_open(path, "pt") as opened:
                 metadata = dict(opened.metadata() or {})
             tensors = load_file(path)
             if metadata["format"] != FORMAT or metadata["version"] != VERSION:
-                raise ToolkitError(f"{path} is no atlas that this toolkit reads: make it again.")
+                raise ToolkitError(f"{path} is not an atlas that this toolkit reads: make it again.")
             atlas = cls(
                 metadata["network"],
                 json.loads(metadata["images"]),
@@ -181,17 +180,18 @@ class Atlas:
         except FileNotFoundError as error:
             raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.") from error
         except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ToolkitError(f"{path} is damaged or no atlas: make it again.") from error
+            raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
-            raise ToolkitError(f"{path} shows another network: make this one's with `python -m toolkit atlas`.")
+            raise ToolkitError(
+                f"{path} is of another network: make one of this network with `python -m toolkit atlas`."
+            )
         return atlas
 
 
 class Measured(NamedTuple):
-    """Where a measurement stands.
+    """Progress of making an atlas: ``done`` of ``total`` images in a ``stage``, ``measuring`` or ``cutting``.
 
-    First images are measured, then patches are cut out of some of them: ``done`` of ``total`` images in ``stage``.
-    The last step holds the ``atlas``; ``skipped`` tells why images could not be read.
+    ``skipped``: the reason for each image that could not be read. ``atlas``: the result, in the last step.
     """
 
     stage: str
@@ -209,26 +209,34 @@ def measure(
     provenance: Mapping[str, Any] | None = None,
     partial: Path | None = None,
     workers: int = 0,
+    seconds_between_saves: float = 60.0,
 ) -> Iterator[Measured]:
-    """Finds the patches that excite each channel most, in one pass over centre crops of 224 x 224 pixels.
+    """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels.
 
-    The pass keeps scores and places alone, however many images there are. Then the few images in question are read
-    again, and their patches cut out.
+    One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
+    images that matter are read again, and the patches cut out.
+
+    >>> from toolkit.images.sources import Example
+    >>> from toolkit.network import load_network
+    >>> *_, last = measure(load_network("vgg19-small"), [Example("coffee")], ["relu1_1"])
+    >>> [patch.image for patch in last.atlas.patches("relu1_1", channel=3)]
+    ['coffee']
 
     Args:
-        network: on the device where it is to run; best a normalised one, whose scores are in mean activations.
+        network: on the device to run on; scores of a normalised one are in mean activations.
         images: to look at.
         layers: whose channels to show.
         provenance: where the images come from.
-        partial: where to keep the pass, and take it up again however it ended.
-        workers: processes that decode ahead.
+        partial: file that keeps the pass, so that it can be resumed after an interruption.
+        workers: processes that decode images.
+        seconds_between_saves: of that file.
 
     Raises:
-        ToolkitError: for an unknown layer, or when images can't be read.
+        ToolkitError: when a layer is unknown, or the images can't be read.
     """
     stream = ImageStream(images, workers=workers)
     done: Pass | None = None
-    for done in find_strongest(network, stream, layers, partial):
+    for done in find_strongest(network, stream, layers, partial, seconds_between_saves):
         yield Measured("measuring", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
@@ -236,26 +244,21 @@ def measure(
     patches = {layer: _blank(paths[layer], len(done.strongest[layer].scores)) for layer in layers}
     needed = defaultdict(list)
     for layer, found in done.strongest.items():
-        for channel, rank in (found.images >= 0).nonzero().tolist():
-            needed[int(found.images[channel, rank])].append((layer, channel, rank))
+        for channel, place in (found.images >= 0).nonzero().tolist():
+            needed[int(found.images[channel, place])].append((layer, channel, place))
     for count, number in enumerate(sorted(needed), 1):
         image = stream.image(images[number])[0]
-        for layer, channel, rank in needed[number]:
-            row, column = done.strongest[layer].positions[channel, rank].tolist()
-            patches[layer][channel, rank] = cut(image, paths[layer], (row, column))
+        for layer, channel, place in needed[number]:
+            row, column = done.strongest[layer].positions[channel, place].tolist()
+            patches[layer][channel, place] = cut(image, paths[layer], (row, column))
         yield Measured("cutting", count, len(needed), done.skipped)
-    places = {number: place for place, number in enumerate(sorted(needed))} | {-1: -1}
+    indices = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
     atlas = Atlas(
         fingerprint(network),
         done.images,
         tuple(images[number].name for number in sorted(needed)),
         {
-            layer: Page(
-                found.scores,
-                found.images.clone().apply_(places.__getitem__),
-                found.positions,
-                patches[layer],
-            )
+            layer: Page(found.scores, found.images.clone().apply_(indices.__getitem__), found.positions, patches[layer])
             for layer, found in done.strongest.items()
         },
         {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__},
@@ -264,12 +267,12 @@ def measure(
 
 
 def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Tensor:
-    """The receptive field of a position, (3, S, S) uint8, on grey where it juts out of the image.
+    """The receptive field of a position, uint8 (3, S, S), grey where it extends beyond the image.
 
     Args:
-        image: (3, H, W) uint8.
+        image: uint8 (3, H, W).
         path: the layers from the first to the one in question.
-        position: row and column there.
+        position: row and column in that layer.
     """
     (rows, columns) = (receptive_field(path, *each) for each in zip(position, image.shape[1:], strict=True))
     (top, left) = (receptive_field(path, place).start for place in position)
@@ -280,8 +283,7 @@ def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Te
     ]
     if side <= LARGEST:
         return patch
-    smaller = resize(patch[None].float().div_(255), (LARGEST, LARGEST))
-    return smaller[0].mul_(255).round_().to(torch.uint8)
+    return resize(patch[None], (LARGEST, LARGEST))[0].mul_(255).round_().to(torch.uint8)
 
 
 def _blank(path: tuple[Layer, ...], channels: int) -> Tensor:

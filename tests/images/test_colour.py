@@ -49,7 +49,7 @@ def test_results_keep_the_contents_colours(tiny_network, colour):
     style = torch.cat([torch.full((1, 1, 40, 40), value) for value in (0.2, 0.3, 0.9)], 1) + 0.05 * soft(4)[..., :40]
     found = {}
     for each in ("style", colour):
-        recipe = Recipe.preset("transfer", size=40, evaluations=8, colour=each, start="grey", style_weight=1e4)
+        recipe = Recipe.preset("transfer", size=40, iterations=8, colour=each, start="grey", style_weight=1e4)
         synthesis = Synthesis(tiny_network(), recipe, content=content, styles=[style])
         list(synthesis)
         found[each] = (synthesis.image.mean((0, 2, 3)) - content.mean((0, 2, 3))).abs().max()

@@ -1,4 +1,4 @@
-"""Images for an atlas without a download: the photographs at hand, whole and in parts."""
+"""Images for an atlas without a download: scikit-image's photographs, whole and in parts."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 from PIL import Image
 
 from ..images.io import example_photographs, open_picture, to_picture
-from ..normalize import Held, Source
+from ..images.sources import Held, Source
 
-#: An atlas looks at the middle 224 of 256 pixels, so parts of 256 a step of 224 apart are seen next to each other.
+#: Side of a part and step between parts, in pixels: a pass sees the middle 224 of 256 pixels, so parts don't overlap.
 SIDE, STEP = 256, 224
 
 
 def images_at_hand(paths: Sequence[Path] = ()) -> list[Source]:
-    """scikit-image's photographs and the pictures at ``paths``, each whole and, when it is large, in parts as well.
+    """scikit-image's photographs and the images at ``paths``; large ones come whole and in parts as well.
 
     Raises:
-        ToolkitError: when a picture can't be read.
+        ToolkitError: when an image can't be read.
     """
     pictures = {name: to_picture(image) for name, image in example_photographs().items()}
     pictures |= {path.stem: open_picture(path) for path in paths}
@@ -25,7 +25,7 @@ def images_at_hand(paths: Sequence[Path] = ()) -> list[Source]:
 
 
 def _parts(stem: str, picture: Image.Image) -> Iterator[tuple[str, Image.Image]]:
-    """Squares of a picture with their names; none of one that has room for no more than one."""
+    """Squares of an image with their names; none when there is room for only one."""
     width, height = picture.size
     across, down = ((length - SIDE) // STEP + 1 for length in picture.size)
     if across * down < 2 or min(across, down) < 1:
