@@ -25,6 +25,7 @@ from toolkit.export import (
     writing,
 )
 from toolkit.network import Network, save_network
+from toolkit.network.codebook import Codebook
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.objective import Objective
 
@@ -50,14 +51,13 @@ def eight_bit_network(tiny_network):
 
     def make(**options) -> Network:
         network = tiny_network(**options)
-        network.codebooks = {}
         generator, below = torch.Generator().manual_seed(1), torch.ones(3)
         for name, (_, filters) in network.architecture.convolutions.items():
             convolution = network.convolution(name)
             weight = convolution.weight
             values = torch.linspace(float(weight.min()), float(weight.max()), 256)
             index = (weight[..., None] - values).abs().argmin(-1).to(torch.uint8)
-            network.codebooks[name] = index, values
+            network.codebooks[name] = Codebook(index, values)
             mean = torch.rand(filters, generator=generator, dtype=torch.float64) + 0.5
             mean[0] = 0  # a filter that never fires keeps its scale
             scale = mean.where(mean > 0, 1.0)
@@ -117,7 +117,6 @@ def test_eight_bits_lose_nothing_of_weights_with_256_values(eight_bit_network, t
 
 
 def test_eight_bits_are_near_any_weights(tiny_network, tmp_path):
-    pytest.importorskip("toolkit.network.codebook")
     errors = export_features(tiny_network(widths=(16,) * 5), LAYERS, tmp_path / "x.onnx", "8bit")
     assert errors.keys() == {*LAYERS}
     assert 1e-5 < max(errors.values()) <= writing.BOUNDS["8bit"]

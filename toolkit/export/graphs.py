@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import ToolkitError
 from ..network import Layer, Network, fingerprint
+from ..network.codebook import quantize
 
 #: How weights are stored. float16 also computes in float16; 8bit computes in float32.
 Precision = Literal["float32", "float16", "8bit"]
@@ -301,8 +302,8 @@ def _decoded(graph: _Graph, network: Network, name: str) -> str:
     The network's own codebook is of the weights as trained, so that normalisation follows. Where there is none, one is
     made of the weights as they are.
     """
-    known = getattr(network, "codebooks", {}).get(name)
-    index, values = known or _quantized(network, name)
+    known = network.codebooks.get(name)
+    index, values = known or quantize(network.convolution(name).weight)
     wide = graph("Cast", graph.constant(_array(index), np.uint8, f"{name}.index"), to=TensorProto.INT32)
     weight = graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
     if known and network.mean_activations:
@@ -313,12 +314,6 @@ def _decoded(graph: _Graph, network: Network, name: str) -> str:
         scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1, 1)
         graph("Div", weight, graph.constant(_array(scale), np.float32, f"{name}.mean_activation"))
     return graph.name_last(f"{name}.weight")
-
-
-def _quantized(network: Network, name: str) -> tuple[Tensor, Tensor]:
-    from ..network.codebook import quantize
-
-    return quantize(network.convolution(name).weight)
 
 
 def _below(network: Network, name: str) -> str | None:
