@@ -1,6 +1,7 @@
-"""Recipes: validated, serialisable, and kept inside pictures."""
+"""Recipes: validated, serialisable, described, and kept inside pictures."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
@@ -10,29 +11,51 @@ from hypothesis import strategies as st
 from toolkit.errors import ToolkitError
 from toolkit.images.io import read_recipe, save_png
 from toolkit.synthesis import PRESETS, Recipe
+from toolkit.synthesis.recipe import Group, format_layers, parse_layers
 
 RECIPES = st.builds(
-    lambda synthesis, **wishes: Recipe.preset(synthesis, **wishes),
+    lambda synthesis, **fields: Recipe.preset(synthesis, **fields),
     st.sampled_from(list(PRESETS)),
     style_weight=st.floats(1e-6, 1e6),
     content_weight=st.floats(1e-6, 1e6),
+    style_image_weights=st.lists(st.floats(1e-6, 1e6), max_size=3).map(tuple),
     size=st.integers(16, 4096),
-    evaluations=st.integers(1, 1000),
+    iterations=st.integers(1, 1000),
     seed=st.integers(0, 2**62),
     optimizer=st.sampled_from(["lbfgs", "adam"]),
     formula=st.sampled_from(["mean", "paper"]),
 )
 
+NAMES = st.from_regex(r"(conv|relu)[1-5]_[1-4]", fullmatch=True)
+
 
 @given(RECIPES)
 def test_a_recipe_survives_json(recipe):
     assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.checked(json.loads(recipe.to_json())) == recipe
 
 
 def test_a_recipe_survives_a_png(tmp_path):
     recipe = Recipe.preset("transfer", style_layers={"relu3_1": 0.1 + 0.2}, size=77)
     save_png(torch.rand(1, 3, 4, 4), tmp_path / "a.png", recipe.to_json())
     assert Recipe.from_json(read_recipe(tmp_path / "a.png")) == recipe
+
+
+def test_a_recipe_of_version_01_is_read():
+    recipe = Recipe.preset("transfer", iterations=123)
+    fields = json.loads(recipe.to_json())
+    fields["evaluations"] = fields.pop("iterations")
+    assert Recipe.from_json(json.dumps(fields)) == Recipe.checked(fields) == recipe
+    assert Recipe.preset("transfer", evaluations=123) == recipe
+
+
+def test_every_field_is_described_and_belongs_to_a_group():
+    shown = {name: field for name, field in Recipe.model_fields.items() if name not in ("synthesis", "made_from")}
+    for name, field in shown.items():
+        assert field.description, name
+        assert field.json_schema_extra["group"] in get_args(Group), name
+    assert Recipe.model_fields["made_from"].description
+    assert {field.json_schema_extra["group"] for field in shown.values()} == set(get_args(Group))
 
 
 def test_the_four_syntheses_differ_in_losses_and_start():
@@ -48,13 +71,65 @@ def test_the_four_syntheses_differ_in_losses_and_start():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "sentence"),
+    ("text", "layers"),
+    [
+        ("relu1_1", {"relu1_1": 1.0}),
+        ("relu1_1, relu2_1", {"relu1_1": 0.5, "relu2_1": 0.5}),
+        ("relu1_1=2,relu2_1=1e-3,", {"relu1_1": 2.0, "relu2_1": 1e-3}),
+        (" relu1_1 = 2 , relu2_1", {"relu1_1": 2.0, "relu2_1": 0.5}),
+        ("", {}),
+    ],
+)
+def test_layers_may_be_given_as_text(text, layers):
+    assert parse_layers(text) == layers
+    assert Recipe.preset("transfer", style_layers=text).style_layers == layers
+    assert parse_layers(format_layers(layers)) == layers
+
+
+@given(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+def test_layers_that_share_evenly_need_no_weights_as_text(names):
+    even = parse_layers(",".join(names))
+    assert sum(even.values()) == pytest.approx(1) and format_layers(even) == ", ".join(names)
+    assert parse_layers(format_layers(even)) == even
+
+
+@given(st.dictionaries(NAMES, st.floats(0, 1e12), min_size=1, max_size=6))
+def test_layers_survive_text(layers):
+    assert parse_layers(format_layers(layers)) == layers
+
+
+@pytest.mark.parametrize(("text", "weights"), [("1,3", (1, 3)), ("0.5", (0.5,)), ("", ()), ("1, 2 ,", (1, 2))])
+def test_weights_may_be_given_as_text(text, weights):
+    assert Recipe.preset("transfer", style_image_weights=text).style_image_weights == weights
+
+
+def test_weights_of_layers_are_those_above_zero_times_their_losss():
+    recipe = Recipe.preset("transfer", content_layers="relu1_1=2,relu2_1=0", content_weight=3, style_weight=0)
+    assert recipe.layer_weights == ({"relu1_1": 6.0}, {})
+
+
+def test_a_copy_is_checked_too():
+    recipe = Recipe.preset("transfer")
+    assert recipe.with_(size=99) == Recipe.preset("transfer", size=99) and recipe.size == 512
+    with pytest.raises(ToolkitError, match="The recipe is not valid: size: "):
+        recipe.with_(size=3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
     [
         ({"size": 3}, "The recipe is not valid: size: Input should be greater than or equal to 16."),
-        ({"evaluations": 0}, "The recipe is not valid: evaluations: Input should be greater than or equal to 1."),
+        ({"iterations": 0}, "The recipe is not valid: iterations: Input should be greater than or equal to 1."),
+        ({"evaluations": 0}, "The recipe is not valid: iterations: Input should be greater than or equal to 1."),
         ({"colours": "red"}, "The recipe is not valid: colours: Extra inputs are not permitted."),
         ({"style_weight": -1}, "The recipe is not valid: style_weight: Input should be greater than or equal to 0."),
         ({"style_weight": float("nan")}, "The recipe is not valid: style_weight: Input should be"),
+        ({"style_layers": {"relu1_1": -1}}, "The recipe is not valid: style_layers.relu1_1: Input should be greater"),
+        (
+            {"style_layers": "relu1_1=much"},
+            "The recipe is not valid: style_layers: 'relu1_1=much' is no list of layers such as relu1_1,relu2_1=0.5.",
+        ),
+        ({"style_image_weights": "1,x"}, "The recipe is not valid: style_image_weights.1: Input should be"),
         (
             {"style_weight": 0, "content_weight": 0},
             "The recipe is not valid: there is nothing to optimise: give a content or a style layer a weight",
@@ -65,9 +140,9 @@ def test_the_four_syntheses_differ_in_losses_and_start():
         ),
     ],
 )
-def test_faults_are_told_in_a_sentence(wishes, sentence):
+def test_mistakes_are_told_in_a_sentence(fields, sentence):
     with pytest.raises(ToolkitError) as error:
-        Recipe.preset("transfer", **wishes)
+        Recipe.preset("transfer", **fields)
     assert str(error.value).startswith(sentence)
 
 
@@ -75,3 +150,8 @@ def test_text_that_is_no_recipe_is_refused():
     for text in ("not json", "[]", json.dumps({"synthesis": "collage"})):
         with pytest.raises(ToolkitError, match="The recipe is not valid: "):
             Recipe.from_json(text)
+    for fields in ({"synthesis": "collage"}, {}, None):
+        with pytest.raises(ToolkitError, match="The recipe is not valid: "):
+            Recipe.checked(fields)
+    with pytest.raises(ToolkitError, match="The recipe is not valid: synthesis: "):
+        Recipe.preset("collage")

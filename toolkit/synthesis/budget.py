@@ -53,10 +53,10 @@ class Plan:
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
     ) -> ObjectiveLike:
-        """The objective by this plan: whole where every image fits, else in tiles."""
+        """The objective by this plan: whole where the result and every image fit, else in tiles."""
         images = [image for image in (content, *styles) if image is not None]
         largest = max((image.shape[-2] * image.shape[-1] for image in images), default=0)
-        if largest <= self.pixels and self.ranks.world_size == 1:
+        if self.tiles == 1 and largest <= self.pixels and self.ranks.world_size == 1:
             return Objective(network, recipe, content, styles, masks)
         tiled = functools.partial(TiledObjective, pixels=self.pixels, ranks=self.ranks)
         return tiled(network, recipe, content, styles, masks)

@@ -47,7 +47,7 @@ class Checkpoint:
             self._synthesis.restore(state)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ToolkitError(f"The checkpoint {self._path} can't be read: {remedy}") from error
-        except (KeyError, TypeError) as error:
+        except (KeyError, IndexError, TypeError) as error:
             raise ToolkitError(f"The checkpoint {self._path} is of another version or kind: {remedy}") from error
         except ToolkitError as error:
             raise ToolkitError(

@@ -38,7 +38,7 @@ def parse_layers(text: str) -> dict[str, float]:
 def format_layers(layers: dict[str, float]) -> str:
     """The text that ``parse_layers`` reads as these weights, to six digits."""
     even = all(weight == 1 / len(layers) for weight in layers.values())
-    return ", ".join(name if even else f"{name}={weight:g}" for name, weight in layers.items())
+    return ", ".join(name if even else f"{name}={weight!r}".removesuffix(".0") for name, weight in layers.items())
 
 
 def _layers(value: Any) -> Any:

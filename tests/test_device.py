@@ -1,0 +1,42 @@
+"""What computes: devices by name, their memory; and a process that is alone."""
+
+import pytest
+import torch
+
+from toolkit.device import available, find_device, native_bfloat16
+from toolkit.distributed import ALONE, Ranks
+from toolkit.errors import ToolkitError
+
+CPU = torch.device("cpu")
+
+
+def test_devices_are_found_by_name():
+    assert find_device("cpu") == CPU
+    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(ToolkitError, match=r"This machine has no device 'cuda:0': use --device cpu, or auto\."):
+        find_device("cuda")
+
+
+def test_a_name_that_is_no_device_is_told():
+    with pytest.raises(ToolkitError, match=r"This machine has no device 'toaster': use --device cpu, or auto\."):
+        find_device("toaster")
+
+
+def test_a_machine_has_some_memory_and_an_arithmetic():
+    assert available(CPU) > 10**6
+    assert native_bfloat16(CPU) in (True, False)
+
+
+def test_alone_there_is_nobody_to_share_with(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    ranks = Ranks.join(CPU)
+    assert ranks == ALONE == Ranks(0, 1) and ranks.first and not Ranks(1, 2).first
+    tensor = torch.arange(3.0)
+    assert ranks.all_reduce(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))
+    assert ranks.broadcast(True) is True and ranks.broadcast(False) is False
+    assert ranks.all_gather("a thing") == ["a thing"]
+    ranks.leave()
