@@ -1,7 +1,9 @@
 """ONNX files compute what the network does, and the step what autograd says; a file that does not is not written."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,12 +13,60 @@ import torch.nn.functional as F
 
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
-from toolkit.export import OnnxObjective, Session, export_features, export_step, features_model, step_model, writing
+from toolkit.export import (
+    OnnxObjective,
+    Session,
+    export_features,
+    export_step,
+    export_targets,
+    features_model,
+    step_model,
+    targets_model,
+    writing,
+)
 from toolkit.network import Network, save_network
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.objective import Objective
 
 LAYERS = ["relu1_1", "conv2_1", "pool3", "relu4_2", "relu5_1"]
+
+#: Content layers and style layers with their weights.
+CHOICES = [
+    ({"relu4_2": 1.0}, {f"relu{block}_1": 0.2 for block in range(1, 6)}),
+    ({"relu2_2": 0.5, "conv3_1": 2.0}, {"relu2_2": 1.0, "pool2": 0.3}),
+    ({"relu3_1": 1.0}, {}),
+    ({}, {"relu1_1": 1.0, "relu3_3": 0.1}),
+]
+
+
+def gram(features):
+    rows = features[0].flatten(1)
+    return rows @ rows.T / rows.shape[1]
+
+
+@pytest.fixture(scope="session")
+def eight_bit_network(tiny_network):
+    """Makes a normalised network whose weights, before normalisation, have at most 256 values a layer."""
+
+    def make(**options) -> Network:
+        network = tiny_network(**options)
+        network.codebooks = {}
+        generator, below = torch.Generator().manual_seed(1), torch.ones(3)
+        for name, (_, filters) in network.architecture.convolutions.items():
+            convolution = network.convolution(name)
+            weight = convolution.weight
+            values = torch.linspace(float(weight.min()), float(weight.max()), 256)
+            index = (weight[..., None] - values).abs().argmin(-1).to(torch.uint8)
+            network.codebooks[name] = index, values
+            mean = torch.rand(filters, generator=generator, dtype=torch.float64) + 0.5
+            mean[0] = 0  # a filter that never fires keeps its scale
+            scale = mean.where(mean > 0, 1.0)
+            weight.copy_(values[index.long()] * below.view(1, -1, 1, 1) / scale.view(-1, 1, 1, 1))
+            convolution.bias.div_(scale)
+            network.mean_activations[name], below = mean, scale
+        return network
+
+    return make
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
@@ -34,29 +84,55 @@ def test_features_are_the_networks_at_any_size(tiny_network, name, convention, p
             torch.testing.assert_close(found[layer], expected[layer], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("precision", "least"), [("float32", 0.0), ("float16", 1e-6), ("int8", 1e-4)])
-def test_each_precision_is_checked_against_its_own_bound(tiny_network, tmp_path, precision, least):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_each_precision_is_checked_against_its_own_bound(tiny_network, tmp_path, precision):
     path = tmp_path / "x.onnx"
     errors = export_features(tiny_network("vgg11", widths=(16,) * 5), LAYERS[:2], path, precision)
-    assert list(errors) == ["conv2_1", "relu1_1"]
-    assert all(least <= error <= writing.BOUNDS[precision] for error in errors.values())
-    model = onnx.load(path)
-    stored = {tensor.data_type for tensor in model.graph.initializer if tensor.name.startswith("conv2_1.weight")}
+    assert errors.keys() == {"conv2_1", "relu1_1"}
+    assert all(error <= writing.BOUNDS[precision] for error in errors.values())
+    assert (max(errors.values()) > 1e-6) == (precision == "float16")
+    (stored,) = (each for each in onnx.load(path).graph.initializer if each.name == "conv2_1.weight")
     types = onnx.TensorProto
-    assert (
-        stored
-        == {
-            "float32": {types.FLOAT},
-            "float16": {types.FLOAT16},
-            "int8": {types.INT8, types.FLOAT},
-        }[precision]
-    )
+    assert stored.data_type == {"float32": types.FLOAT, "float16": types.FLOAT16}[precision]
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("convention", ["torchvision", "caffe"])
+def test_eight_bits_lose_nothing_of_weights_with_256_values(eight_bit_network, tmp_path, convention, pooling):
+    network = eight_bit_network(convention=convention, pooling=pooling, widths=(12,) * 5)
+    layers = ["relu3_1", "relu4_2"], ["relu1_1", "relu3_1", "relu5_1"]
+    files = [tmp_path / f"{kind}.onnx" for kind in ("features", "targets", "step")]
+    errors = [
+        export_features(network, LAYERS, files[0], "8bit"),
+        export_targets(network, *layers, files[1], "8bit"),
+        export_step(network, *layers, files[2], "8bit"),
+    ]
+    gradient = errors[2].pop("gradient")
+    assert gradient <= writing.GRADIENT_BOUNDS["float32"]
+    assert all(error <= writing.BOUNDS["float32"] for found in errors for error in found.values())
+    for file in files:
+        stored = {each.name: each for each in onnx.load(file).graph.initializer}
+        assert stored["conv4_1.index"].data_type == onnx.TensorProto.UINT8
+        assert not [name for name in stored if name.endswith(".weight")]
+
+
+def test_eight_bit_weights_are_constants_once_loaded(eight_bit_network, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = step_model(eight_bit_network(), ["relu4_2"], ["relu1_1", "relu5_1"], "8bit")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    loaded = onnx.load(tmp_path / "loaded.onnx").graph
+    constants = {each.name for each in loaded.initializer}
+    kernels = [node.input[1] for node in loaded.node if node.op_type in ("Conv", "FusedConv")]
+    assert len(kernels) == 2 * 13 and constants.issuperset(kernels)
 
 
 def test_a_file_that_is_off_is_refused_and_nothing_left(tiny_network, tmp_path, monkeypatch):
-    monkeypatch.setitem(writing.BOUNDS, "int8", 1e-6)
+    monkeypatch.setitem(writing.BOUNDS, "float16", 1e-6)
     with pytest.raises(ToolkitError, match=r"ONNX Runtime's \w+ is off by .* more than 1e-06: nothing was written"):
-        export_features(tiny_network(), LAYERS, tmp_path / "x.onnx", "int8")
+        export_features(tiny_network(), LAYERS, tmp_path / "x.onnx", "float16")
     assert not list(tmp_path.iterdir())
 
 
@@ -75,11 +151,6 @@ def losses_by_autograd(network: Network, image, content, styles, recipe):
     layers = {*recipe.content_layers, *recipe.style_layers}
     with torch.enable_grad():
         found, wanted, painted = (network(each, layers) for each in (image, content, styles))
-
-        def gram(features):
-            rows = features[0].flatten(1)
-            return rows @ rows.T / rows.shape[1]
-
         losses = {f"content {name}": F.mse_loss(found[name], wanted[name]) for name in recipe.content_layers}
         losses |= {f"style {name}": F.mse_loss(gram(found[name]), gram(painted[name])) for name in recipe.style_layers}
         total = sum(recipe.content_weight * w * losses[f"content {n}"] for n, w in recipe.content_layers.items())
@@ -90,20 +161,11 @@ def losses_by_autograd(network: Network, image, content, styles, recipe):
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("convention", ["torchvision", "caffe"])
-@pytest.mark.parametrize(
-    ("content_layers", "style_layers"),
-    [
-        ({"relu4_2": 1.0}, {f"relu{block}_1": 0.2 for block in range(1, 6)}),
-        ({"relu2_2": 0.5, "conv3_1": 2.0}, {"relu2_2": 1.0, "pool2": 0.3}),
-        ({"relu3_1": 1.0}, {}),
-        ({}, {"relu1_1": 1.0, "relu3_3": 0.1}),
-    ],
-)
+@pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
 def test_the_steps_gradient_is_autograds(tiny_network, random_image, pooling, convention, content_layers, style_layers):
     network = tiny_network(pooling=pooling, convention=convention)
     recipe = Recipe.preset("transfer", content_layers=content_layers, style_layers=style_layers, style_weight=7.0)
     model = step_model(network, list(content_layers), list(style_layers))
-    assert {node.domain for node in model.graph.node} == {""}
     session = Session(model)
     for height, width in ((40, 52), (33, 47)):  # one session, any size
         image, content, style = (random_image(height, width, seed=seed) for seed in range(3))
@@ -112,6 +174,53 @@ def test_the_steps_gradient_is_autograds(tiny_network, random_image, pooling, co
         assert evaluation.losses == pytest.approx(losses, rel=1e-3)
         assert evaluation.objective == pytest.approx(total, rel=1e-3)
         torch.testing.assert_close(evaluation.gradient, gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()))
+
+
+def test_a_max_poolings_gradient_goes_to_the_first_of_equal_pixels(tiny_network):
+    network = tiny_network(pooling="max")
+    recipe = Recipe.preset("reconstruction", content_layers={"pool2": 1.0})
+    image = torch.full((1, 3, 17, 19), 0.5)
+    image[..., 6:] = 0.9
+    content = image.flip(-1)
+    evaluation = OnnxObjective(network, recipe, content)(image)
+    gradient = losses_by_autograd(network, image, content, image, recipe)[2]
+    torch.testing.assert_close(evaluation.gradient, gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("convention", ["torchvision", "caffe"])
+@pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
+def test_targets_are_features_and_gram_matrices(
+    tiny_network, random_image, pooling, convention, content_layers, style_layers
+):
+    network = tiny_network(pooling=pooling, convention=convention)
+    session = Session(targets_model(network, list(content_layers), list(style_layers)))
+    for height, width in ((40, 52), (33, 47)):
+        image = random_image(height, width)
+        expected = {f"content_{name}": found for name, found in network(image, content_layers).items()}
+        expected |= {f"gram_{name}": gram(found) for name, found in network(image, style_layers).items()}
+        found = session.run({"image": image}, {name: value.shape for name, value in expected.items()})
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4 * float(value.abs().max()))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("precision", ["float32", "8bit"])
+@pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
+def test_every_graph_fits_web_gpu_and_the_step_takes_the_targets(
+    eight_bit_network, precision, pooling, content_layers, style_layers
+):
+    network = eight_bit_network(pooling=pooling, convention="caffe")
+    step, targets = (
+        make(network, list(content_layers), list(style_layers), precision) for make in (step_model, targets_model)
+    )
+    for model in (step, targets, features_model(network, LAYERS, precision)):
+        onnx.checker.check_model(model, full_check=True)
+        assert {node.domain for node in model.graph.node} == {""}
+        # Operators that onnxruntime-web's WebGPU backend has no kernels for.
+        assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
+    given = {value.name for value in targets.graph.output}
+    assert given | {"image", "content_weights", "style_weights"} >= {value.name for value in step.graph.input} >= given
 
 
 @pytest.mark.parametrize("formula", ["mean", "paper"])
@@ -126,7 +235,7 @@ def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula):
 
 
 def test_a_synthesis_on_onnx_runtime_makes_the_same_picture(tiny_network, random_image):
-    recipe = Recipe.preset("transfer", size=48, evaluations=4, optimizer="adam", precision="float32")
+    recipe = Recipe.preset("transfer", size=48, iterations=4, optimizer="adam", precision="float32")
     images = {}
     for objective in (Objective, OnnxObjective):
         synthesis = Synthesis(
@@ -141,7 +250,8 @@ def test_the_step_file_is_checked_and_says_what_it_is(tiny_network, tmp_path):
     network = tiny_network()
     network.provenance["source"] = "somewhere"
     errors = export_step(network, ["relu3_1"], ["relu1_1", "relu2_1"], tmp_path / "step.onnx")
-    assert errors.keys() == {"content relu3_1", "style relu1_1", "style relu2_1", "gradient"}
+    names = {"content_loss_relu3_1", "style_loss_relu1_1", "style_loss_relu2_1", "loss", "gradient"}
+    assert errors.keys() == names
     model = onnx.load(tmp_path / "step.onnx")
     properties = {each.key: each.value for each in model.metadata_props}
     assert "somewhere" in properties["provenance"] and properties["pooling"] == "average"
@@ -151,20 +261,34 @@ def test_the_step_file_is_checked_and_says_what_it_is(tiny_network, tmp_path):
     ]  # fmt: skip
 
 
-def test_the_file_runs_without_torch(tiny_network, random_image, tmp_path):
-    network = tiny_network()
-    export_features(network, ["relu2_1"], tmp_path / "x.onnx")
-    np.save(tmp_path / "image.npy", random_image().numpy())
-    script = (
-        "import sys; sys.modules['torch'] = None\n"
-        "import numpy, onnxruntime\n"
-        "session = onnxruntime.InferenceSession('x.onnx', providers=['CPUExecutionProvider'])\n"
-        "(features,) = session.run(['relu2_1'], {'image': numpy.load('image.npy')})\n"
-        "numpy.save('features.npy', features)"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)
-    expected = network(random_image(), ["relu2_1"])["relu2_1"].numpy()
-    np.testing.assert_allclose(np.load(tmp_path / "features.npy"), expected, rtol=1e-4, atol=1e-4)
+def run_alone(program, folder):
+    """Runs one of the programs beside this file in a folder.
+
+    Returns:
+        The files that it left at home, which was empty.
+    """
+    home = folder / "home"
+    home.mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    command = [sys.executable, str(Path(__file__).parent / program)]
+    subprocess.run(command, cwd=folder, env={**environment, "HOME": str(home)}, check=True, timeout=120)
+    return list(home.rglob("*"))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_numpy_and_onnx_runtime_are_enough_to_paint(tiny_network, random_image, tmp_path, pooling):
+    network, layers = tiny_network(pooling=pooling), (["relu3_1"], ["relu1_1", "relu2_1"])
+    export_targets(network, *layers, tmp_path / "targets.onnx")
+    export_step(network, *layers, tmp_path / "step.onnx")
+    np.save(tmp_path / "content.npy", random_image(45, 53, seed=1).numpy())
+    np.save(tmp_path / "style.npy", random_image(40, 61, seed=2).square().numpy())
+    run_alone("paint.py", tmp_path)
+    losses = np.load(tmp_path / "losses.npy")
+    assert len(losses) == 10 and losses[-1] < 0.7 * losses[0]
+
+
+def test_onnx_runtime_is_imported_when_used_and_leaves_nothing_behind(tmp_path):
+    assert run_alone("lazily.py", tmp_path) == []
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -181,14 +305,17 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
     assert main(["export", "tiny.safetensors", "--layers", "relu1_1,pool2", "-o", "x.onnx"]) == 0
     text = capsys.readouterr().out
     assert "  relu1_1 " in text and "  pool2 " in text and "written to x.onnx, " in text
-    assert main(["export", "tiny.safetensors", "--step", "-o", "step.onnx"]) == 0
+    assert main(["export", "tiny.safetensors", "--kind", "step", "-o", "step.onnx"]) == 0
     assert "  gradient " in capsys.readouterr().out
+    assert main(["export", "tiny.safetensors", "--kind", "targets", "-o", "targets.onnx"]) == 0
+    assert "  gram_relu5_1 " in capsys.readouterr().out
     for command, sentence in {
         ("-o", "x.pb"): "x.pb must end in .onnx.",
         ("-o", "y.onnx", "--layers", "relu9_1"): "Unknown layer 'relu9_1' of vgg19: did you mean",
         ("-o", "y.onnx", "--layers", ","): "There is nothing to export",
-        ("-o", "y.onnx", "--step", "--precision", "int8"): "A step is exported in float32 alone",
-        ("-o", "y.onnx", "--step", "--content-layers", "", "--style-layers", ""): "A step needs a layer",
+        ("-o", "y.onnx", "--kind", "step", "--precision", "float16"): "Losses and gradients are too small for float16",
+        ("-o", "y.onnx", "--kind", "targets", "--precision", "float16"): "Losses and gradients are too small",
+        ("-o", "y.onnx", "--kind", "step", "--content-layers", "", "--style-layers", ""): "There is nothing to export",
     }.items():
         assert main(["export", "tiny.safetensors", *command]) == 2
         assert sentence in capsys.readouterr().err
@@ -201,8 +328,21 @@ def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tm
     monkeypatch.chdir(tmp_path)
     save_network(tiny_network(), tmp_path / "tiny.safetensors")
     save_png(random_image(), tmp_path / "a.png", "{}")
-    command = ["transfer", "a.png", "a.png", "--network", "tiny.safetensors", "--size", "40", "--evaluations", "2"]
+    command = ["transfer", "a.png", "a.png", "--network", "tiny.safetensors", "--size", "40", "--iterations", "2"]
     assert main([*command, "--engine", "onnx", "-o", "x.png"]) == 0
     assert "CPUExecutionProvider" in capsys.readouterr().err
-    assert main([*command, "--engine", "onnx", "--precision", "bfloat16", "-o", "y.png"]) == 2
-    assert "ONNX Runtime computes the step in float32" in capsys.readouterr().err
+
+
+def test_what_onnx_runtime_cannot_do_is_refused(tiny_network, random_image):
+    network, image = tiny_network(), random_image()
+    recipe = Recipe.preset("transfer")
+    with pytest.raises(ToolkitError, match="has no masks: use --engine torch"):
+        OnnxObjective(network, recipe, image, [image], [image[:, :1]])
+    with pytest.raises(ToolkitError, match="Gram matrices alone: use --engine torch"):
+        OnnxObjective(network, recipe.with_(style_statistic="moments"), image, [image])
+    with pytest.raises(ToolkitError, match="float32: use --precision float32"):
+        OnnxObjective(tiny_network().bfloat16(), recipe, image, [image])
+    with pytest.raises(ToolkitError, match="needs a style image"):
+        OnnxObjective(network, recipe, image)
+    with pytest.raises(ToolkitError, match="too small for relu5_1"):
+        OnnxObjective(network, recipe, image, [image[..., :9]])

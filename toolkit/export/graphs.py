@@ -1,26 +1,30 @@
-"""ONNX graphs of a network: its features, and the synthesis' loss with its gradient. Standard operators only.
+"""ONNX graphs of a network: its features, the targets of a synthesis, and one step of it. Standard operators only.
 
-They are put together node by node: a VGG has few kinds of nodes, the gradient is the closed form of
-``toolkit.synthesis``, and nothing in the file depends on how an exporter traces.
+The graphs are built node by node. A VGG has few kinds of layers, and the gradient is the closed form of
+``toolkit.synthesis``, so no tracing exporter is needed. Operators without a kernel in onnxruntime-web's WebGPU backend
+(``Sign``, ``Sum``, ``Size``, ``Identity``) are avoided.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
 
 from .. import __version__
 from ..errors import ToolkitError
 from ..network import Layer, Network, fingerprint
 
-#: How weights are stored: ``float16`` computes in it too, ``int8`` (by filter) computes in float32.
-Precision = Literal["float32", "float16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+#: How weights are stored. float16 also computes in float16; 8bit computes in float32.
+Precision = Literal["float32", "float16", "8bit"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "8bit")
 
-#: Sizes, and names of those that are free.
+#: The sizes of a tensor's axes; a text stands for a free size.
 Shape = Sequence[int | str]
 
 OPSET = 18
@@ -28,27 +32,34 @@ IR_VERSION = 9
 
 
 class _Graph:
-    """Nodes and constants under construction; a value is known by its name."""
+    """Nodes and constants under construction. A value is known by its name."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
-    def __call__(
-        self, operator: str, *inputs: str, name: str | None = None, outputs: int = 1, **attributes: Any
-    ) -> str:
-        """Adds a node and returns the name of its first output; the others are called ``NAME:1`` and so on."""
+    def __call__(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """Adds a node and returns the name of its output."""
         name = name or f"{operator}_{len(self.nodes)}"
-        names = [name, *(f"{name}:{number}" for number in range(1, outputs))]
-        self.nodes.append(helper.make_node(operator, inputs, names, name=name, **attributes))
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
+
+    def add(self, *terms: str) -> str:
+        """The sum of one or more values."""
+        return reduce(lambda a, b: self("Add", a, b), terms)
+
+    def name_last(self, name: str) -> str:
+        """Gives the output of the last node another name, and returns it."""
+        self.nodes[-1].output[0] = name
         return name
 
     def constant(self, values: Any, dtype: Any = np.float32, name: str | None = None) -> str:
-        """Adds a constant and returns its name; equal ones without a name of their own are shared."""
+        """Adds a constant and returns its name. Equal constants without a given name are shared."""
         array = np.array(values, dtype, order="C")
-        name = name or f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes().hex()}"
-        self.constants[name] = numpy_helper.from_array(array, name)
-        return name
+        key = name or f"{array.dtype} {array.shape} {array.tobytes().hex()}"
+        if key not in self.constants:
+            self.constants[key] = numpy_helper.from_array(array, name or f"constant_{len(self.constants)}")
+        return self.constants[key].name
 
     def model(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], network: Network, text: str
@@ -78,103 +89,156 @@ class _Graph:
 
 
 def features_model(network: Network, layers: Iterable[str], precision: Precision = "float32") -> onnx.ModelProto:
-    """A model from ``image`` (batch, 3, height, width), RGB in [0, 1], to one output per layer, float32, by its name.
+    """The network as far as the deepest of the named layers.
+
+    Input: ``image`` (N, 3, H, W), RGB in [0, 1]. Outputs: each layer's features (N, C, h, w), float32, by its name.
 
     Args:
-        network: what to export.
+        network: the network to export.
         layers: names, such as ``relu4_2``.
-        precision: of the weights, and for ``float16`` of the arithmetic.
+        precision: of the weights; ``float16`` also computes in float16.
 
     Raises:
         ToolkitError: for an unknown layer, or none.
+
+    >>> from toolkit.network import load_network
+    >>> model = features_model(load_network("vgg19-small"), ["relu1_1", "relu4_2"])
+    >>> [output.name for output in model.graph.output]
+    ['relu1_1', 'relu4_2']
     """
     wanted = set(layers)
     if not wanted:
         raise ToolkitError("There is nothing to export: name at least one layer, such as relu4_2.")
     graph, path = _Graph(), network.architecture.down_to(wanted)
-    computed = {layer.name: f"{layer.name}_half" if precision == "float16" else layer.name for layer in path}
-    x = _prepared(graph, network, "image")
-    if precision == "float16":
-        x = graph("Cast", x, to=TensorProto.FLOAT16)
-    for layer in path:
-        x = _forward(graph, network, layer, x, computed[layer.name], precision)
-    outputs = []
-    for layer in path:
-        if layer.name in wanted:
-            if precision == "float16":
-                graph("Cast", computed[layer.name], name=layer.name, to=TensorProto.FLOAT)
-            shape: Shape = ["batch", layer.channels, f"height_{layer.name}", f"width_{layer.name}"]
-            outputs.append(_value(layer.name, shape))
+    half = precision == "float16"
+    names = {layer.name: f"{layer.name}_float16" for layer in path} if half else {}
+    values = _forward(graph, network, path, precision, names)
+    if half:
+        for layer in wanted:
+            graph("Cast", values[layer], name=layer, to=TensorProto.FLOAT)
+    outputs = [_features(layer.name, layer, batch="N") for layer in path if layer.name in wanted]
     text = (
         f"{network.architecture.name}, {network.pooling} pooling. In: image, RGB in [0, 1]. Out: the features of "
         f"{', '.join(value.name for value in outputs)}. Weights in {precision}."
     )
-    return graph.model([_value("image", ["batch", 3, "height", "width"])], outputs, network, text)
+    return graph.model([_value("image", ["N", 3, "H", "W"])], outputs, network, text)
 
 
-def step_model(network: Network, content_layers: Sequence[str], style_layers: Sequence[str]) -> onnx.ModelProto:
-    """A model of one evaluation: every loss, their weighted sum, and its gradient in the image, float32.
+def targets_model(
+    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision = "float32"
+) -> onnx.ModelProto:
+    """What ``step_model`` takes as its targets, computed from a content or a style image.
 
-    Inputs: ``image`` (1, 3, height, width), RGB in [0, 1]; ``content_LAYER``, the content image's features
-    (1, C, h, w); ``gram_LAYER``, the style's Gram matrix F Fᵀ / M, (C, C); ``content_weights`` and ``style_weights``,
-    one for each layer in the order given. Outputs: ``loss`` (), ``gradient`` like the image, and
-    ``content_loss_LAYER``, ``style_loss_LAYER`` (), before their weights. Losses are the means of squares of
+    Input: ``image`` (1, 3, H, W), RGB in [0, 1]. Outputs: ``content_LAYER``, features (1, C, h, w), for each content
+    layer; ``gram_LAYER``, the Gram matrix F Fᵀ / M (C, C), for each style layer.
+
+    Args:
+        network: the network to export.
+        content_layers: names; may be empty.
+        style_layers: names; may be empty.
+        precision: of the weights; not ``float16``.
+
+    Raises:
+        ToolkitError: for an unknown layer, none at all, or ``float16``.
+    """
+    graph, path = _Graph(), _path(network, content_layers, style_layers, precision)
+    values = _forward(graph, network, path, precision, {name: f"content_{name}" for name in content_layers})
+    outputs = []
+    for layer in path:
+        if layer.name in content_layers:
+            outputs.append(_features(f"content_{layer.name}", layer))
+        if layer.name in style_layers:
+            _gram(graph, values[layer.name], layer.channels)
+            graph.name_last(f"gram_{layer.name}")
+            outputs.append(_value(f"gram_{layer.name}", [layer.channels] * 2))
+    text = (
+        f"Targets of the synthesis losses on {network.architecture.name}, {network.pooling} pooling: features of a "
+        f"content image and Gram matrices of a style image. Weights in {precision}."
+    )
+    return graph.model([_image()], outputs, network, text)
+
+
+def step_model(
+    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision = "float32"
+) -> onnx.ModelProto:
+    """One evaluation: every loss, their weighted sum, and its gradient in the image.
+
+    Inputs: ``image`` (1, 3, H, W), RGB in [0, 1]; ``content_LAYER``, the content image's features (1, C, h, w);
+    ``gram_LAYER``, the style's Gram matrix F Fᵀ / M (C, C); ``content_weights`` and ``style_weights``, one number for
+    each layer in the given order. Outputs: ``loss`` (), the weighted sum; ``gradient`` (1, 3, H, W); and
+    ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights. Losses are means of squares, as in
     ``toolkit.synthesis.losses``.
 
     Args:
-        network: what to export.
+        network: the network to export.
         content_layers: names; may be empty.
         style_layers: names; may be empty.
+        precision: of the weights; not ``float16``.
 
     Raises:
-        ToolkitError: for an unknown layer, or none at all.
+        ToolkitError: for an unknown layer, none at all, or ``float16``.
     """
-    if not (content_layers or style_layers):
-        raise ToolkitError("A step needs a layer: name content layers, style layers, or both.")
-    graph = _Graph()
-    path = network.architecture.down_to([*content_layers, *style_layers])
-    channels = {layer.name: layer.channels for layer in path}
-    x = _prepared(graph, network, "image")
-    before = {}
-    for layer in path:
-        before[layer.name] = x
-        x = _forward(graph, network, layer, x, layer.name, "float32")
-    inputs = [_value("image", [1, 3, "height", "width"])]
-    outputs = [_value("loss", []), _value("gradient", [1, 3, "height", "width"])]
+    graph, path = _Graph(), _path(network, content_layers, style_layers, precision)
+    _forward(graph, network, path, precision)
+    by_name = {layer.name: layer for layer in path}
+    inputs = [_image()]
+    outputs = [_value("loss", []), _value("gradient", [1, 3, "H", "W"])]
     gradients: dict[str, list[str]] = {}
     weighted = []
     for kind, layers, loss in (("content", content_layers, _content), ("style", style_layers, _style)):
-        if not layers:
-            continue
-        inputs.append(_value(f"{kind}_weights", [len(layers)]))
+        if layers:
+            inputs.append(_value(f"{kind}_weights", [len(layers)]))
         for number, name in enumerate(layers):
-            target = f"content_{name}" if kind == "content" else f"gram_{name}"
-            shape: Shape = [channels[name]] * 2 if kind == "style" else [1, channels[name], f"h_{name}", f"w_{name}"]
-            inputs.append(_value(target, shape))
+            layer = by_name[name]
+            inputs.append(
+                _features(f"content_{name}", layer)
+                if kind == "content"
+                else _value(f"gram_{name}", [layer.channels] * 2)
+            )
             weight = graph("Gather", f"{kind}_weights", graph.constant(number, np.int64), axis=0)
-            value, gradient = loss(graph, name, target, weight, channels[name])
+            value, gradient = loss(graph, layer, weight)
             outputs.append(_value(value, []))
             weighted.append(graph("Mul", value, weight))
             gradients.setdefault(name, []).append(gradient)
-    graph("Sum", *weighted, name="loss")
-    gradient = ""
-    for layer in reversed(path):
-        parts = [*gradients.get(layer.name, []), *([gradient] if gradient else [])]
-        gradient = graph("Sum", *parts) if len(parts) > 1 else parts[0]
-        gradient = _backward(graph, layer, network.pooling, before[layer.name], gradient)
-    gradient = graph("Mul", gradient, _factor(graph, network))
+    graph.add(*weighted)
+    graph.name_last("loss")
+    above: list[str] = []
+    for layer, below in zip(reversed(path), [*reversed(path[:-1]), None], strict=True):
+        gradient = graph.add(*gradients.get(layer.name, []), *above)
+        above = [_pullback(graph, layer, network.pooling, below.name if below else "image", gradient)]
+    gradient = graph("Mul", *above, _factor(graph, network))
     if network.preprocessing.channels == "BGR":
-        gradient = graph("Gather", gradient, graph.constant([2, 1, 0], np.int64), axis=1)
-    graph("Identity", gradient, name="gradient")
+        _reversed_channels(graph, gradient)
+    graph.name_last("gradient")
     text = (
         f"One evaluation of the synthesis losses on {network.architecture.name}, {network.pooling} pooling: losses "
-        "(means of squares of feature and Gram matrix differences), their weighted sum, and its gradient in the image."
+        "(means of squares of feature and Gram matrix differences), their weighted sum, and its gradient in the image. "
+        f"Weights in {precision}."
     )
     return graph.model(inputs, outputs, network, text)
 
 
+def _path(
+    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision
+) -> tuple[Layer, ...]:
+    """The layers down to the deepest named one, once what was asked for is known to make sense."""
+    if precision == "float16":
+        raise ToolkitError("Losses and gradients are too small for float16: use --precision float32 or 8bit.")
+    if not (content_layers or style_layers):
+        raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
+    return network.architecture.down_to([*content_layers, *style_layers])
+
+
 def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _image() -> onnx.ValueInfoProto:
+    return _value("image", [1, 3, "H", "W"])
+
+
+def _features(name: str, layer: Layer, batch: int | str = 1) -> onnx.ValueInfoProto:
+    return _value(name, [batch, layer.channels, f"height_{layer.name}", f"width_{layer.name}"])
 
 
 def _factor(graph: _Graph, network: Network) -> str:
@@ -182,98 +246,164 @@ def _factor(graph: _Graph, network: Network) -> str:
     return graph.constant(np.reshape([preprocessing.range / std for std in preprocessing.std], (1, 3, 1, 1)))
 
 
-def _prepared(graph: _Graph, network: Network, image: str) -> str:
-    """The network's preprocessing."""
+def _reversed_channels(graph: _Graph, image: str) -> str:
+    return graph("Gather", image, graph.constant([2, 1, 0], np.int64), axis=1)
+
+
+def _forward(
+    graph: _Graph,
+    network: Network,
+    path: Sequence[Layer],
+    precision: Precision,
+    names: Mapping[str, str] = {},
+) -> dict[str, str]:
+    """From ``image`` through preprocessing and every layer of ``path``.
+
+    Returns:
+        From each layer to its value: as ``names`` says, else the layer's own name.
+    """
     preprocessing = network.preprocessing
-    if preprocessing.channels == "BGR":
-        image = graph("Gather", image, graph.constant([2, 1, 0], np.int64), axis=1)
+    x = _reversed_channels(graph, "image") if preprocessing.channels == "BGR" else "image"
     offset = [-mean / std for mean, std in zip(preprocessing.mean, preprocessing.std, strict=True)]
-    scaled = graph("Mul", image, _factor(graph, network))
-    return graph("Add", scaled, graph.constant(np.reshape(offset, (1, 3, 1, 1))))
+    x = graph("Add", graph("Mul", x, _factor(graph, network)), graph.constant(np.reshape(offset, (1, 3, 1, 1))))
+    if precision == "float16":
+        x = graph("Cast", x, to=TensorProto.FLOAT16)
+    values = {}
+    for layer in path:
+        name = names.get(layer.name, layer.name)
+        match layer.kind:
+            case "conv":
+                weight, bias = _parameters(graph, network, layer.name, precision)
+                x = graph("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+            case "relu":
+                x = graph("Relu", x, name=name)
+            case "pool":
+                operator = "AveragePool" if network.pooling == "average" else "MaxPool"
+                x = graph(operator, x, name=name, kernel_shape=[2, 2], strides=[2, 2])
+        values[layer.name] = x
+    return values
 
 
-def _forward(graph: _Graph, network: Network, layer: Layer, x: str, name: str, precision: Precision) -> str:
-    match layer.kind:
-        case "conv":
-            weight, bias = _weights(graph, network, layer.name, precision)
-            return graph("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-        case "relu":
-            return graph("Relu", x, name=name)
-        case "pool":
-            window: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
-            if network.pooling == "average":
-                return graph("AveragePool", x, name=name, **window)
-            return graph("MaxPool", x, name=name, outputs=2, **window)
-
-
-def _weights(graph: _Graph, network: Network, name: str, precision: Precision) -> tuple[str, str]:
-    """A convolution's weight and bias."""
+def _parameters(graph: _Graph, network: Network, name: str, precision: Precision) -> tuple[str, str]:
+    """The values of a convolution's weight and bias."""
     convolution = network.convolution(name)
     assert convolution.bias is not None
-    weight, bias = (p.detach().float().cpu().contiguous().numpy() for p in (convolution.weight, convolution.bias))
-    if precision == "int8":
-        # Symmetric, a step for every filter.
-        steps = np.maximum(np.abs(weight).max((1, 2, 3)) / 127, np.finfo(np.float32).tiny)
-        levels = np.rint(weight / steps[:, None, None, None])
-        stored = graph.constant(levels, np.int8, f"{name}.weight_levels")
-        step = graph.constant(steps, np.float32, f"{name}.weight_steps")
-        return (
-            graph("DequantizeLinear", stored, step, name=f"{name}.weight", axis=0),
-            graph.constant(bias, np.float32, f"{name}.bias"),
-        )
     dtype = np.float16 if precision == "float16" else np.float32
-    return graph.constant(weight, dtype, f"{name}.weight"), graph.constant(bias, dtype, f"{name}.bias")
+    bias = graph.constant(_array(convolution.bias), dtype, f"{name}.bias")
+    if precision == "8bit":
+        return _decoded(graph, network, name), bias
+    return graph.constant(_array(convolution.weight), dtype, f"{name}.weight"), bias
 
 
-def _content(graph: _Graph, name: str, target: str, weight: str, channels: int) -> tuple[str, str]:
-    """Mean of (F - P)² and the weighted gradient 2 (F - P) / (N M)."""
-    difference = graph("Sub", name, target)
-    loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"content_loss_{name}", keepdims=0)
-    count = graph("Cast", graph("Size", name), to=TensorProto.FLOAT)
-    slope = graph("Div", graph("Mul", weight, graph.constant(2)), count)
-    return loss, graph("Mul", difference, slope)
+def _decoded(graph: _Graph, network: Network, name: str) -> str:
+    """A convolution's weight, normalised, from its codebook. ONNX Runtime folds it into a constant on loading."""
+    index, values = _codebook(network, name)
+    stored = graph.constant(_array(index), np.uint8, f"{name}.index")
+    wide = graph("Cast", stored, to=TensorProto.INT32)  # Gather takes no uint8
+    graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
+    if network.mean_activations:
+        weight, below = graph.nodes[-1].output[0], _below(network, name)
+        if below:
+            # The layer below has stored its means as (I, 1, 1, 1).
+            weight = graph("Mul", weight, graph("Transpose", f"{below}.mean_activation", perm=[1, 0, 2, 3]))
+        mean = _array(_scale(network, name)).reshape(-1, 1, 1, 1)
+        graph("Div", weight, graph.constant(mean, np.float32, f"{name}.mean_activation"))
+    return graph.name_last(f"{name}.weight")
 
 
-def _style(graph: _Graph, name: str, gram: str, weight: str, channels: int) -> tuple[str, str]:
-    """Mean of (G - A)² and the weighted gradient 4 (G - A) F / (M N²)."""
-    rows = graph("Reshape", name, graph.constant([channels, -1], np.int64))
-    size = graph("Cast", graph("Size", name), to=TensorProto.FLOAT)
-    positions = graph("Div", size, graph.constant(channels))
+def _codebook(network: Network, name: str) -> tuple[Tensor, Tensor]:
+    """Index and values of a convolution's weight before normalisation, as the network has them, or made here."""
+    if (known := getattr(network, "codebooks", {}).get(name)) is not None:
+        return known
+    from ..network.codebook import quantize
+
+    weight = network.convolution(name).weight.double()
+    if network.mean_activations:
+        weight = weight * _scale(network, name).view(-1, 1, 1, 1)
+        if below := _below(network, name):
+            weight = weight / _scale(network, below).view(1, -1, 1, 1)
+    return quantize(weight.float())
+
+
+def _below(network: Network, name: str) -> str | None:
+    """The convolution before this one; none before the first."""
+    names = list(network.architecture.convolutions)
+    return names[names.index(name) - 1] if name != names[0] else None
+
+
+def _scale(network: Network, name: str) -> Tensor:
+    """What normalisation divided each filter by (O): its mean activation, or 1 where that is 0."""
+    mean = network.mean_activations[name]
+    return torch.where(mean > 0, mean, 1.0)
+
+
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    return tensor.detach().cpu().contiguous().numpy()
+
+
+def _positions(graph: _Graph, features: str) -> str:
+    """The number of positions M of a layer's features."""
+    return graph("Cast", graph("ReduceProd", graph("Shape", features, start=2), keepdims=0), to=TensorProto.FLOAT)
+
+
+def _gram(graph: _Graph, features: str, channels: int) -> tuple[str, str]:
+    """The features as a matrix F (C, M), and the Gram matrix F Fᵀ / M (C, C), which is the last node."""
+    rows = graph("Reshape", features, graph.constant([channels, -1], np.int64))
     product = graph("MatMul", rows, graph("Transpose", rows, perm=[1, 0]))
-    difference = graph("Sub", graph("Div", product, positions), gram)
-    loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"style_loss_{name}", keepdims=0)
-    slope = graph("Div", graph("Mul", weight, graph.constant(4 / channels**2)), positions)
+    return rows, graph("Div", product, _positions(graph, features))
+
+
+def _content(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
+    """Mean of (F - P)² and the weighted gradient 2 (F - P) / (C M)."""
+    difference = graph("Sub", layer.name, f"content_{layer.name}")
+    loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"content_loss_{layer.name}", keepdims=0)
+    slope = graph("Mul", weight, graph.constant(2 / layer.channels))
+    return loss, graph("Mul", difference, graph("Div", slope, _positions(graph, layer.name)))
+
+
+def _style(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
+    """Mean of (G - A)² and the weighted gradient 4 (G - A) F / (C² M)."""
+    rows, gram = _gram(graph, layer.name, layer.channels)
+    difference = graph("Sub", gram, f"gram_{layer.name}")
+    loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"style_loss_{layer.name}", keepdims=0)
+    slope = graph("Mul", weight, graph.constant(4 / layer.channels**2))
+    slope = graph("Div", slope, _positions(graph, layer.name))
     gradient = graph("MatMul", graph("Mul", difference, slope), rows)
-    return loss, graph("Reshape", gradient, graph("Shape", name))
+    return loss, graph("Reshape", gradient, graph("Shape", layer.name))
 
 
-def _backward(graph: _Graph, layer: Layer, pooling: str, x: str, gradient: str) -> str:
-    """A layer's pullback, from the gradient in its output to that in its input ``x``."""
+def _pullback(graph: _Graph, layer: Layer, pooling: str, x: str, gradient: str) -> str:
+    """A layer's pullback: from the gradient in its output to the gradient in its input ``x``."""
     match layer.kind:
         case "conv":
-            # The kernel transposed in its channel axes and rotated by 180 degrees; a constant, folded on loading.
+            # The kernel transposed in its channel axes and rotated by 180 degrees: a constant, folded on loading.
             swapped = graph("Transpose", f"{layer.name}.weight", perm=[1, 0, 2, 3])
             ends = (graph.constant(values, np.int64) for values in ([-1, -1], [-4, -4], [2, 3], [-1, -1]))
             return graph("Conv", gradient, graph("Slice", swapped, *ends), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
         case "relu":
-            return graph("Mul", gradient, graph("Sign", layer.name))  # activations are not negative
-        case "pool" if pooling == "average":
-            quarter = graph("Mul", gradient, graph.constant(0.25))
-            scales = graph.constant([1, 1, 2, 2])
-            nearest: dict[str, Any] = {
-                "mode": "nearest",
-                "coordinate_transformation_mode": "asymmetric",
-                "nearest_mode": "floor",
-            }
-            spread = graph("Resize", quarter, "", scales, **nearest)
+            zero = graph.constant(0)
+            return graph("Where", graph("Greater", layer.name, zero), gradient, zero)
+        case "pool":
+            # By position in the window, (0, 0) to (1, 1): what each of its four pixels gets.
+            if pooling == "average":
+                parts = [graph("Mul", gradient, graph.constant(0.25))] * 4
+            else:
+                parts = _to_maximum(graph, layer.name, x, gradient)
+            spread = graph("DepthToSpace", graph("Concat", *parts, axis=1), blocksize=2)
             # An odd edge was never pooled and gets nothing.
             missing = graph("Sub", graph("Shape", x), graph("Shape", spread))
-            pads = graph("Concat", graph.constant([0, 0, 0, 0], np.int64), missing, axis=0)
-            return graph("Pad", spread, pads)
-        case "pool":
-            # Each gradient to the position that attained the maximum; indices count through the whole input.
-            zeros = graph("ConstantOfShape", graph("Reshape", graph("Size", x), graph.constant([1], np.int64)))
-            flat = graph.constant([-1], np.int64)
-            indices, values = (graph("Reshape", each, flat) for each in (f"{layer.name}:1", gradient))
-            return graph("Reshape", graph("ScatterElements", zeros, indices, values, axis=0), graph("Shape", x))
-    raise AssertionError(layer)
+            return graph("Pad", spread, graph("Concat", graph.constant([0, 0, 0, 0], np.int64), missing, axis=0))
+
+
+def _to_maximum(graph: _Graph, pool: str, x: str, gradient: str) -> list[str]:
+    """The parts of a max pooling's gradient: all to the first pixel of each window that attains the maximum."""
+    zero = graph.constant(0)
+    end = graph("Mul", graph("Shape", pool, start=2), graph.constant(2, np.int64))
+    axes, steps = graph.constant([2, 3], np.int64), graph.constant([2, 2], np.int64)
+    parts = []
+    for corner in ([0, 0], [0, 1], [1, 0]):
+        pixel = graph("Slice", x, graph.constant(corner, np.int64), end, axes, steps)
+        attains = graph("Equal", pixel, pool)
+        parts.append(graph("Where", attains, gradient, zero))
+        gradient = graph("Where", attains, zero, gradient)
+    return [*parts, gradient]

@@ -1,32 +1,33 @@
-"""Running the exported graphs with ONNX Runtime, on tensors that stay where they are."""
+"""Running the exported graphs with ONNX Runtime, on tensors that stay on their device."""
 
+import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor
 
-from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Network
-from ..synthesis.objective import Objective
+from ..network.geometry import strides
+from ..network.vgg import check_size
+from ..optimize import Evaluation
+from ..synthesis.objective import check_images, evaluation_of
 from ..synthesis.recipe import Recipe
-from .graphs import step_model
+from .graphs import step_model, targets_model
 
 #: ONNX Runtime's names for what computes on a device.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session:
-    """A model ready to run on a device.
+    """A model, loaded and ready to run on a device. ``provider`` names what runs it.
 
     Args:
         model: the model, or the path of its file.
         device: ``cpu``, or ``cuda`` for a GPU.
-
-    ``provider`` is what really runs it.
 
     Raises:
         ToolkitError: when ONNX Runtime can't compute on that device, or can't load the model.
@@ -36,10 +37,11 @@ class Session:
         self.device = torch.device(device)
         if self.device.type not in PROVIDERS:
             raise ToolkitError(f"ONNX Runtime does not run on {self.device} here: use --device cpu or cuda.")
+        onnxruntime = _onnxruntime()
         if self.device.type == "cuda":
             onnxruntime.preload_dlls()  # PyTorch's own copies of CUDA's libraries
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # its one warning, that a provider did not start, becomes our sentence
+        options.log_severity_level = 4  # a provider that did not start is our own error, below
         wanted = PROVIDERS[self.device.type]
         try:
             self.session = onnxruntime.InferenceSession(
@@ -60,10 +62,10 @@ class Session:
 
         Args:
             feeds: from each input to its tensor, float32, on the device.
-            outputs: from each output wanted to its shape.
+            outputs: from each output to compute to its shape.
 
         Returns:
-            From each output to its tensor, on the device.
+            From each output to its tensor, float32, on the device.
         """
         binding = self.session.io_binding()
         place = self.device.type, self.device.index or 0, np.float32
@@ -79,14 +81,23 @@ class Session:
         return results
 
 
-class OnnxObjective(Objective):
-    """A recipe's losses computed by ONNX Runtime; otherwise like ``Objective``.
+class OnnxObjective:
+    """A recipe's losses and their gradient, computed by ONNX Runtime: ``targets_model`` once, then ``step_model``.
 
     Args:
-        session: a step's, exported with the recipe's layers in their order; made here when there is none.
-    """
+        network: in float32, on the device to compute on.
+        recipe: which losses, and their weights.
+        content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
+        styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
+        masks: must be empty.
+        session: of a ``step_model`` with the recipe's layers in their order; made here when there is none.
 
-    only_float32 = True
+    ``runs_on`` says what computes.
+
+    Raises:
+        ToolkitError: for masks, a network that is not in float32, a missing image, an unknown layer, or an image too
+            small for the deepest layer.
+    """
 
     def __init__(
         self,
@@ -95,39 +106,74 @@ class OnnxObjective(Objective):
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
-        memory: int | None = None,
-        ranks: Ranks = ALONE,
-        differences: bool = False,
         session: Session | None = None,
     ) -> None:
-        super().__init__(network, recipe, content, styles, masks, memory)
-        if masks or ranks.world_size > 1:
-            raise ToolkitError("The exported step knows no masks and no other processes: use --engine torch.")
-        if network.dtype != torch.float32 or differences:
-            raise ToolkitError("ONNX Runtime computes the step in float32: leave the precision at that.")
+        if masks:
+            raise ToolkitError("ONNX Runtime's objective has no masks: use --engine torch.")
+        if network.dtype != torch.float32:
+            raise ToolkitError("ONNX Runtime computes the objective in float32: use --precision float32.")
+        if recipe.style_weight and recipe.style_statistic != "gram":
+            raise ToolkitError("ONNX Runtime's objective has Gram matrices alone: use --engine torch.")
+        check_images(recipe, content, styles)
+        content_weights, style_weights = recipe.layer_weights
+        layers = list(content_weights), list(style_weights)
         device = next(network.parameters()).device
-        self.session = session or Session(
-            step_model(network, list(self.content_weights), list(self.style_weights)), device
-        )
-        self.runs_on = f"ONNX Runtime's {self.session.provider}"
+        self._recipe = recipe
+        self._path = network.architecture.down_to([*content_weights, *style_weights])
+        self._feeds = self._targets(Session(targets_model(network, *layers), device), content, styles)
+        self._session = session or Session(step_model(network, *layers), device)
+        self.runs_on = f"ONNX Runtime's {self._session.provider}"
+        # From the step's means of squares to the recipe's formula.
         paper = recipe.formula == "paper"
-        self._scales = {f"content {name}": t.numel() / 2 if paper else 1.0 for name, t in self.content_targets.items()}
-        self._scales |= {f"style {name}": 0.25 if paper else 1.0 for name in self.style_weights}
-        self._feeds = {f"content_{name}": target for name, target in self.content_targets.items()}
-        for target in self.style_targets:
-            self._feeds |= {f"gram_{name}": gram for name, gram in target.grams.items()}
-        for kind, weights in (("content", self.content_weights), ("style", self.style_weights)):
-            if weights:
-                scaled = [weight * self._scales[f"{kind} {name}"] for name, weight in weights.items()]
-                self._feeds[f"{kind}_weights"] = torch.tensor(scaled, device=device)
+        self._losses = [
+            (f"content {name}", weight, self._feeds[f"content_{name}"].numel() / 2 if paper else 1.0)
+            for name, weight in content_weights.items()
+        ] + [(f"style {name}", weight, 0.25 if paper else 1.0) for name, weight in style_weights.items()]
+        for kind in ("content", "style"):
+            if weights := [weight * scale for name, weight, scale in self._losses if name.startswith(f"{kind} ")]:
+                self._feeds[f"{kind}_weights"] = torch.tensor(weights, device=device)
 
-    def network_losses(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """As ``Objective`` has it."""
-        names = {name: name.replace(" ", "_loss_", 1) for name in self._scales}
-        outputs: dict[str, Sequence[int]] = dict.fromkeys(names.values(), ())
-        found = self.session.run({"image": image, **self._feeds}, outputs | {"gradient": image.shape})
-        losses = {name: found[output] * self._scales[name] for name, output in names.items()}
-        return losses, found["gradient"]
+    def __call__(self, image: Tensor) -> Evaluation:
+        """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
+
+        Raises:
+            ToolkitError: when the image is too small for the deepest layer.
+        """
+        check_size(image, self._path)
+        outputs = {name: name.replace(" ", "_loss_") for name, _, _ in self._losses}
+        shapes: dict[str, Sequence[int]] = {"gradient": image.shape, **dict.fromkeys(outputs.values(), ())}
+        found = self._session.run({"image": image, **self._feeds}, shapes)
+        values = [(name, weight, found[outputs[name]] * scale) for name, weight, scale in self._losses]
+        return evaluation_of(self._recipe, image, values, found["gradient"])
+
+    def _targets(self, session: Session, content: Tensor | None, styles: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The step's inputs ``content_LAYER`` and ``gram_LAYER``."""
+        content_weights, style_weights = self._recipe.layer_weights
+        channels, stride = {layer.name: layer.channels for layer in self._path}, strides(self._path)
+        targets: dict[str, Tensor] = {}
+        if content is not None and content_weights:
+            check_size(content, self._path)
+            height, width = content.shape[-2:]
+            sizes = {name: (height // stride[name], width // stride[name]) for name in content_weights}
+            shapes = {f"content_{name}": (1, channels[name], *size) for name, size in sizes.items()}
+            targets = session.run({"image": content}, shapes)
+        if not style_weights:
+            return targets
+        shares = self._recipe.style_image_weights or (1.0,) * len(styles)
+        for style, share in zip(styles, shares, strict=True):
+            check_size(style, self._path)
+            grams = session.run({"image": style}, {f"gram_{name}": (channels[name],) * 2 for name in style_weights})
+            for name, gram in grams.items():
+                targets[name] = targets.get(name, 0) + gram * (share / sum(shares))
+        return targets
+
+
+def _onnxruntime() -> Any:
+    """The module, imported when first needed: it takes a while, and sends telemetry unless told not to."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _first_line(error: Exception) -> str:
