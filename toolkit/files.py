@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .errors import ToolkitError
@@ -68,6 +68,18 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
             save_file(dict(tensors), temporary, dict(metadata))
         except safetensors.SafetensorError as error:  # how it reports a full disk
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file.
+
+    Raises:
+        OSError: when it can't be opened.
+        safetensors.SafetensorError: when it is no such file, or damaged.
+    """
+    with safetensors.safe_open(path, "pt") as opened:
+        metadata = dict(opened.metadata() or {})
+    return load_file(path), metadata
 
 
 def sha256(path: Path) -> str:
