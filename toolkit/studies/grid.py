@@ -28,7 +28,7 @@ Place = tuple[int, int]
 class Cell:
     """The result of one synthesis.
 
-    ``image``: (1, 3, H, W) in [0, 1]. ``losses``: those of the best evaluation, before their weights. A synthesis that
+    ``image``: (1, 3, H, W) in [0, 1]. ``losses``: those of the best iteration, before their weights. A synthesis that
     failed has no image; ``error`` says why.
     """
 
