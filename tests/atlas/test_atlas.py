@@ -122,7 +122,7 @@ def test_it_is_written_and_read_and_knows_its_network(tiny_network, images, tmp_
     atlas.write(tmp_path / "tiny.atlas")
     again = Atlas.read(tmp_path / "tiny.atlas", network)
     assert same(atlas, again) and again.provenance["source"] == "here" and again.images == 12
-    with pytest.raises(ToolkitError, match=r"tiny.atlas is of another network: make one of this network with"):
+    with pytest.raises(ToolkitError, match=r"tiny.atlas is of another network: make this one's with"):
         Atlas.read(tmp_path / "tiny.atlas", tiny_network(seed=1))
     with pytest.raises(ToolkitError, match=r"This atlas does not show relu4_1: did you mean"):
         again.patches("relu4_1", 0)

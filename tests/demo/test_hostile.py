@@ -169,7 +169,7 @@ WISHES = [
     ),
     ("study", {"rows": "size", "row_values": "64, 9000"}, "Pictures may be 512 pixels large here: name smaller sizes."),
     ("study", {"columns": "iterations", "column_values": "99999"}, "Pictures may take 1000 evaluations here"),
-    ("study", {"columns": "style-layers"}, "Rows and columns both decide"),
+    ("study", {"columns": "style-layers"}, "Rows and columns both set"),
     ("atlas", {"layer": "relu9_1"}, "Layer can't be 'relu9_1': choose among relu1_1"),
     ("atlas", {"channel": "first"}, "Channel must be a number."),
     ("network", {"network": "../models"}, "Network can't be '../models': choose among vgg19-small."),

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import __version__
 from ..errors import ToolkitError, did_you_mean
-from ..files import save_tensors
+from ..files import load_tensors, save_tensors
 from ..images.io import resize
 from ..images.sheet import contact_sheet
 from ..images.sources import Source
@@ -104,11 +102,7 @@ class Atlas:
         return [
             Patch(Image.fromarray(patch.permute(1, 2, 0).numpy()), score, self.names[image], (row, column))
             for score, image, (row, column), patch in zip(
-                page.scores[channel].tolist(),
-                page.images[channel].tolist(),
-                page.positions[channel].tolist(),
-                page.patches[channel],
-                strict=True,
+                *(each[channel].tolist() for each in page[:3]), page.patches[channel], strict=True
             )
             if image >= 0
         ]
@@ -139,16 +133,9 @@ class Atlas:
             for layer, page in self.pages.items()
             for name, tensor in page._asdict().items()
         }
-        metadata = {
-            "format": FORMAT,
-            "version": VERSION,
-            "network": self.network,
-            "layers": json.dumps(self.layers),
-            "images": json.dumps(self.images),
-            "names": json.dumps(self.names),
-            "provenance": json.dumps(dict(self.provenance)),
-        }
-        save_tensors(tensors, path, metadata)
+        plain = {"layers": self.layers, "images": self.images, "names": self.names, "provenance": dict(self.provenance)}
+        metadata = {"format": FORMAT, "version": VERSION, "network": self.network}
+        save_tensors(tensors, path, metadata | {name: json.dumps(value) for name, value in plain.items()})
 
     @classmethod
     def read(cls, path: Path, network: Network | None = None) -> "Atlas":
@@ -161,30 +148,19 @@ class Atlas:
         Raises:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
+        if not path.exists():
+            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.")
+        tensors, metadata = load_tensors(path)
         try:
-            with safetensors.safe_open(path, "pt") as opened:
-                metadata = dict(opened.metadata() or {})
-            tensors = load_file(path)
             if metadata["format"] != FORMAT or metadata["version"] != VERSION:
                 raise ToolkitError(f"{path} is not an atlas that this toolkit reads: make it again.")
-            atlas = cls(
-                metadata["network"],
-                json.loads(metadata["images"]),
-                tuple(json.loads(metadata["names"])),
-                {
-                    layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields))
-                    for layer in json.loads(metadata["layers"])
-                },
-                json.loads(metadata["provenance"]),
-            )
-        except FileNotFoundError as error:
-            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.") from error
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+            plain = {name: json.loads(metadata[name]) for name in ("layers", "images", "names", "provenance")}
+            pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in plain["layers"]}
+            atlas = cls(metadata["network"], plain["images"], tuple(plain["names"]), pages, plain["provenance"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
-            raise ToolkitError(
-                f"{path} is of another network: make one of this network with `python -m toolkit atlas`."
-            )
+            raise ToolkitError(f"{path} is of another network: make this one's with `python -m toolkit atlas`.")
         return atlas
 
 
@@ -252,17 +228,14 @@ def measure(
             row, column = done.strongest[layer].positions[channel, place].tolist()
             patches[layer][channel, place] = cut(image, paths[layer], (row, column))
         yield Measured("cutting", count, len(needed), done.skipped)
-    indices = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
-    atlas = Atlas(
-        fingerprint(network),
-        done.images,
-        tuple(images[number].name for number in sorted(needed)),
-        {
-            layer: Page(found.scores, found.images.clone().apply_(indices.__getitem__), found.positions, patches[layer])
-            for layer, found in done.strongest.items()
-        },
-        {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__},
-    )
+    index = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
+    pages = {
+        layer: Page(found.scores, found.images.clone().apply_(index.__getitem__), found.positions, patches[layer])
+        for layer, found in done.strongest.items()
+    }
+    names = tuple(images[number].name for number in sorted(needed))
+    made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
+    atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
     yield Measured("cutting", len(needed), len(needed), done.skipped, atlas)
 
 

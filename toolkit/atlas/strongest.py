@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..files import save_tensors
+from ..files import load_tensors, save_tensors
 from ..images.stream import ImageStream
 from ..network import Network, fingerprint
 
@@ -94,15 +92,16 @@ class Pass:
         """
         remedy = f"remove {path} to start again, or name another output."
         try:
-            with safetensors.safe_open(path, "pt") as opened:
-                metadata = dict(opened.metadata() or {})
-            tensors = load_file(path)
+            tensors, metadata = load_tensors(path)
+        except ToolkitError as error:
+            raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
+        try:
             found, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
             if other := sorted(name for name in key if found.get(name) != key[name]):
                 raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
             names = ("scores", "images", "positions")
             return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
 
 
@@ -143,12 +142,8 @@ def find_strongest(
                 own = [next(numbers) for _ in batch]
                 strongest = {layer: strongest[layer].with_(features[layer], own) for layer in layers}
             # One assignment: an interruption never finds half a chunk counted.
-            done = Pass(
-                strongest,
-                done.chunks + 1,
-                done.images + chunk.images - len(chunk.skipped),
-                done.skipped | chunk.skipped,
-            )
+            read = chunk.images - len(chunk.skipped)
+            done = Pass(strongest, done.chunks + 1, done.images + read, done.skipped | chunk.skipped)
             if partial and time.monotonic() - saved > seconds_between_saves:
                 done.save(partial, key)
                 saved = time.monotonic()

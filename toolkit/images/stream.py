@@ -1,7 +1,6 @@
 """A stream of images, decoded in worker processes; images that can't be read are skipped and reported."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -12,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
+from ..threads import cores
 from .io import to_uint8
 from .sources import Source
 
@@ -105,7 +105,11 @@ class ImageStream(Dataset[Chunk]):
                 skipped[entry.name] = str(error)
             else:
                 by_size.setdefault(tuple(image.shape), []).append(image)
-        batches = [torch.cat(part) for images in by_size.values() for part in _parts(images, self.batch_size)]
+        batches = [
+            torch.cat(images[start : start + self.batch_size])
+            for images in by_size.values()
+            for start in range(0, len(images), self.batch_size)
+        ]
         return Chunk(number, batches, skipped)
 
     def image(self, entry: Source) -> Tensor:
@@ -146,12 +150,6 @@ class ImageStream(Dataset[Chunk]):
             yield chunk
 
 
-def _parts(images: list[Tensor], size: int) -> Iterator[list[Tensor]]:
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
-
-
 def decoders(device: torch.device) -> int:
     """How many processes should decode: all cores for a network on a GPU, a quarter of them for one on the CPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores if device.type == "cuda" else cores // 4)
+    return cores() if device.type == "cuda" else max(1, cores() // 4)

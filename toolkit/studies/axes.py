@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter
-from pydantic.fields import FieldInfo
 
 from ..errors import ToolkitError, did_you_mean
 from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
 from ..synthesis import Recipe
+from ..synthesis.recipe import STYLE_LAYERS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Variation:
         fields: the recipe's fields that it sets.
         network: used instead of the study's network.
         treatment: makes the network that is used from the one in use.
-        note: a sentence about the network, for the user; empty when there is nothing to say.
+        note: a sentence about the network for the user; empty when there is nothing to say.
     """
 
     label: str
@@ -93,6 +93,14 @@ def _each(make: Callable[[str], Variation]) -> Callable[[Sequence[str]], Iterabl
     return lambda values: map(make, values)
 
 
+def _field(name: str, read: Callable[[str], Any]) -> Callable[[Sequence[str]], Iterable[Variation]]:
+    return _each(lambda text: Variation(text, {name: read(text)}))
+
+
+def _layer(name: str) -> dict[str, float]:
+    return {name: 1.0}
+
+
 def _growing(layers: Sequence[str]) -> Iterable[Variation]:
     """Each layer together with those before it, evenly weighted (Gatys, Ecker & Bethge 2016, figure 1)."""
     for count, name in enumerate(layers, 1):
@@ -108,10 +116,9 @@ def _ratio(text: str) -> Variation:
 
 
 def _normalization(text: str) -> Variation:
-    treatments = {"normalised": _unchanged, "original": original}
-    if text not in treatments:
+    if text not in ("normalised", "original"):
         raise ValueError(text)
-    return Variation(text, treatment=treatments[text])
+    return Variation(text, treatment=original if text == "original" else _unchanged)
 
 
 def _unchanged(network: Network) -> Network:
@@ -125,7 +132,6 @@ def _network(name: str) -> Variation:
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
 USUAL = {
-    "content_weight": "0.1,1,10",
     "iterations": "25,50,100,300",
     "levels": "1,2,3,4",
     "seed": "0,1,2,3",
@@ -133,7 +139,6 @@ USUAL = {
     "start": "content,style,noise,grey",
     "style_scale": "0.5,1,2",
     "style_weight": "1,10,100,1000",
-    "total_variation_weight": "0,10,100,1000",
 }
 
 
@@ -143,42 +148,24 @@ def _of_fields() -> Iterable[tuple[str, Kind]]:
         choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
         if info.json_schema_extra and (choices or info.annotation in (int, float, bool)):
             usual = "on,off" if info.annotation is bool else ",".join(choices) or str(info.default)
-            kind = Kind(name.replace("_", " "), USUAL.get(name, usual), _field(name, info), info.description or "")
-            yield name.replace("_", "-"), kind
+            read: TypeAdapter[Any] = TypeAdapter(info.annotation)
+            title, variations = name.replace("_", " "), _field(name, read.validate_python)
+            yield name.replace("_", "-"), Kind(title, USUAL.get(name, usual), variations, info.description or "")
 
 
-def _field(name: str, info: FieldInfo) -> Callable[[Sequence[str]], Iterable[Variation]]:
-    read: TypeAdapter[Any] = TypeAdapter(info.annotation)
-    return _each(lambda text: Variation(text, {name: read.validate_python(text)}))
-
+FIRST_LAYERS = ",".join(STYLE_LAYERS)
+SECOND_LAYERS = FIRST_LAYERS.replace("_1", "_2")
 
 #: The kinds of axes, by the names that people write.
 AXES: dict[str, Kind] = {
-    "content-layers": Kind(
-        "content layer",
-        "relu1_2,relu2_2,relu3_2,relu4_2,relu5_2",
-        _each(lambda name: Variation(name, {"content_layers": {name: 1.0}})),
-        "the layer whose content is compared",
-    ),
-    "style-layers": Kind(
-        "style layers",
-        "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
-        _growing,
-        "layers whose style is compared: each together with those before it",
-    ),
-    "style-layer": Kind(
-        "style layer",
-        "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
-        _each(lambda name: Variation(name, {"style_layers": {name: 1.0}})),
-        "the layer whose style is compared",
-    ),
-    "ratio": Kind(
-        "content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "content weight over style weight"
-    ),
-    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "names or files of networks"),
-    "normalization": Kind("network", "normalised,original", _each(_normalization), "the network with and without it"),
+    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer), "content layer"),
+    "style-layers": Kind("style layers", FIRST_LAYERS, _growing, "style layers, each with those before it"),
+    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer), "style layer, each alone"),
+    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "alpha over beta"),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "name or file of a network"),
+    "normalization": Kind("network", "normalised,original", _each(_normalization), "the network, and as it was before"),
+    **dict(_of_fields()),
 }
-AXES |= {name: kind for name, kind in _of_fields() if name not in AXES}
 
 
 def parse_axis(text: str) -> Axis:

@@ -28,7 +28,7 @@ Place = tuple[int, int]
 class Cell:
     """The result of one synthesis.
 
-    ``image``: (1, 3, H, W) in [0, 1]. ``losses``: those of the best evaluation, before their weights. A synthesis that
+    ``image``: (1, 3, H, W) in [0, 1]. ``losses``: those of the best iteration, before their weights. A synthesis that
     failed has no image; ``error`` says why.
     """
 
@@ -168,7 +168,10 @@ class Study:
                 yield finish(cell, cell.recipe.iterations)
             return
         try:
-            synthesis = self._begin(run)
+            size = frame_of(self._images[0], run.recipe.size)
+            given = sum(image.nbytes for image in self._images)
+            way = plan(run.network, run.recipe, size, self._memory, device=self._device, given=given)
+            synthesis = self._synthesis(run.network, run.recipe, objective=way.objective, pairs=way.pairs)
             full_size = synthesis.stages[-1].frame
             coarse = sum(stage.iterations for stage in synthesis.stages if stage.frame != full_size)
             least, losses = math.inf, {}
@@ -183,18 +186,6 @@ class Study:
         except ToolkitError as error:
             while left:
                 yield finish(Cell(left[0][1], error=str(error)), run.recipe.iterations)
-
-    def _begin(self, run: _Run) -> Synthesis:
-        """A run's synthesis, within the memory there is."""
-        own = plan(
-            run.network,
-            run.recipe,
-            frame_of(self._images[0], run.recipe.size),
-            self._memory,
-            device=self._device,
-            given=sum(image.nbytes for image in self._images),
-        )
-        return self._synthesis(run.network, run.recipe, objective=own.objective, pairs=own.pairs)
 
 
 def _snapshots(recipes: dict[Place, Recipe]) -> dict[Place, Recipe]:
@@ -220,23 +211,22 @@ def picture(study: Study) -> Image.Image:
 
 def data(study: Study) -> dict[str, Any]:
     """A study for JSON: its axes, and the recipes and losses of the finished cells."""
-    axes = {"rows": study.rows, "columns": study.columns}
-    return {
+    axes = {
         name: {
             "title": axis.title,
             "variations": [{"label": each.label, "fields": each.fields} for each in axis.variations],
         }
-        for name, axis in axes.items()
-    } | {
-        "cells": [
-            {
-                "row": study.rows.variations[row].label,
-                "column": study.columns.variations[column].label,
-                "recipe": cell.recipe.model_dump(mode="json"),
-                "losses": cell.losses,
-                "seconds": cell.seconds,
-                "error": cell.error,
-            }
-            for (row, column), cell in sorted(study.cells.items())
-        ]
+        for name, axis in (("rows", study.rows), ("columns", study.columns))
     }
+    cells = [
+        {
+            "row": study.rows.variations[row].label,
+            "column": study.columns.variations[column].label,
+            "recipe": cell.recipe.model_dump(mode="json"),
+            "losses": cell.losses,
+            "seconds": cell.seconds,
+            "error": cell.error,
+        }
+        for (row, column), cell in sorted(study.cells.items())
+    ]
+    return {**axes, "cells": cells}
