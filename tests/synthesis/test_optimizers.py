@@ -10,7 +10,7 @@ import torch
 
 from toolkit.errors import ToolkitError
 from toolkit.images.io import example_photographs
-from toolkit.network import DEFAULT_NETWORK, load_network
+from toolkit.network import load_network
 from toolkit.storage import Storage
 from toolkit.synthesis import Recipe, Synthesis, optimizers
 from toolkit.synthesis.curvature import CurvaturePairs
@@ -158,7 +158,7 @@ def test_no_step_leaps_and_so_none_has_to_come_back():
     """Without the bound this one still stands at 78 % after thirty evaluations."""
     content, style = (example_photographs()[name] for name in ("chelsea", "astronaut"))
     recipe = Recipe.preset("transfer", size=64, evaluations=30, levels=1, style_layers={"relu1_1": 1.0})
-    synthesis = Synthesis(load_network(DEFAULT_NETWORK), recipe, content=content, styles=[style])
+    synthesis = Synthesis(load_network("vgg19-small"), recipe, content=content, styles=[style])
     images, objectives = [synthesis._optimizer.image.clone()], []
     for progress in synthesis:
         objectives.append(progress.objective)
