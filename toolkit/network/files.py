@@ -197,11 +197,10 @@ def _described(path: Path, metadata: Mapping[str, str]) -> Network:
             raise ToolkitError(f"{path} was written by a newer toolkit: install that one to read it.")
         architecture = json.loads(metadata["architecture"])
         preprocessing = json.loads(metadata["preprocessing"])
+        mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
         return Network(
             Architecture(**{**architecture, "widths": tuple(architecture["widths"])}),
-            Preprocessing(
-                **{**preprocessing, "mean": tuple(preprocessing["mean"]), "std": tuple(preprocessing["std"])}
-            ),
+            Preprocessing(**{**preprocessing, "mean": mean, "std": std}),
             pooling=metadata["pooling"],  # type: ignore[arg-type]  # the network refuses others
             provenance=json.loads(metadata["provenance"]),
         )
