@@ -45,7 +45,7 @@ def test_normalize_writes_a_network_and_prints_its_proof(desk, capsys):
     text = capsys.readouterr()
     assert "3 images measured, 1 skipped" in text.out
     assert "largest relative error of an output on 4 held-out images: " in text.out
-    assert "mean activations measured anew: within " in text.out
+    assert "mean activations measured again on 3 images: within " in text.out
     assert text.out.endswith("written to out/tiny.safetensors\n")
     assert "skipped: broken.jpg is not a picture in a known format" in text.err
     assert "measuring" in text.err and "image/s" in text.err
@@ -123,9 +123,9 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
     command = ["texture", "painting.png", "--network", "plain.safetensors", *SMALL]
     assert main(command) == 0
     note = "note: plain.safetensors is not normalised: "
-    assert f"{note}scales were measured on four photographs and are approximate" in capsys.readouterr().err
+    assert f"{note}its mean activations were measured on four photographs" in capsys.readouterr().err
     assert main([*command, "--original"]) == 0
-    assert f"{note}its losses will be badly scaled" in capsys.readouterr().err
+    assert "note: plain.safetensors is used as it was trained, so its losses will be badly scaled" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_study_says_which_networks_were_not_normalised(network, desk, capsys):
     command = ["study", "photo.jpg", "painting.png", "--size", "32", "--iterations", "1", "-o", "s.png"]
     assert main([*command, "--rows", f"network={network},plain.safetensors", "--network", network]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert len(notes) == 1 and notes[0].startswith("note: plain.safetensors is not normalised: scales were measured")
+    assert len(notes) == 1 and notes[0].startswith("note: plain.safetensors is not normalised: its mean activations were")
 
 
 def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):

@@ -175,7 +175,7 @@ def test_the_images_at_hand_are_whole_and_in_parts_that_differ(tmp_path):
 def desk(tmp_path, monkeypatch, tiny_network):
     """A working folder with a normalised network and 70 images, one of them broken."""
     monkeypatch.chdir(tmp_path)
-    save_network(normalize_at_hand(tiny_network())[0], tmp_path / "tiny.safetensors")
+    save_network(normalize_at_hand(tiny_network()), tmp_path / "tiny.safetensors")
     (tmp_path / "images").mkdir()
     for number, picture in enumerate(pictures(70)):
         picture.save(tmp_path / "images" / f"{number:02}.png")

@@ -221,3 +221,17 @@ def test_the_original_or_the_normalised_weights_are_written(tiny_network, tmp_pa
     assert torch.equal(state["conv1_2.weight"], trained.convolution("conv1_2").weight)
     assert main([*command[:-1], str(tmp_path / "w.onnx")]) == 2
     assert "must end in .safetensors or .pth" in capsys.readouterr().err
+
+
+def test_the_authors_weights_under_the_other_convention_are_noticed(tiny_network, state_of, tmp_path):
+    authors = load_network("vgg19", normalized=False)
+    first = authors.convolution("conv1_1")
+    network = tiny_network("vgg11", widths=(64, 2, 2, 2, 2), convention="caffe")
+    for parameter, known in zip(network.convolution("conv1_1").parameters(), first.parameters(), strict=True):
+        parameter.copy_(known * 1.01)
+    torch.save(state_of(network), tmp_path / "w.pth")
+    assert load_network(tmp_path / "w.pth", convention="caffe").note == ""
+    note = load_network(tmp_path / "w.pth", convention="torchvision").note
+    assert note.endswith("w.pth has the weights of the authors' release, which expect --convention caffe.")
+    torch.save(state_of(tiny_network("vgg11", widths=(64, 2, 2, 2, 2))), tmp_path / "w.pth")
+    assert load_network(tmp_path / "w.pth", convention="torchvision").note == ""

@@ -122,10 +122,10 @@ def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network
         "arithmetic": (Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
     }
     for name, (job, network) in others.items():
-        with pytest.raises(ToolkitError, match=f"were made with other {name}: remove .*partial to start anew"):
+        with pytest.raises(ToolkitError, match=f"were made with other {name}: remove .*partial to start again"):
             job.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
-    with pytest.raises(ToolkitError, match=r"The partial sums in .* can't be read: remove"):
+    with pytest.raises(ToolkitError, match=r"The partial sums in .* cannot be read: remove"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 
 

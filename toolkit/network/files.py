@@ -21,16 +21,19 @@ import torch
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..files import TensorFile, save_tensors
+from ..files import TensorFile, load_tensors, save_tensors
 from .architecture import Architecture
 from .codebook import Codebook, quantize
-from .find import find_network, is_torchvision
+from .find import DEFAULT_NETWORK, find_network, is_torchvision
 from .foreign import fill, foreign_network, read_state
 from .rescale import original, rescale
-from .vgg import POOLINGS, Network, Pooling, Preprocessing
+from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
 
 FORMAT = "normalized-vgg"
 VERSION = "2"
+
+#: Weights that differ by less than this share are the same, stored with different precision.
+NEARLY = 0.05
 
 #: Of the weights in a file; biases are float32 in any case.
 Precision = Literal["float32", "float16", "8bit"]
@@ -66,7 +69,21 @@ def load_network(
     file = read_state(path)
     if file.metadata.get("format") == FORMAT:
         return _own_network(path, file, pooling, normalized)
-    return foreign_network(path, file, convention, pooling)
+    network = foreign_network(path, file, convention, pooling)
+    if network.preprocessing == CONVENTIONS["torchvision"] and _is_the_authors(network):
+        network.note = f"{source} has the weights of the authors' release, which expect --convention caffe."
+    return network
+
+
+def _is_the_authors(network: Network) -> bool:
+    """Whether conv1_1 is that of the authors' VGG-19, which comes with the project."""
+    weight = network.convolution("conv1_1").weight
+    try:
+        known = load_tensors(find_network(DEFAULT_NETWORK)).tensors
+        authors = Codebook(known["conv1_1.index"], known["conv1_1.codebook"]).decode()
+    except (ToolkitError, KeyError):  # not installed, or replaced by another network
+        return False
+    return weight.shape == authors.shape and bool((weight - authors).norm() < NEARLY * authors.norm())
 
 
 def save_network(
@@ -180,11 +197,10 @@ def _described(path: Path, metadata: Mapping[str, str]) -> Network:
             raise ToolkitError(f"{path} was written by a newer toolkit: install that one to read it.")
         architecture = json.loads(metadata["architecture"])
         preprocessing = json.loads(metadata["preprocessing"])
+        mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
         return Network(
             Architecture(**{**architecture, "widths": tuple(architecture["widths"])}),
-            Preprocessing(
-                **{**preprocessing, "mean": tuple(preprocessing["mean"]), "std": tuple(preprocessing["std"])}
-            ),
+            Preprocessing(**{**preprocessing, "mean": mean, "std": std}),
             pooling=metadata["pooling"],  # type: ignore[arg-type]  # the network refuses others
             provenance=json.loads(metadata["provenance"]),
         )

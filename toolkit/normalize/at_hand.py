@@ -44,7 +44,7 @@ def load_normalized(source: str | Path, *, convention: str | None = None, poolin
         return network
     network.pooling = pooling or "average"
     normalized = normalize_at_hand(network)
-    normalized.note = f"{source} is not normalised: {normalized.note}"
+    normalized.note = f"{network.note} {source} is not normalised: {normalized.note}".lstrip()
     return normalized
 
 

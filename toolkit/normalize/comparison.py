@@ -1,4 +1,4 @@
-"""Two normalisations of the same weights against each other: how far their scales agree, layer by layer."""
+"""Two normalisations of the same weights compared: how well their mean activations agree, layer by layer."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,13 +9,12 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..network import Network
 
-#: A layer whose weights are not the original's, rescaled, to this share of their size belongs to other weights;
-#: an 8-bit copy is within it.
+#: Weights that differ from the rescaled original by a larger share are others; rounding to 8 bits is within it.
 RESIDUAL = 0.05
 
 
 class Agreement(NamedTuple):
-    """Of one layer: the correlation of the scales' logarithms, the median of their ratios, filters compared."""
+    """Of one layer: the correlation of the logarithms, the median ratio, and how many filters were compared."""
 
     log_correlation: float
     median_ratio: float
@@ -29,14 +28,14 @@ def implied_mean_activations(network: Network, original: Network) -> dict[str, T
     Preprocessing may differ: it is folded into the first layer before.
 
     Args:
-        network: normalised by whomever.
-        original: the same architecture, not normalised.
+        network: normalised, by any program.
+        original: the same network as it was trained.
 
     Returns:
         From each convolution to float64 (O).
 
     Raises:
-        ToolkitError: when the one is not the other, rescaled.
+        ToolkitError: when ``network`` is not ``original``, rescaled.
     """
     if network.architecture != original.architecture:
         raise ToolkitError("The two networks have different architectures: name the original of the normalised one.")
@@ -67,11 +66,11 @@ def _weights_on_rgb(network: Network, name: str) -> Tensor:
 
 
 def agreement(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Agreement]:
-    """How far two sets of scales agree, over the filters that fire in both.
+    """How well two sets of mean activations agree, over the filters that fire in both.
 
     Args:
-        ours: from each convolution to float64 (O); its median ratio is over ``theirs``.
-        theirs: likewise.
+        ours: by convolution, float64 (O).
+        theirs: likewise; the median ratio is ours over theirs.
 
     Raises:
         ToolkitError: when they have no layer in common, or a different number of filters there.

@@ -1,4 +1,4 @@
-"""Sums on disk while they grow, so that a pass that was ended, however rudely, is taken up where it was."""
+"""Sums that are saved while they grow, so that a pass that was interrupted or killed can continue."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from .sums import ActivationSums
 
 @dataclass(frozen=True)
 class Share:
-    """One process's share of a pass so far: sums by network, chunks done, images read, others skipped, times."""
+    """One process's share of a pass so far: sums by network; chunks done; images read and skipped; times in seconds."""
 
     sums: tuple[ActivationSums, ...]
     chunks: int = 0
@@ -24,11 +24,11 @@ class Share:
 
 @dataclass
 class PartialFile:
-    """Where a share is kept.
+    """The file of one process's share.
 
     Args:
         path: the file.
-        key: everything that the sums depend on, by name; another file's sums are refused.
+        key: everything that the sums depend on, by name; sums with another key are refused.
         every: seconds between writes.
     """
 
@@ -38,7 +38,7 @@ class PartialFile:
     _saved: float = field(default_factory=time.monotonic, init=False)
 
     def due(self) -> bool:
-        """Whether it is time to write again."""
+        """Whether it is time to save again."""
         return time.monotonic() - self._saved >= self.every
 
     def save(self, share: Share) -> None:
@@ -54,14 +54,14 @@ class PartialFile:
         self._saved = time.monotonic()
 
     def load(self) -> Share | None:
-        """What was saved, on the CPU; nothing when there is no file.
+        """What was saved, on the CPU; ``None`` when there is no file.
 
         Raises:
             ToolkitError: when the file is damaged, or belongs to other images, weights or settings.
         """
         if not self.path.exists():
             return None
-        remedy = f"remove {self.path} to start anew, or name another output."
+        remedy = f"remove {self.path} to start again, or name another output."
         try:
             tensors, metadata = load_tensors(self.path)
             key, plain = json.loads(metadata["key"]), json.loads(metadata["share"])
@@ -71,7 +71,7 @@ class PartialFile:
             ]
             share = Share(tuple(sums), **plain)
         except (ToolkitError, KeyError, TypeError, ValueError) as error:
-            raise ToolkitError(f"The partial sums in {self.path} can't be read: {remedy}") from error
+            raise ToolkitError(f"The partial sums in {self.path} cannot be read: {remedy}") from error
         if other := sorted(name for name in {*key, *self.key} if key.get(name) != self.key.get(name)):
             raise ToolkitError(f"The partial sums in {self.path} were made with other {', '.join(other)}: {remedy}")
         return share

@@ -1,4 +1,4 @@
-"""Running sums of activations, which add up over images, and their means."""
+"""Sums of activations over images, and their means."""
 
 from dataclasses import dataclass, field
 
@@ -12,14 +12,14 @@ from ..errors import ToolkitError
 class ActivationSums:
     """Sums of post-ReLU activations by convolution, float64 (O), and the number of positions they cover.
 
-    Sums over different images add up, so that shares can be measured apart.
+    Sums over different images add up, so several processes can measure their own share.
     """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
 
     def add(self, convolution: str, sums: Tensor, positions: int) -> None:
-        """Adds what more images gave."""
+        """Adds the sums of more images."""
         self.sums[convolution] = self.sums[convolution] + sums if convolution in self.sums else sums
         self.positions[convolution] = self.positions.get(convolution, 0) + positions
 
