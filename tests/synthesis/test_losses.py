@@ -155,7 +155,9 @@ def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
 
 @given(st.integers(4, 40), st.integers(4, 40))
 def test_a_mask_that_is_everywhere_guides_everywhere_at_odd_sizes_too(height, width):
-    found = guides_of(torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"])
+    found = guides_of(
+        torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"]
+    )
     assert {name: tuple(guide.shape[-2:]) for name, guide in found.items()} == {
         "relu2_1": (height // 2, width // 2),
         "relu3_1": (height // 4, width // 4),

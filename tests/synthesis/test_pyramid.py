@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toolkit.errors import ToolkitError
 from toolkit.images.io import resize
 from toolkit.synthesis import PRESETS, Recipe
-from toolkit.synthesis.pyramid import SHARES, SMALLEST, enlarged, frame_of, stages, start_image
+from toolkit.synthesis.pyramid import LEAST_LONGEST, LEAST_SHORTEST, SHARES, enlarged, frame_of, stages, start_image
 
 SIDES = st.integers(1, 300)
 
@@ -63,7 +63,7 @@ def test_stages_share_all_iterations_and_their_frames_grow_twofold(
 )
 def test_no_coarse_level_is_too_small_to_hold_a_form(shape, size, expected):
     assert frames(stages(Recipe.preset("transfer", size=size), shaped(*shape), True)) == expected
-    assert SMALLEST == (256, 32)
+    assert (LEAST_LONGEST, LEAST_SHORTEST) == (256, 32)
 
 
 def test_shares_are_of_the_whole():

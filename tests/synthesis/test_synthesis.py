@@ -10,7 +10,7 @@ import torch
 from toolkit.device import native_bfloat16
 from toolkit.errors import ToolkitError
 from toolkit.images.io import example_photographs, png_bytes, resize
-from toolkit.network import BUNDLED, fingerprint, load_network
+from toolkit.network import fingerprint, load_network
 from toolkit.optimize import LBFGS, EarlyStop, Evaluation
 from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis
 
@@ -418,7 +418,7 @@ def test_no_step_leaps_and_so_none_has_to_come_back():
     content, style = (example_photographs()[name] for name in ("chelsea", "astronaut"))
     recipe = Recipe.preset("transfer", size=64, iterations=30, levels=1, style_layers={"relu1_1": 1.0})
     recorded = Recorded()
-    synthesis = Synthesis(load_network(BUNDLED), recipe, content=content, styles=[style], objective=recorded)
+    synthesis = Synthesis(load_network("vgg19-small"), recipe, content=content, styles=[style], objective=recorded)
     objectives = [progress.objective for progress in synthesis]
     steps = [float((after - before).abs().mean()) for before, after in itertools.pairwise(recorded.images)]
     assert 0.5 * LBFGS.LARGEST_STEP < max(steps) <= 1.001 * LBFGS.LARGEST_STEP
