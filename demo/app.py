@@ -75,10 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in chosen.network:
             if Path(name).stem in networks:
                 raise ToolkitError(f"Two networks are named {Path(name).stem}: rename the file of one.")
-            networks[Path(name).stem], how = load_normalized(name)
-            files[Path(name).stem] = [] if how else _files(find_network(name))
-            if how:
-                print(f"note: {name} is not normalised: {how}", file=sys.stderr)
+            network = networks[Path(name).stem] = load_normalized(name)
+            files[Path(name).stem] = [] if network.note else _files(find_network(name))
+            if network.note:
+                print(f"note: {network.note}", file=sys.stderr)
         atlas = Atlas.read(Path(chosen.atlas), next(iter(networks.values()))) if chosen.atlas else None
         limits = Limits(chosen.max_size, chosen.max_evaluations, chosen.max_seconds)
         jobs = Jobs(devices, limits.seconds)

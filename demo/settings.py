@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from toolkit.network import BUNDLED
+from toolkit.network import DEFAULT_NETWORK
 
 
 class Limits(NamedTuple):
@@ -37,8 +37,8 @@ def settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         on = os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
         parser.add_argument(f"--{name}", action="store_true", default=on, help=help)
 
-    network_help = f"normalised networks to offer, with commas; the first is the default ({BUNDLED})"
-    option("network", BUNDLED, network_help, type=_names, metavar="NAME,…")
+    network_help = f"normalised networks to offer, with commas; the first is the default ({DEFAULT_NETWORK})"
+    option("network", DEFAULT_NETWORK, network_help, type=_names, metavar="NAME,…")
     device_help = "where to compute, with commas: each runs --jobs jobs at a time (default: all GPUs, else cpu)"
     option("device", "auto", device_help, type=_names, metavar="NAME,…")
     option("jobs", 1, "jobs at a time on each device; on a CPU they share its cores (default: 1)", type=_count)

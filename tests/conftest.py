@@ -10,6 +10,9 @@ from torch import Tensor
 
 from toolkit.network import CONVENTIONS, Architecture, Network
 
+# Threads that wait for one another crawl on a busy machine.
+torch.set_num_threads(1)
+
 # How long a test takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import atlas, bench, compare, distill, export, inspect, judge, normalize, study, synthesize
+from .commands import atlas, bench, compare, convert, distill, export, inspect, judge, normalize, study, synthesize
 from .errors import ToolkitError
 
-COMMANDS = (synthesize, study, normalize, atlas, export, compare, judge, bench, distill, inspect)
+COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect)
 
 EPILOG = """\
 examples:
   python -m toolkit transfer photo.jpg painting.jpg --size 768
-  python -m toolkit normalize vgg19 ILSVRC2012_img_val --output models/vgg19-average.safetensors
+  python -m toolkit normalize torchvision/vgg16 ILSVRC2012_img_val --output models/vgg16.safetensors
   python -m toolkit inspect photo-painting.png
 Every command explains itself: python -m toolkit transfer --help
 """

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and telling them apart by their bytes."""
+"""Files that are written whole or not at all, safetensors, and checksums."""
 
 import contextlib
 import hashlib
@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import ToolkitError
@@ -17,10 +18,10 @@ from .errors import ToolkitError
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes otherwise.
+    """A temporary path beside ``path``. It replaces ``path`` when the block ends well, and is deleted otherwise.
 
     Raises:
-        ToolkitError: when the folder can't be made or written, or the disk is full.
+        ToolkitError: when the folder cannot be made or written, or the disk is full.
     """
     temporary: Path | None = None
     try:
@@ -61,7 +62,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
     """Writes a safetensors file, atomically.
 
     Raises:
-        ToolkitError: when it can't be written.
+        ToolkitError: when it cannot be written.
     """
     with written_atomically(path) as temporary:
         try:
@@ -70,16 +71,27 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file.
+class TensorFile(NamedTuple):
+    """What a file of tensors holds: the tensors, on the CPU, and metadata."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def load_tensors(path: Path) -> TensorFile:
+    """Reads a safetensors file.
 
     Raises:
-        OSError: when it can't be opened.
-        safetensors.SafetensorError: when it is no such file, or damaged.
+        ToolkitError: when the file cannot be read, or is not a whole safetensors file.
     """
-    with safetensors.safe_open(path, "pt") as opened:
-        metadata = dict(opened.metadata() or {})
-    return load_file(path), metadata
+    try:
+        with safetensors.safe_open(path, "pt") as opened:
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            return TensorFile(tensors, dict(opened.metadata() or {}))
+    except OSError as error:
+        raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
+    except safetensors.SafetensorError as error:
+        raise ToolkitError(f"{path} is damaged or cut short: fetch or make it again.") from error
 
 
 def sha256(path: Path) -> str:

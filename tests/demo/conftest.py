@@ -19,7 +19,7 @@ from demo.context import Studio
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
 from demo.settings import Limits
-from toolkit.network import BUNDLED, find_network, load_network
+from toolkit.network import DEFAULT_NETWORK, find_network, load_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,14 +29,14 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 @pytest.fixture(scope="session")
 def studio():
     """The bundled network, one place to compute, small limits."""
-    file = find_network(BUNDLED)
+    file = find_network(DEFAULT_NETWORK)
     return Studio(
-        {BUNDLED: load_network(BUNDLED)},
+        {DEFAULT_NETWORK: load_network(DEFAULT_NETWORK)},
         Jobs(["cpu"], 120),
         Limits(512, 1000, 120),
         content_files(),
         style_files(),
-        files={BUNDLED: [file]},
+        files={DEFAULT_NETWORK: [file]},
     )
 
 

@@ -1,6 +1,5 @@
-"""Several pages behind the proxy that the README tells of."""
+"""Several pages behind the load balancer of demo/haproxy.cfg."""
 
-import re
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ from gradio_client import Client
 from PIL import Image
 
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-README = Path(__file__).resolve().parents[2] / "README.md"
+CONFIGURATION = Path(__file__).resolve().parents[2] / "demo" / "haproxy.cfg"
 
 
 @pytest.mark.skipif(HAPROXY is None, reason="needs HAProxy: install it with the system's package manager")
@@ -24,7 +23,7 @@ def test_visitors_are_spread_and_each_stays_where_it_is(serve, free_port, tmp_pa
         serve(GRADIO_TEMP_DIR=str(tmp_path / "first")) as (first, _),
         serve(GRADIO_TEMP_DIR=str(tmp_path / "second")) as (second, _),
     ):
-        configuration = re.search(r"```haproxy\n(.*?)```", README.read_text(), re.DOTALL)[1]
+        configuration = CONFIGURATION.read_text()
         for told, here in (("7860", entrance), ("7861", httpx.URL(first).port), ("7862", httpx.URL(second).port)):
             configuration = configuration.replace(f"127.0.0.1:{told}", f"127.0.0.1:{here}")
         (tmp_path / "haproxy.cfg").write_text(configuration)

@@ -91,7 +91,7 @@ def test_each_convolution_may_have_its_own_filters():
         (lambda n, x: Architecture("vgg91"), "Unknown architecture 'vgg91': did you mean vgg19"),
         (
             lambda n, x: Architecture("vgg16", (1, 2)),
-            "A vgg16 has five blocks or 13 convolutions of at least one filter each, not (1, 2).",
+            "A vgg16 has 5 blocks or 13 convolutions of at least one filter each, not (1, 2).",
         ),
     ],
 )

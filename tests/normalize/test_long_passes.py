@@ -74,13 +74,13 @@ def test_killed_without_warning_it_goes_on_to_the_same_file(desk):
     assert main([*COMMAND, "-o", "whole.safetensors"]) == 0
     # A reader that is slow enough to be killed in the middle, and writes its sums at every chunk.
     script = (
-        "import sys, time, toolkit.normalize.partial as p, toolkit.normalize.images as i\n"
+        "import sys, time, toolkit.normalize.partial as p, toolkit.images.stream as i\n"
         "p.PartialFile.due = lambda self: True\n"
         "real = i.ImageStream.__getitem__\n"
         "i.ImageStream.__getitem__ = lambda s, n: (time.sleep(0.4), real(s, n))[1]\n"
         "from toolkit.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    partial = desk / "killed.safetensors.before-0.partial"
+    partial = desk / "killed.safetensors.0.partial"
     for _ in range(2):
         before = partial.stat().st_mtime_ns if partial.exists() else 0
         process = subprocess.Popen([sys.executable, "-c", script, *COMMAND, "-o", "killed.safetensors"])
@@ -124,7 +124,7 @@ def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network
     for name, (job, network) in others.items():
         with pytest.raises(ToolkitError, match=f"were made with other {name}: remove .*partial to start anew"):
             job.measure([network])
-    (desk / "x.before-0.partial").write_bytes(b"cut short")
+    (desk / "x.0.partial").write_bytes(b"cut short")
     with pytest.raises(ToolkitError, match=r"The partial sums in .* can't be read: remove"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 
@@ -144,8 +144,8 @@ def test_the_report_stands_alone_and_tells_everything(desk):
     assert "vgg19, average pooling" in text and "vgg19, max pooling" in text
     assert "020.png is not a picture" in text and text.count("<svg") == 2 and text.count("relu5_4</td>") == 2
     assert "http" not in text and "src=" not in text
-    assert load_network("x-average.safetensors").pooling == "average"
-    provenance = load_network("x-max.safetensors").provenance["normalization"]
+    assert load_network("x.safetensors").pooling == "average"
+    provenance = load_network("x.safetensors", pooling="max").provenance["normalization"]
     assert provenance["source"] == "images" and provenance["skipped"].keys() == {"020.png", "133.png"}
     json.dumps(provenance)
 

@@ -8,9 +8,10 @@ from PIL import Image
 from toolkit import normalize as normalizing
 from toolkit.errors import ToolkitError
 from toolkit.images.stream import PREPARATIONS
+from toolkit.network import rescale, rounded
 from toolkit.normalize import ImageStream, Job, list_images, normalize
+from toolkit.normalize.check import largest_relative_error, spread_around_one
 from toolkit.normalize.measure import measure
-from toolkit.normalize.rescale import largest_relative_error, rescale, spread_around_one
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def held_out(random_image):
 def normalized(network, folder, held_out, **wishes):
     """One network normalised over a folder, images at their own size."""
     (result,), _ = normalize([network], Job(ImageStream(list_images(folder), "native")), held_out, **wishes)
-    return result.network, result.proof
+    return result.network, result.check
 
 
 def batches(stream):
@@ -110,8 +111,8 @@ def test_both_poolings_in_one_pass_are_those_of_two(tiny_network, folder, held_o
 @pytest.mark.parametrize("name", ["vgg11", "vgg16", "vgg19"])
 def test_a_normalised_network_computes_the_same_with_means_of_one(tiny_network, folder, held_out, name, pooling):
     original = tiny_network(name, pooling=pooling)
-    result, proof = normalized(original, folder, held_out)
-    assert proof.relative_error < 1e-4 and proof.spread < 1e-3
+    result, check = normalized(original, folder, held_out)
+    assert check.relative_error < 1e-4 and check.spread < 1e-3
     deepest = list(original.architecture.convolutions)[-1]
     output = deepest.replace("conv", "relu")
     mean = result.mean_activations[deepest]
@@ -138,16 +139,16 @@ def test_a_filter_that_never_fires_keeps_its_scale(tiny_network, folder, held_ou
     original = tiny_network()
     convolution = original.convolution("conv3_2")
     convolution.bias[1] = -1e4
-    result, proof = normalized(original, folder, held_out)
-    assert proof.silent >= 1
+    result, check = normalized(original, folder, held_out)
+    assert check.silent >= 1
     assert result.mean_activations["conv3_2"][1] == 0
     assert result.convolution("conv3_2").bias[1] == -1e4
-    assert proof.relative_error < 1e-4 and proof.spread < 1e-3
+    assert check.relative_error < 1e-4 and check.spread < 1e-3
 
 
 @pytest.mark.parametrize("part", ["weight", "bias"])
 @pytest.mark.parametrize("name", ["conv1_1", "conv4_3", "conv5_4"])
-def test_the_proof_fails_when_one_filter_is_a_percent_off(tiny_network, folder, held_out, name, part):
+def test_the_check_fails_when_one_filter_is_a_percent_off(tiny_network, folder, held_out, name, part):
     original = tiny_network(seed=2)
     result, _ = normalized(original, folder, held_out)
     getattr(result.convolution(name), part)[0] *= 1.01
@@ -168,11 +169,21 @@ def test_dividing_by_the_means_without_undoing_it_is_caught(tiny_network, folder
         largest_relative_error(original, result, held_out)
 
 
-def test_sixteen_bit_weights_are_proven_to_their_own_precision(tiny_network, folder, held_out):
-    result, proof = normalized(tiny_network("vgg11", widths=(8,) * 5), folder, held_out, dtype=torch.float16)
-    weight = result.convolution("conv2_1").weight
-    assert torch.equal(weight, weight.half().float())
-    assert 1e-5 < proof.relative_error < 2e-2 and proof.spread < 1e-2
+@pytest.mark.parametrize("precision", ["float16", "8bit"])
+def test_means_are_those_of_the_rounded_weights(tiny_network, folder, held_out, precision):
+    trained = rounded(tiny_network("vgg11", widths=(8,) * 5), precision)
+    result, check = normalized(trained, folder, held_out)
+    assert check.relative_error < 1e-4 and check.spread < 1e-3
+    assert result.codebooks.keys() == trained.codebooks.keys()
+
+
+@pytest.mark.parametrize(("recheck", "images"), [(0, 0), (1, 1), (4, 4), (1000, 7)])
+def test_means_are_measured_again_on_a_sample(tiny_network, folder, held_out, recheck, images):
+    for name in ("broken.jpg", "text.JPEG", "empty.png"):
+        (folder / name).unlink()
+    _, check = normalized(tiny_network(), folder, held_out, recheck=recheck)
+    assert check.images == images and (check.means is not None) == (recheck > 0)
+    assert (check.spread < 1e-3) == (recheck in (0, 1000))
 
 
 def test_mistakes_are_told_in_a_sentence(tiny_network, folder, held_out, tmp_path):

@@ -133,8 +133,8 @@ def test_a_cell_that_fails_says_why_and_the_others_are_made(make):
 
 
 def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_network):
-    network, _ = normalize_at_hand(tiny_network())
-    other, _ = normalize_at_hand(tiny_network(seed=1))
+    network = normalize_at_hand(tiny_network())
+    other = normalize_at_hand(tiny_network(seed=1))
     networks = Axis("network", (Variation("ours"), Variation("theirs", network=other)))
     study = make(networks, "normalization", network=network, iterations=1)
     list(study)

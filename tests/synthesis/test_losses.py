@@ -1,12 +1,12 @@
 """Every loss and its closed-form gradient against the textbook formula and autograd, in float64."""
 
-from unittest import mock
-
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.losses import ContentLoss, GramMatrix, StyleLoss, gram_matrix, total_variation
+from toolkit.synthesis.losses import ContentLoss, StyleLoss, guides_of, total_variation
+from toolkit.synthesis.statistics import STATISTICS, moment_sums, moments
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
@@ -16,30 +16,29 @@ def features(shape, seed):
     return torch.randn(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+def of(x):
+    return moments(moment_sums(x))
+
+
 def whole(loss, x):
-    """A loss' value and gradient, shown all features at once."""
-    loss.add(x)
-    value, gradient = loss.value(), torch.zeros_like(x)
-    loss.add_gradient(gradient, x)
+    """A loss's value and gradient from all features at once."""
+    sums = loss.sums(x)
+    assert sums.shape == loss.shape
+    value, slope = loss.value(sums)
+    gradient = torch.zeros_like(x)
+    loss.add_gradient(gradient, x, slope)
     return value, gradient
 
 
-def in_two(loss, x, difference=None):
-    """The same, shown the features in two parts, where there are two, and worked on in strips."""
+def in_parts(loss, x):
+    """The same from two parts of the features, where there are two."""
     width = x.shape[-1]
-    cut = (width + 1) // 2
-    parts = [(slice(None), slice(0, cut)), (slice(None), slice(cut, None))][:width]
+    at = (width + 1) // 2
+    regions = [(..., slice(None), slice(0, at)), (..., slice(None), slice(at, None))][:width]
+    value, slope = loss.value(sum(loss.within(region).sums(x[region]) for region in regions))
     gradient = torch.zeros_like(x)
-
-    def shown(region):
-        return x[..., region[1]], region, None if difference is None else difference[..., region[1]]
-
-    with mock.patch("toolkit.synthesis.strips.STRIP", 100):
-        for region in parts:
-            loss.add(*shown(region))
-        value = loss.value()
-        for region in parts:
-            loss.add_gradient(gradient[..., region[1]], *shown(region))
+    for region in regions:
+        loss.within(region).add_gradient(gradient[region], x[region], slope)
     return value, gradient
 
 
@@ -54,23 +53,26 @@ def assert_matches(found, expected_value, x, weight):
 @given(SHAPES, SEEDS)
 def test_the_content_loss_is_the_mean_square(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
-    for shown in (whole, in_two):
-        assert_matches(shown(ContentLoss(target, 3.0), x.detach()), (x - target).square().mean(), x, 3.0)
+    for compute in (whole, in_parts):
+        loss = ContentLoss.of("content", 3.0, target)
+        assert_matches(compute(loss, x.detach()), (x - target).square().mean(), x, 3.0)
 
 
 @given(SHAPES, SEEDS)
 def test_the_papers_content_loss_is_half_the_sum(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
-    assert_matches(whole(ContentLoss(target, 0.5, "paper"), x.detach()), (x - target).square().sum() / 2, x, 0.5)
+    for compute in (whole, in_parts):
+        loss = ContentLoss.of("content", 0.5, target, "paper")
+        assert_matches(compute(loss, x.detach()), (x - target).square().sum() / 2, x, 0.5)
 
 
 @given(SHAPES, SEEDS)
 def test_the_style_loss_is_the_mean_square_between_gram_matrices(shape, seed):
-    x, target = features(shape, seed).requires_grad_(), gram_matrix(features(shape, seed + 1))
+    x, target = features(shape, seed).requires_grad_(), of(features(shape, seed + 1))
     flat = x[0].flatten(1)
-    expected = (flat @ flat.T / flat.shape[1] - target).square().mean()
-    for shown in (whole, in_two):
-        assert_matches(shown(StyleLoss(target, 2.0), x.detach()), expected, x, 2.0)
+    expected = (flat @ flat.T / flat.shape[1] - target.gram).square().mean()
+    for compute in (whole, in_parts):
+        assert_matches(compute(StyleLoss("style", 2.0, target), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -79,33 +81,30 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(whole(StyleLoss(gram_matrix(other), 2.0, "paper"), x.detach()), expected, x, 2.0)
-
-
-@given(SHAPES, SEEDS, st.booleans())
-def test_from_a_reference_and_the_difference_losses_are_those_of_the_features(shape, seed, guided):
-    x, reference, other = (features(shape, seed + number) for number in range(3))
-    guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
-    style = StyleLoss(gram_matrix(other), 2.0, guide=guide)
-    known = GramMatrix(shape[0], dtype=torch.float64)
-    known.add(reference, guide)
-    since = StyleLoss(gram_matrix(other), 2.0, guide=guide, known=known)
-    torch.testing.assert_close(in_two(since, x, x - reference), whole(style, x))
-    # Of a content loss nothing but the difference counts.
-    content = in_two(ContentLoss(other - reference, 3.0), torch.full_like(x, torch.nan), x - reference)
-    torch.testing.assert_close(content, whole(ContentLoss(other, 3.0), x))
+    assert_matches(whole(StyleLoss("style", 2.0, of(other), factor=0.25), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
 def test_a_guided_style_loss_compares_guided_gram_matrices(shape, seed):
     """Gatys et al. 2017, equations 6 to 8: features times a guidance channel whose squares sum to one."""
-    x, target = features(shape, seed).requires_grad_(), gram_matrix(features(shape, seed + 1))
+    x, target = features(shape, seed).requires_grad_(), of(features(shape, seed + 1))
     guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1
     channel = (guide / guide.square().sum().sqrt())[0, 0]
     guided = (x[0] * channel).flatten(1)
-    expected = (guided @ guided.T - target).square().mean()
-    for shown in (whole, in_two):
-        assert_matches(shown(StyleLoss(target, 2.0, guide=guide.square()), x.detach()), expected, x, 2.0)
+    expected = (guided @ guided.T - target.gram).square().mean()
+    for compute in (whole, in_parts):
+        assert_matches(compute(StyleLoss("style", 2.0, target, guide=guide.square()), x.detach()), expected, x, 2.0)
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@given(shape=SHAPES, seed=SEEDS, guided=st.booleans())
+def test_every_statistic_makes_a_style_loss_with_autograds_gradient(name, shape, seed, guided):
+    x, target = features(shape, seed).requires_grad_(), of(features((shape[0], 4, 5), seed + 1))
+    guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
+    expected, _ = STATISTICS[name](moments(moment_sums(x, guide)), target)
+    for compute in (whole, in_parts):
+        loss = StyleLoss("style", 2.0, target, STATISTICS[name], guide, 0.25)
+        assert_matches(compute(loss, x.detach()), 0.25 * expected, x, 2.0)
 
 
 @given(st.tuples(st.just(3), st.integers(1, 6), st.integers(1, 6)), SEEDS)
@@ -117,43 +116,49 @@ def test_total_variation_is_the_mean_square_of_neighbours_differences(shape, see
     assert_matches(total_variation(x.detach(), 5.0), expected, x, 5.0)
 
 
-@given(SHAPES, SEEDS)
-def test_a_gram_matrix_does_not_depend_on_the_order_in_memory(shape, seed):
-    x = features(shape, seed)
-    torch.testing.assert_close(gram_matrix(x), gram_matrix(x.contiguous(memory_format=torch.channels_last)))
-
-
-def test_gram_matrices_of_bfloat16_features_are_accumulated_in_float32():
-    x = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
-    assert gram_matrix(x).dtype == torch.float32
-    torch.testing.assert_close(gram_matrix(x), gram_matrix(x.double()).float(), rtol=1e-5, atol=0)
-
-
 @given(st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 20)), SEEDS)
 def test_float32_is_as_exact_as_float32_can_be(shape, seed):
     """It is computed in another way than float64."""
     x, other, guide = features(shape, seed), features(shape, seed + 1), torch.rand(1, 1, *shape[1:])
-    for last in (torch.contiguous_format, torch.channels_last):
-        rounded = x.float().contiguous(memory_format=last)
+    target = of(other)
+    for order in (torch.contiguous_format, torch.channels_last):
+        rounded = x.float().contiguous(memory_format=order)
         for own, rounded_own in ((None, None), (guide.double(), guide)):
-            exact = whole(StyleLoss(gram_matrix(other), guide=own), x)
-            found = whole(StyleLoss(gram_matrix(other).float(), guide=rounded_own), rounded)
+            exact = whole(StyleLoss("style", 1.0, target, guide=own), x)
+            rounded_target = type(target)(*(part.float() for part in target))
+            found = whole(StyleLoss("style", 1.0, rounded_target, guide=rounded_own), rounded)
             torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(found[1].double(), exact[1], rtol=1e-4, atol=1e-4 * float(exact[1].abs().max()))
 
 
 def test_gradients_keep_the_precision_of_their_features():
     x = torch.rand(1, 4, 5, 5).bfloat16()
-    for loss in (ContentLoss(x + 1), StyleLoss(gram_matrix(x) + 1)):
+    for loss in (ContentLoss.of("content", 1.0, x + 1), StyleLoss("style", 1.0, of(x + 1))):
         value, gradient = whole(loss, x)
         assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
+        assert value > 0 and gradient.any()
 
 
-def test_a_guide_that_is_nowhere_asks_for_nothing(random_image):
-    features = random_image()
-    loss = StyleLoss(torch.ones(3, 3), guide=torch.zeros(1, 1, *features.shape[-2:]))
-    loss.add(features)
-    gradient = torch.zeros_like(features)
-    assert loss.value() == 0
-    loss.add_gradient(gradient, features)
-    assert not gradient.any()
+def test_a_guide_that_is_nowhere_asks_for_nothing():
+    x = features((3, 4, 5), 0)
+    value, gradient = whole(StyleLoss("style", 2.0, of(x + 1), guide=torch.zeros(1, 1, 4, 5, dtype=x.dtype)), x)
+    assert value == 0 and not gradient.any()
+
+
+def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
+    mask = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(0))
+    found = guides_of(mask, {"relu1_1": 1, "relu2_1": 2, "pool2": 4}, ["relu1_1", "relu2_1"])
+    assert list(found) == ["relu1_1", "relu2_1"]
+    torch.testing.assert_close(found["relu1_1"], mask.square())
+    torch.testing.assert_close(found["relu2_1"], mask.reshape(1, 1, 3, 2, 4, 2).mean((3, 5)).square())
+
+
+@given(st.integers(4, 40), st.integers(4, 40))
+def test_a_mask_that_is_everywhere_guides_everywhere_at_odd_sizes_too(height, width):
+    found = guides_of(torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"])
+    assert {name: tuple(guide.shape[-2:]) for name, guide in found.items()} == {
+        "relu2_1": (height // 2, width // 2),
+        "relu3_1": (height // 4, width // 4),
+    }
+    for guide in found.values():
+        torch.testing.assert_close(guide, torch.ones_like(guide))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from toolkit.synthesis.optimizers import OPTIMIZERS
 
 from toolkit.cli import main
 from toolkit.distributed import ALONE
@@ -14,7 +15,6 @@ from toolkit.images.io import open_image, save_png
 from toolkit.network import save_network
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
-from toolkit.synthesis.optimizers import OPTIMIZERS
 
 #: Losses and gradient in one tile a process, in several where there is no room, and by differences.
 SCRIPT = """

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors
 import torch
 from PIL import Image
 from torch import Tensor
@@ -149,16 +148,16 @@ class Atlas:
         Raises:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
+        if not path.exists():
+            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.")
+        tensors, metadata = load_tensors(path)
         try:
-            tensors, metadata = load_tensors(path)
             if metadata["format"] != FORMAT or metadata["version"] != VERSION:
                 raise ToolkitError(f"{path} is not an atlas that this toolkit reads: make it again.")
             plain = {name: json.loads(metadata[name]) for name in ("layers", "images", "names", "provenance")}
             pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in plain["layers"]}
             atlas = cls(metadata["network"], plain["images"], tuple(plain["names"]), pages, plain["provenance"])
-        except FileNotFoundError as error:
-            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.") from error
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
             raise ToolkitError(f"{path} is of another network: make this one's with `python -m toolkit atlas`.")

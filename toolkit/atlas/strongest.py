@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
 import torch
 from torch import Tensor
 
@@ -95,12 +94,12 @@ class Pass:
         try:
             tensors, metadata = load_tensors(path)
             found, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
-            if other := sorted(name for name in key if found.get(name) != key[name]):
-                raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
-            names = ("scores", "images", "positions")
-            return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (ToolkitError, KeyError, ValueError) as error:
             raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
+        if other := sorted(name for name in key if found.get(name) != key[name]):
+            raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
+        names = ("scores", "images", "positions")
+        return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
 
 
 def find_strongest(

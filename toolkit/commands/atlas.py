@@ -11,7 +11,7 @@ from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
 from ..device import find_device
 from ..errors import ToolkitError
 from ..normalize import decoders, list_images, load_normalized
-from .common import SOURCE_HELP, add_device_option, add_source_options
+from .common import SOURCE_HELP, add_device_option, add_source_options, print_note
 
 
 def add_commands(commands: Any) -> None:
@@ -44,9 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     if output.suffix != SUFFIX:
         raise ToolkitError(f"{output} must end in {SUFFIX}.")
     where = find_device(arguments.device)
-    network, how = load_normalized(arguments.network, convention=arguments.convention)
-    if how:
-        print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
+    network = load_normalized(arguments.network, convention=arguments.convention)
+    print_note(network)
     images = list_images(arguments.images) if arguments.images else images_at_hand()
     partial = output.with_name(f"{output.name}.partial")
     source = arguments.images.name if arguments.images else "scikit-image's photographs"

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..network import BUNDLED, CONVENTIONS, POOLINGS, Network, Pooling, load_network
+from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network
 from ..normalize import load_normalized
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 SOURCE_HELP = (
-    "vgg11, vgg13, vgg16 or vgg19 (torchvision's ImageNet weights, downloaded once), the name of a file in models/, "
-    "or the path of a .safetensors or .pth file"
+    "vgg19 (the paper's network, which comes with the toolkit) or another file in models/ by its name; "
+    "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn … (downloaded once); or the path of a .safetensors or "
+    ".pth file"
 )
 
 
@@ -29,8 +30,8 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Which network to use, and on which device."""
-    parser.add_argument("--network", default=BUNDLED, help=f"{SOURCE_HELP} (default: {BUNDLED})")
-    parser.add_argument("--pooling", choices=POOLINGS, help="for a network that is not normalised (default: average)")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help=f"{SOURCE_HELP} (default: {DEFAULT_NETWORK})")
+    parser.add_argument("--pooling", choices=POOLINGS, help="average or max pooling (default: average)")
     parser.add_argument("--original", action="store_true", help="use the weights as trained, not normalised")
     add_source_options(parser)
     add_device_option(parser)
@@ -52,17 +53,21 @@ def byte_count(text: str) -> int:
 
 
 def network(arguments: argparse.Namespace) -> Network:
-    """The network that was asked for; one that is not normalised is normalised with what is at hand, and it is said."""
-    load = _as_it_is if arguments.original else load_normalized
-    loaded, how = load(arguments.network, convention=arguments.convention, pooling=arguments.pooling)
-    if how:
-        print(f"note: {arguments.network} is not normalised: {how}", file=sys.stderr)
+    """The network that was asked for, with a note where there is something to say about it."""
+    options = {"convention": arguments.convention, "pooling": arguments.pooling}
+    if arguments.original:
+        loaded = load_network(arguments.network, **options, normalized=False)
+        loaded.note = f"{arguments.network} is used as it was trained, so its losses will be badly scaled."
+    else:
+        loaded = load_normalized(arguments.network, **options)
+    print_note(loaded)
     return loaded
 
 
-def _as_it_is(source: str, *, convention: str | None, pooling: Pooling | None) -> tuple[Network, str]:
-    loaded = load_network(source, convention=convention, pooling=pooling)
-    return loaded, "" if loaded.mean_activations else "its losses will be badly scaled"
+def print_note(network: Network) -> None:
+    """Says what there is to say about a network."""
+    if network.note:
+        print(f"note: {network.note}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``inspect``: what one of our files is, a network or a picture."""
+"""``inspect``: what a network file or a picture holds."""
 
 import argparse
 import json
@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import ToolkitError
 from ..images.io import read_recipe
-from ..network import fingerprint, load_network
+from ..network import Network, find_network, fingerprint, load_network
+from ..network.foreign import read_state
 from .common import add_source_options
 
 
@@ -15,7 +16,7 @@ def add_commands(commands: Any) -> None:
     """Adds ``inspect``."""
     parser = commands.add_parser(
         "inspect",
-        help="tell what a network file or a picture of ours is",
+        help="say what a network file or a picture of this toolkit holds",
         description="Prints a network's architecture, pooling, preprocessing and provenance, or a picture's recipe.",
     )
     parser.add_argument("file", help="a network file or name, or a PNG made by this toolkit")
@@ -24,24 +25,35 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints what the file is."""
+    """Prints what the file holds."""
     if _starts_like_a_picture(Path(arguments.file)):
         print(read_recipe(arguments.file))
         return 0
     network = load_network(arguments.file, convention=arguments.convention)
     preprocessing = network.preprocessing
-    filters = sum(outputs for _, outputs in network.architecture.convolutions.values())
-    print(f"architecture   {network.architecture.name}, {' '.join(map(str, network.architecture.widths))} filters")
-    print(f"pooling        {network.pooling}")
+    architecture = network.architecture
+    filters = sum(outputs for _, outputs in architecture.convolutions.values())
+    end = f" to {architecture.last}" if architecture.last else ""
+    print(f"architecture   {architecture.name}{end}, {' '.join(map(str, architecture.widths))} filters")
     print(f"preprocessing  {preprocessing.channels} x {preprocessing.range:g}", end="")
     print(f", minus {preprocessing.mean}, over {preprocessing.std}")
-    print(f"normalised     {'yes' if network.mean_activations else 'no'}")
+    print(f"weights        {'8 bits, 256 values a layer' if network.codebooks else 'one number each'}")
+    print(f"pooling        {network.pooling}")
+    print(f"normalised     {_poolings(arguments.file, network)}")
     for name, mean in network.mean_activations.items():
         print(f"  {name}: mean activations {mean.min():.3g} to {mean.max():.3g} before, 1 now")
     print(f"parameters     {sum(p.numel() for p in network.parameters()):,} in {filters:,} filters")
     print(f"fingerprint    {fingerprint(network)}")
     print(f"provenance     {json.dumps(network.provenance, indent=2)}")
     return 0
+
+
+def _poolings(source: str, network: Network) -> str:
+    """Under which poolings the file has mean activations."""
+    if not network.mean_activations:
+        return "no"
+    by_pooling = json.loads(read_state(find_network(source)).metadata.get("normalization", "{}"))
+    return f"for {' and '.join(by_pooling or [network.pooling])} pooling"
 
 
 def _starts_like_a_picture(path: Path) -> bool:

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     columns = parse_axis(arguments.columns) if arguments.columns else None
     for variation in [*rows.variations, *(columns.variations if columns else ())]:
         if variation.note:
-            print(f"note: {variation.label} {variation.note}", file=sys.stderr)
+            print(f"note: {variation.note}", file=sys.stderr)
     recipe = chosen_recipe(arguments, arguments.synthesis, **USUAL)
     content, styles = _split(arguments.images, recipe)
     chosen, where = network(arguments), find_device(arguments.device)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
-from ..network.geometry import strides
-from ..network.vgg import check_size
+from ..network.geometry import check_size, strides
 from ..optimize import Evaluation
 from ..synthesis.objective import check_images, evaluation_of
 from ..synthesis.recipe import Recipe

@@ -1,22 +1,46 @@
-"""VGG networks: architectures, layers by name, weights with provenance."""
+"""VGG networks: architectures, layers by name, files of weights with their provenance."""
 
-from .vgg import CONVENTIONS, DEPTHS, POOLINGS, Architecture, Layer, Network, Pooling, Preprocessing
-from .weights import BUNDLED, MODEL_FOLDERS, find_network, fingerprint, load_network, save_network, weights_fingerprint
+from .architecture import DEPTHS, Architecture, Layer
+from .codebook import Codebook, quantize
+from .files import (
+    PRECISIONS,
+    Precision,
+    fingerprint,
+    load_network,
+    rounded,
+    save_network,
+    weights_fingerprint,
+)
+from .find import DEFAULT_NETWORK, MODEL_FOLDERS, find_network
+from .foreign import LAYOUTS, Layout, write_foreign
+from .rescale import original, rescale, scales
+from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
 
 __all__ = [
-    "BUNDLED",
     "CONVENTIONS",
+    "DEFAULT_NETWORK",
     "DEPTHS",
+    "LAYOUTS",
     "MODEL_FOLDERS",
     "POOLINGS",
+    "PRECISIONS",
     "Architecture",
+    "Codebook",
     "Layer",
+    "Layout",
     "Network",
     "Pooling",
+    "Precision",
     "Preprocessing",
     "find_network",
     "fingerprint",
     "load_network",
+    "original",
+    "quantize",
+    "rescale",
+    "rounded",
     "save_network",
+    "scales",
     "weights_fingerprint",
+    "write_foreign",
 ]

@@ -1,20 +1,49 @@
-"""Receptive fields: which pixels a position of a layer depends on."""
+"""Geometry of the layers: strides, reach, receptive fields, and the smallest image."""
 
 from typing import NamedTuple
 
-from .vgg import Layer
+from torch import Tensor
+
+from ..errors import ToolkitError
+from .architecture import Layer
 
 
 class Back(NamedTuple):
-    """What a position p of a layer takes from the layer below: factor x p + first … factor x p + last."""
+    """A position p of a layer depends on positions factor * p + first … factor * p + last of the layer below."""
 
     factor: int
     first: int
     last: int
 
 
-#: By a layer's kind: 3 x 3 convolutions of stride and padding 1, poolings two by two.
+#: By kind of layer: 3 x 3 convolutions with stride 1 and padding 1, 2 x 2 poolings.
 BACK = {"conv": Back(1, -1, 1), "relu": Back(1, 0, 0), "pool": Back(2, 0, 1)}
+
+
+def strides(path: tuple[Layer, ...]) -> dict[str, int]:
+    """By layer, the pixels from one position to the next.
+
+    Args:
+        path: the layers from the first on.
+    """
+    stride, found = 1, {}
+    for layer in path:
+        stride *= BACK[layer.kind].factor
+        found[layer.name] = stride
+    return found
+
+
+def reach(path: tuple[Layer, ...]) -> int:
+    """How far a position of the deepest layer sees beyond its own pixels, in pixels.
+
+    Args:
+        path: the layers from the first to that one.
+    """
+    stride, pixels = 1, 0
+    for layer in path:
+        pixels += stride if layer.kind == "conv" else 0
+        stride *= BACK[layer.kind].factor
+    return pixels
 
 
 def receptive_field(path: tuple[Layer, ...], position: int, length: int | None = None) -> range:
@@ -23,8 +52,8 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     Args:
         path: the layers from the first to that one.
         position: along the axis, from 0.
-        length: of the image along the axis, in pixels; endless both ways when ``None``. Padding is no pixel, nor is
-            an odd edge that a pooling on the way drops.
+        length: of the image along the axis, in pixels; ``None`` for an image without ends. Padding is not counted,
+            nor is an odd edge that a pooling drops.
     """
     lengths = []
     for layer in path:
@@ -39,24 +68,20 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     return range(first, last + 1)
 
 
-def strides(path: tuple[Layer, ...]) -> dict[str, int]:
-    """By layer, the pixels from one position to the next."""
-    stride, found = 1, {}
-    for layer in path:
-        stride *= 2 if layer.kind == "pool" else 1
-        found[layer.name] = stride
-    return found
+def check_size(image: Tensor, path: tuple[Layer, ...]) -> None:
+    """Refuses an image that the poolings would shrink to nothing.
 
+    Args:
+        image: (N, 3, H, W).
+        path: the layers from the first to the deepest in use.
 
-def reach(path: tuple[Layer, ...]) -> int:
-    """How far beyond its own pixels a position of the deepest layer sees, in pixels.
-
-    A 3 x 3 convolution reaches one position further, a pooling starts from the further of two.
+    Raises:
+        ToolkitError: when it is too small; it says the least size.
     """
-    stride, further = 1, 0
-    for layer in path:
-        if layer.kind == "conv":
-            further += stride
-        elif layer.kind == "pool":
-            stride *= 2
-    return further
+    height, width = image.shape[-2:]
+    least = max(strides(path).values(), default=1)
+    if min(height, width) < least:
+        raise ToolkitError(
+            f"An image of {width} x {height} pixels is too small for {path[-1].name}: "
+            f"use at least {least} x {least}, or shallower layers."
+        )

@@ -2,25 +2,27 @@
 
 from ..images.sources import Entry, Example, Held, Source, list_images
 from ..images.stream import PREPARATIONS, ImageStream, Preparation, decoders
+from ..network import original
 from .at_hand import APPROXIMATE, example_stream, load_normalized, normalize_at_hand
-from .mean_activations import Scales
-from .normalize import Job, Normalized, Proof, apply_scales, normalize
-from .rescale import original
+from .check import Check
+from .mean_activations import MeanActivations
+from .normalize import RECHECK, Job, Normalized, apply, normalize
 
 __all__ = [
     "APPROXIMATE",
     "PREPARATIONS",
+    "RECHECK",
+    "Check",
     "Entry",
     "Example",
     "Held",
     "ImageStream",
     "Job",
+    "MeanActivations",
     "Normalized",
     "Preparation",
-    "Proof",
-    "Scales",
     "Source",
-    "apply_scales",
+    "apply",
     "decoders",
     "example_stream",
     "list_images",

@@ -1,4 +1,4 @@
-"""Normalisation for whoever has weights and no images: by scales that came with the project, or roughly."""
+"""Normalisation without images: with mean activations that come with the project, or roughly."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from ..images.io import example_photographs, fit
 from ..images.sources import Example
 from ..images.stream import ImageStream
 from ..network import MODEL_FOLDERS, Network, Pooling, load_network
-from .mean_activations import SUFFIX, Scales
-from .normalize import Job, apply_scales, normalize
+from .mean_activations import SUFFIX, MeanActivations
+from .normalize import Job, apply, normalize
 
-#: How far off is measured on Caffe's VGG-19: half of a layer's filters are within the factor, by layer 1.14 to 1.4.
+#: The factor holds for half of a layer's filters.
 APPROXIMATE = (
-    "scales were measured on four photographs and are approximate, typically within a factor of 1.4 of ImageNet's; "
-    "name ImageNet's images, or a few hundred of your own, to `python -m toolkit normalize` for scales that are not"
+    "its mean activations were measured on four photographs, and are typically within a factor of 1.4 of ImageNet's; "
+    "for better ones, give ImageNet's images, or a few hundred of your own, to `python -m toolkit normalize`"
 )
 
 
@@ -21,46 +21,53 @@ def example_stream() -> ImageStream:
     return ImageStream([Example(name) for name in example_photographs()])
 
 
-def load_normalized(
-    source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None
-) -> tuple[Network, str]:
-    """Loads a network for synthesis: as it is when it is normalised, else normalised with what is at hand.
+def load_normalized(source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None) -> Network:
+    """Loads a network for synthesis; one that is not normalised is normalised with what is at hand.
 
     Args:
-        source: as ``load_network`` takes it.
+        source: as for ``load_network``.
         convention: likewise.
-        pooling: for a network that is not normalised (default: average).
+        pooling: ``average`` or ``max`` (default: ``average``, or the only one that the file is normalised for).
 
     Returns:
-        The network, and a sentence that says by what it was normalised here; empty when it was before.
+        The network. When it was normalised here, its ``note`` says so in a sentence.
 
     Raises:
         ToolkitError: as ``load_network`` and ``normalize_at_hand``.
+
+    Example:
+        >>> load_normalized("vgg19").note
+        ''
     """
     network = load_network(source, convention=convention, pooling=pooling)
     if network.mean_activations:
-        return network, ""
+        return network
     network.pooling = pooling or "average"
-    return normalize_at_hand(network)
+    normalized = normalize_at_hand(network)
+    normalized.note = f"{source} is not normalised: {normalized.note}"
+    return normalized
 
 
-def normalize_at_hand(network: Network) -> tuple[Network, str]:
+def normalize_at_hand(network: Network) -> Network:
     """Normalises a network in seconds, without ImageNet.
 
     Args:
-        network: the original, with the pooling it is to be used with.
+        network: as it was trained, with the pooling that it is to be used with.
 
     Returns:
-        The normalised network, and a sentence that says by what.
+        The normalised network; its ``note`` says how it was made.
 
     Raises:
-        ToolkitError: when the proof fails.
+        ToolkitError: when the check fails.
     """
     device = next(network.parameters()).device
     held_out = [fit(image, 256).to(device) for image in example_photographs().values()]
     for path in sorted(path for folder in MODEL_FOLDERS for path in folder.glob(f"*{SUFFIX}")):
-        scales = Scales.load(path)
-        if scales.pooling == network.pooling and scales.fits(network):
-            return apply_scales(network, scales, held_out)[0], f"normalised by {path.name}, which fits its weights"
+        known = MeanActivations.load(path)
+        if known.pooling == network.pooling and known.fits(network):
+            normalized = apply(network, known, held_out).network
+            normalized.note = f"the mean activations in {path.name} fit its weights and were used."
+            return normalized
     (result,), _ = normalize([network], Job(example_stream()), held_out)
-    return result.network, APPROXIMATE
+    result.network.note = f"{APPROXIMATE}."
+    return result.network

@@ -22,7 +22,7 @@ class Agreement(NamedTuple):
     filters: int
 
 
-def implied_scales(network: Network, original: Network) -> dict[str, Tensor]:
+def implied_mean_activations(network: Network, original: Network) -> dict[str, Tensor]:
     """The mean activations by which a network was rescaled, from its weights and the original's alone.
 
     With ``W'[o, i] = W[o, i] mu_below[i] / mu[o]``, each filter's ``mu`` is the least-squares ratio of the two.

@@ -1,4 +1,4 @@
-"""Scales: a network's mean activations as a file of their own, for whoever has the weights but no images."""
+"""Mean activations as a file of their own, for whoever has the weights but no images."""
 
 import json
 from collections.abc import Mapping
@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..files import save_tensors
+from ..files import load_tensors, save_tensors
 from ..network import Architecture, Network, Pooling, weights_fingerprint
 
 FORMAT = "normalized-vgg-scales"
@@ -20,17 +18,22 @@ FORMAT = "normalized-vgg-scales"
 #: How such a file's name ends.
 SUFFIX = ".scales"
 
-#: Weights whose filters' norms differ by less are the same ones, stored less exactly. An 8-bit copy's differ by a
-#: few thousandths, another training's by a factor.
+#: Two sets of weights are taken to be the same, stored with different precision, when the norms of their filters
+#: differ by less than this share. Those of another training differ by a factor.
 NEARLY = 0.02
 
 
 @dataclass(frozen=True)
-class Scales:
-    """Mean activations, and what tells the network on which they were measured.
+class MeanActivations:
+    """The mean activations of a network, and what they were measured on.
 
-    ``means``: from each convolution to its filters' mean activations behind the ReLU, float64 (O), under ``pooling``.
-    ``norms``: likewise the Euclidean norms of the filters, float32 (O). ``weights``: the weights' fingerprint.
+    Attributes:
+        architecture: of the network.
+        pooling: under which they were measured.
+        weights: the fingerprint of the weights.
+        norms: by convolution, the Euclidean norms of the filters, float32 (O): they tell which weights these are.
+        means: by convolution, the mean activations after the ReLU, float64 (O).
+        provenance: over which images, prepared how.
     """
 
     architecture: Architecture
@@ -41,8 +44,8 @@ class Scales:
     provenance: Mapping[str, Any]
 
     @classmethod
-    def of(cls, network: Network, means: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> "Scales":
-        """Those of a network that is not normalised."""
+    def of(cls, network: Network, means: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> "MeanActivations":
+        """Those of a network as it was trained."""
         return cls(
             network.architecture,
             network.pooling,
@@ -53,16 +56,16 @@ class Scales:
         )
 
     def fits(self, network: Network) -> bool:
-        """Whether they belong to a network's weights: bit by bit, or stored less exactly."""
+        """Whether they belong to a network's weights, exactly or stored with less precision."""
         return network.architecture == self.architecture and all(
             torch.allclose(norm, self.norms[name], rtol=NEARLY, atol=0) for name, norm in _norms(network).items()
         )
 
     def save(self, path: Path) -> None:
-        """Writes them, atomically.
+        """Writes a ``.scales`` file, atomically.
 
         Raises:
-            ToolkitError: when they can't be written.
+            ToolkitError: when it cannot be written.
         """
         tensors = {f"{name}.mean_activation": mean for name, mean in self.means.items()}
         tensors |= {f"{name}.norm": norm for name, norm in self.norms.items()}
@@ -76,33 +79,31 @@ class Scales:
         save_tensors(tensors, path, metadata)
 
     @classmethod
-    def load(cls, path: Path) -> "Scales":
-        """Those that ``save`` wrote.
+    def load(cls, path: Path) -> "MeanActivations":
+        """Reads a ``.scales`` file.
 
         Raises:
-            ToolkitError: when there is no such file, or it holds no scales.
+            ToolkitError: when there is no such file, or it holds something else.
         """
+        if not path.exists():
+            raise ToolkitError(f"There is no file of mean activations {path}.")
         try:
-            with safetensors.safe_open(path, "pt") as opened:
-                metadata = dict(opened.metadata() or {})
-            tensors = load_file(path)
+            tensors, metadata = load_tensors(path)
             if metadata["format"] != FORMAT:
                 raise KeyError(FORMAT)
             described = json.loads(metadata["architecture"])
-            architecture = Architecture(described["name"], tuple(described["widths"]))
+            architecture = Architecture(**{**described, "widths": tuple(described["widths"])})
             return cls(
                 architecture,
-                metadata["pooling"],
+                metadata["pooling"],  # type: ignore[arg-type]
                 metadata["weights"],
                 {name: tensors[f"{name}.norm"] for name in architecture.convolutions},
                 {name: tensors[f"{name}.mean_activation"] for name in architecture.convolutions},
                 json.loads(metadata["provenance"]),
             )
-        except FileNotFoundError as error:
-            raise ToolkitError(f"There is no file of scales {path}.") from error
-        except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        except (ToolkitError, KeyError, ValueError) as error:
             raise ToolkitError(
-                f"{path} holds no scales: make them with `python -m toolkit normalize … --scales-only`."
+                f"{path} holds no mean activations: make it with `python -m toolkit normalize … -o NAME{SUFFIX}`."
             ) from error
 
 

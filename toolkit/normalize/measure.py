@@ -96,15 +96,9 @@ def measure(
 
 
 def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> None:
-    """Layer by layer, so that no more than two are held at once."""
-    x = network.preprocessing(image).to(network.dtype, memory_format=torch.channels_last)
-    convolution = ""
-    for layer in network.architecture.layers[:-1]:  # nothing is measured behind the last pooling
-        x = network.step(layer, x)
-        if layer.kind == "conv":
-            convolution = layer.name
-        elif layer.kind == "relu":
-            sums.add(convolution, x.sum((0, 2, 3), dtype=torch.float64), x[:, 0].numel())
+    names = {name.replace("conv", "relu"): name for name in network.architecture.convolutions}
+    for layer, x in network.walk(image, names):
+        sums.add(names[layer], x.sum((0, 2, 3), dtype=torch.float64), x[:, 0].numel())
 
 
 def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:

@@ -1,8 +1,8 @@
-"""The whole normalisation: measure, rescale, prove."""
+"""The whole normalisation: measure, rescale, check."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from torch import Tensor
 from .. import __version__
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..images.stream import ImageStream
-from ..network import Network, weights_fingerprint
-from .mean_activations import Scales
+from ..images.stream import PREPARATIONS, ImageStream
+from ..network import Network, rescale, weights_fingerprint
+from .check import Check, largest_relative_error
+from .mean_activations import MeanActivations
 from .measure import Arithmetic, Measurement, measure
 from .partial import PartialFile
-from .rescale import TOLERANCES, largest_relative_error, rescale, spread_around_one
+
+#: On how many images the mean activations are measured again, unless told otherwise.
+RECHECK = 1000
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,11 @@ class Job:
     """How to measure.
 
     Args:
-        images: over which to take the means.
+        images: over which the means are taken.
         arithmetic: of the convolutions.
         ranks: the processes that share the work.
-        partials: beside which file to keep the sums while they grow; not at all when ``None``.
-        progress: told the images of every chunk measured.
+        partials: the file beside which the sums are kept while they grow; ``None`` to keep none.
+        progress: told the number of images of every chunk that was measured.
     """
 
     images: ImageStream
@@ -39,46 +42,28 @@ class Job:
     progress: Callable[[int], object] = lambda images: None
 
     def measure(self, networks: Sequence[Network]) -> Measurement:
-        """One pass over the images."""
+        """One pass over the images, which goes on where an earlier one was ended.
+
+        Raises:
+            ToolkitError: when too many images cannot be read, or an earlier pass had other images or settings.
+        """
+        partial = None if self.partials is None else PartialFile(self._path(self.partials), self._key(networks))
         return measure(
             networks,
             self.images,
             arithmetic=self.arithmetic,
             progress=self.progress,
-            partial=self.partial(networks),
+            partial=partial,
             ranks=self.ranks,
         )
 
-    def partial(self, networks: Sequence[Network]) -> PartialFile | None:
-        """This process's file for a pass over these networks."""
-        if self.partials is None:
-            return None
-        stage = "after" if networks[0].mean_activations else "before"
-        key = {
-            "images": self.images.fingerprint(),
-            "weights": " ".join(weights_fingerprint(network) for network in networks),
-            "pooling": " ".join(network.pooling for network in networks),
-            "preparation": self.images.preparation,
-            "batch size": str(self.images.batch_size),
-            "arithmetic": self.arithmetic,
-            "processes": str(self.ranks.world_size),
-        }
-        return PartialFile(self._partial_path(stage), key)
-
-    def forget(self) -> None:
-        """Removes this process's partial sums, once the result is safe."""
-        if self.partials is not None:
-            for stage in ("before", "after"):
-                self._partial_path(stage).unlink(missing_ok=True)
-
-    def _partial_path(self, stage: str) -> Path:
-        return Path(f"{self.partials}.{stage}-{self.ranks.rank}.partial")
-
-    def scales(self, networks: Sequence[Network], provenance: Mapping[str, Any]) -> tuple[list[Scales], Measurement]:
-        """The scales of networks that are not normalised, measured in one pass.
+    def mean_activations(
+        self, networks: Sequence[Network], provenance: Mapping[str, Any]
+    ) -> tuple[list[MeanActivations], Measurement]:
+        """The mean activations of networks as they were trained, all measured in one pass.
 
         Args:
-            networks: the originals, each with the pooling it is to be used with.
+            networks: each with the pooling that it is to be used with.
             provenance: where the images come from.
 
         Raises:
@@ -88,83 +73,83 @@ class Job:
             raise ToolkitError("This network is normalised already: start from the original weights.")
         measured = self.measure(networks)
         names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measured.skipped)
-        told = {
+        described = {
             **provenance,
             "images": measured.images,
             "image_names_sha256": hashlib.sha256(names.encode()).hexdigest(),
             "skipped": measured.skipped,
             "preparation": self.images.preparation,
+            "filter": PREPARATIONS[self.images.preparation].filter,
             "arithmetic": self.arithmetic,
             "batch_size": self.images.batch_size,
             "processes": self.ranks.world_size,
             "toolkit": __version__,
             "torch": torch.__version__,
         }
-        scales = [
-            Scales.of(network, sums.means(), {**told, "positions": sums.positions})
+        found = [
+            MeanActivations.of(network, sums.means(), {**described, "positions": sums.positions})
             for network, sums in zip(networks, measured.sums, strict=True)
         ]
-        return scales, measured
+        return found, measured
 
+    def sample(self, count: int) -> "Job":
+        """The same over at most so many of the images, evenly spread, without keeping sums."""
+        entries = self.images.entries
+        chosen = [entries[n * len(entries) // count] for n in range(count)] if count < len(entries) else entries
+        return replace(self, images=replace(self.images, entries=chosen), partials=None)
 
-@dataclass(frozen=True)
-class Proof:
-    """What shows that a normalisation is right.
+    def forget(self) -> None:
+        """Removes this process's partial sums, once the result is safe."""
+        if self.partials is not None:
+            self._path(self.partials).unlink(missing_ok=True)
 
-    ``relative_error``: the largest between the two networks' outputs; ``silent``: filters that never fired,
-    whose scale was kept; ``means``: mean activations measured anew, when there were images.
-    """
+    def _path(self, beside: Path) -> Path:
+        return Path(f"{beside}.{self.ranks.rank}.partial")
 
-    relative_error: float
-    silent: int
-    means: Mapping[str, Tensor] | None = None
-
-    @property
-    def spread(self) -> float:
-        """The largest distance from one of a mean activation measured anew."""
-        return spread_around_one(self.means or {})
-
-
-def apply_scales(
-    network: Network, scales: Scales, held_out: Iterable[Tensor], dtype: torch.dtype = torch.float32
-) -> tuple[Network, Proof]:
-    """Rescales a network by scales that were measured before, and proves that it still computes the same.
-
-    Args:
-        network: the original, with the scales' pooling.
-        scales: measured on these weights.
-        held_out: images (N, 3, H, W) on which the two networks are compared.
-        dtype: float32, or float16 for half the file and means that are one to three digits.
-
-    Raises:
-        ToolkitError: when the network is normalised already, the scales belong to another, or the proof fails.
-    """
-    if network.mean_activations:
-        raise ToolkitError("This network is normalised already: start from the original weights.")
-    if not scales.fits(network):
-        raise ToolkitError("These scales were measured on other weights: normalise over images instead.")
-    if network.pooling != scales.pooling:
-        raise ToolkitError(
-            f"These scales were measured under {scales.pooling} pooling: use --pooling {scales.pooling}."
-        )
-    provenance = {
-        **scales.provenance,
-        "weights": scales.weights,
-        "pooling": scales.pooling,
-        "precision": str(dtype).removeprefix("torch."),
-    }
-    rescaled = rescale(network, scales.means, provenance, dtype)
-    error = largest_relative_error(network, rescaled, held_out, TOLERANCES[dtype])
-    return rescaled, Proof(error, sum(int((mean == 0).sum()) for mean in scales.means.values()))
+    def _key(self, networks: Sequence[Network]) -> dict[str, str]:
+        return {
+            "images": self.images.fingerprint(),
+            "weights": " ".join(weights_fingerprint(network) for network in networks),
+            "pooling": " ".join(network.pooling for network in networks),
+            "preparation": f"{self.images.preparation} {PREPARATIONS[self.images.preparation].filter}",
+            "batch size": str(self.images.batch_size),
+            "arithmetic": self.arithmetic,
+            "processes": str(self.ranks.world_size),
+        }
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A normalised network, the scales that made it, and the proof."""
+    """A normalised network, the mean activations that it was made with, and its check."""
 
     network: Network
-    scales: Scales
-    proof: Proof
+    mean_activations: MeanActivations
+    check: Check
+
+
+def apply(network: Network, mean_activations: MeanActivations, held_out: Iterable[Tensor]) -> Normalized:
+    """Normalises a network with mean activations that were measured before, and checks it.
+
+    Args:
+        network: as it was trained, with the pooling of the mean activations.
+        mean_activations: measured on these weights.
+        held_out: images (N, 3, H, W) on which the two networks are compared.
+
+    Raises:
+        ToolkitError: when the network is normalised already, the mean activations belong to another one, or the check
+            fails.
+    """
+    if network.mean_activations:
+        raise ToolkitError("This network is normalised already: start from the original weights.")
+    pooling = mean_activations.pooling
+    if not mean_activations.fits(network):
+        raise ToolkitError("These mean activations were measured on other weights: normalise over images instead.")
+    if network.pooling != pooling:
+        raise ToolkitError(f"These mean activations were measured under {pooling} pooling: use --pooling {pooling}.")
+    provenance = {**mean_activations.provenance, "weights": mean_activations.weights, "pooling": pooling}
+    rescaled = rescale(network, mean_activations.means, provenance)
+    silent = sum(int((mean == 0).sum()) for mean in mean_activations.means.values())
+    return Normalized(rescaled, mean_activations, Check(largest_relative_error(network, rescaled, held_out), silent))
 
 
 def normalize(
@@ -172,30 +157,32 @@ def normalize(
     job: Job,
     held_out: Sequence[Tensor],
     provenance: Mapping[str, Any] | None = None,
-    dtype: torch.dtype = torch.float32,
+    recheck: int = RECHECK,
 ) -> tuple[list[Normalized], Measurement]:
     """Rescales networks so that every filter's mean activation over the images is one.
 
-    Two passes over the images: one on the originals, and one on the results, which measures the means anew.
+    One pass over the images measures the means; after it they are one by construction. The check compares outputs on
+    held-out images, and measures the means again on a sample.
 
     Args:
-        networks: the originals, on one device, each with the pooling it is to be used with.
+        networks: as they were trained, on one device, each with the pooling that it is to be used with.
         job: how to measure.
-        held_out: images (N, 3, H, W) apart from those, on which originals and results are compared.
+        held_out: images (N, 3, H, W) apart from the job's.
         provenance: where the images come from.
-        dtype: float32, or float16 for half the file and means that are one to three digits.
+        recheck: on how many of the images to measure again; 0 for none.
 
     Returns:
-        The results, and the first pass.
+        The results, and what the pass found.
 
     Raises:
-        ToolkitError: when a network is normalised already, no image could be read, or the proof fails.
+        ToolkitError: when a network is normalised already, no image could be read, or the check fails.
     """
-    scales, measured = job.scales(networks, provenance or {})
-    applied = [apply_scales(*pair, held_out, dtype) for pair in zip(networks, scales, strict=True)]
-    again = job.measure([rescaled for rescaled, _ in applied])
-    results = [
-        Normalized(rescaled, own, Proof(proof.relative_error, proof.silent, sums.means()))
-        for (rescaled, proof), own, sums in zip(applied, scales, again.sums, strict=True)
-    ]
+    found, measured = job.mean_activations(networks, provenance or {})
+    results = [apply(*pair, held_out) for pair in zip(networks, found, strict=True)]
+    if recheck:
+        again = job.sample(recheck).measure([result.network for result in results])
+        results = [
+            replace(result, check=replace(result.check, images=again.images, means=sums.means()))
+            for result, sums in zip(results, again.sums, strict=True)
+        ]
     return results, measured

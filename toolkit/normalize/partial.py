@@ -5,11 +5,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import load_file
-
 from ..errors import ToolkitError
-from ..files import save_tensors
+from ..files import load_tensors, save_tensors
 from .sums import ActivationSums
 
 
@@ -66,16 +63,14 @@ class PartialFile:
             return None
         remedy = f"remove {self.path} to start anew, or name another output."
         try:
-            with safetensors.safe_open(self.path, "pt") as opened:
-                metadata = dict(opened.metadata() or {})
-            tensors = load_file(self.path)
+            tensors, metadata = load_tensors(self.path)
             key, plain = json.loads(metadata["key"]), json.loads(metadata["share"])
             sums = [
                 ActivationSums({name: tensors[f"{n}.{name}"] for name in positions}, positions)
                 for n, positions in enumerate(plain.pop("positions"))
             ]
             share = Share(tuple(sums), **plain)
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (ToolkitError, KeyError, TypeError, ValueError) as error:
             raise ToolkitError(f"The partial sums in {self.path} can't be read: {remedy}") from error
         if other := sorted(name for name in {*key, *self.key} if key.get(name) != self.key.get(name)):
             raise ToolkitError(f"The partial sums in {self.path} were made with other {', '.join(other)}: {remedy}")

@@ -1,4 +1,4 @@
-"""A normalisation told on one page of HTML that needs nothing else: what was measured, proven and skipped."""
+"""A report of a normalisation, one page of HTML that loads nothing: what was measured, checked and skipped."""
 
 import html
 import json
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from .check import spread_around_one
 from .measure import Measurement
 from .normalize import Normalized
 
@@ -34,11 +35,11 @@ ROW, LEFT, WIDTH, BINS = 26, 70, 900, 90
 
 
 def report(results: Sequence[Normalized], measured: Measurement) -> str:
-    """The page.
+    """The page of HTML.
 
     Args:
         results: what ``normalize`` returned.
-        measured: its first pass.
+        measured: likewise, of the pass over the images.
     """
     rate = measured.images / measured.seconds if measured.seconds else 0.0
     working = 1 - measured.waiting / measured.seconds if measured.seconds else 1.0
@@ -60,18 +61,20 @@ def report(results: Sequence[Normalized], measured: Measurement) -> str:
 
 
 def _network(result: Normalized) -> str:
-    before, after, proof = result.scales.means, result.proof.means or {}, result.proof
+    before, check = result.mean_activations.means, result.check
+    after = check.means or {}
     rows = "".join(
         f"<tr><td>{name.replace('conv', 'relu')}</td>"
         + "".join(f"<td>{_number(value)}</td>" for value in _quartiles(mean))
-        + f"<td>{float((after[name][mean > 0] - 1).abs().max()):.1e}</td></tr>"
+        + (f"<td>{spread_around_one({name: after[name]}):.1e}</td></tr>" if after else "<td>–</td></tr>")
         for name, mean in before.items()
     )
+    again = f"Measured again on {check.images:,} images, mean activations are within <b>{check.spread:.1e}</b> of one. "
     return (
         f"<h2>{_text(result.network.architecture.name)}, {result.network.pooling} pooling</h2>"
         f"<p>The largest relative error of any filter's output, original against result, is "
-        f"<b>{proof.relative_error:.1e}</b>. Measured anew, mean activations are within <b>{proof.spread:.1e}</b> of "
-        f"one. {proof.silent} filters never fired and kept their scale.</p>"
+        f"<b>{check.relative_error:.1e}</b>. {again if after else ''}"
+        f"{check.silent} filters never fired and kept their scale.</p>"
         "<p class=key>Mean activations of the filters, layer by layer, on a logarithmic scale: "
         "<span><b style='background:var(--before)'></b>before</span>"
         "<span><b style='background:var(--after)'></b>after</span></p>"
@@ -88,7 +91,7 @@ def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> 
 
     Args:
         before: mean activations (O) by convolution; marked with the class ``before``.
-        after: likewise, with the class ``after``.
+        after: likewise, with the class ``after``; may be empty.
     """
     positive = torch.cat([mean[mean > 0] for means in (before, after) for mean in means.values()]).log10()
     low, high = math.floor(float(positive.min())), math.ceil(float(positive.max()) + 1e-9)
@@ -104,6 +107,8 @@ def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> 
         base = ROW * (row + 1) - 4
         marks.append(f"<text x=0 y={base}>{name.replace('conv', 'relu')}</text>")
         for means, kind in ((before, "before"), (after, "after")):
+            if name not in means:
+                continue
             logs = means[name][means[name] > 0].log10()
             # Bins are centred on round numbers, so that means of one fall into one of them.
             counts = torch.histc(logs.float(), BINS + 1, low - step / 2, high + step / 2)

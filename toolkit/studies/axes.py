@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import BUNDLED, Network
+from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
 from ..synthesis import Recipe
 from ..synthesis.recipe import STYLE_LAYERS
@@ -22,7 +22,7 @@ class Variation:
         fields: the recipe's fields that it sets.
         network: used instead of the study's network.
         treatment: makes the network that is used from the one in use.
-        note: a remark about the network, for the user.
+        note: a sentence about the network, for the user; empty when there is nothing to say.
     """
 
     label: str
@@ -126,8 +126,8 @@ def _unchanged(network: Network) -> Network:
 
 
 def _network(name: str) -> Variation:
-    network, how = load_normalized(name)
-    return Variation(name, network=network, note=f"is not normalised: {how}" if how else "")
+    network = load_normalized(name)
+    return Variation(name, network=network, note=network.note)
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
@@ -162,7 +162,7 @@ AXES: dict[str, Kind] = {
     "style-layers": Kind("style layers", FIRST_LAYERS, _growing, "style layers, each with those before it"),
     "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer), "style layer, each alone"),
     "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "alpha over beta"),
-    "network": Kind("network", BUNDLED, _each(_network), "name or file of a network"),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "name or file of a network"),
     "normalization": Kind("network", "normalised,original", _each(_normalization), "the network, and as it was before"),
     **dict(_of_fields()),
 }

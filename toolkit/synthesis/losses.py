@@ -1,13 +1,13 @@
 """Content loss, style loss and total variation: values and gradients in closed form.
 
 A layer's features are (1, C, h, w): C filters, M = h w positions. Losses on features have three steps: ``sums`` over
-the positions, which add up over parts of an image; ``value`` from all sums, with the slope that the gradient needs; and
-``add_gradient``. Weights enter in the last step alone. ReLU's part in the gradient belongs to the pullback.
+positions, which add up over parts of an image; ``value``, the loss before its weight, with the slope that the gradient
+needs; and ``add_gradient``, in place, of ``weight`` times the loss. ReLU's part in it belongs to the pullback.
 """
 
 from collections.abc import Iterable, Mapping
 from types import EllipsisType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,34 +18,6 @@ from .statistics import Moments, Statistic, gram, moment_sums, moments
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
 Region = tuple[EllipsisType, slice, slice]
-
-
-class Loss(Protocol):
-    """A loss on the features of one layer."""
-
-    @property
-    def name(self) -> str:
-        """What it is of, such as ``style relu1_1``."""
-
-    @property
-    def weight(self) -> float:
-        """Its weight in the objective."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of its sums."""
-
-    def sums(self, features: Tensor) -> Tensor:
-        """What the loss needs of the features (1, C, h, w), summed over positions."""
-
-    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
-        """The loss, (), before its weight, and the slope to give to ``add_gradient``."""
-
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
-        """Adds the gradient of ``weight`` times the loss in the features to ``gradient``, in place."""
-
-    def within(self, region: Region) -> "Loss":
-        """The same loss for those of the positions alone; values of disjoint regions add up through their sums."""
 
 
 class ContentLoss(NamedTuple):
@@ -66,7 +38,7 @@ class ContentLoss(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As ``Loss``."""
+        """Of its sums."""
         return ()
 
     def sums(self, features: Tensor) -> Tensor:
@@ -74,16 +46,16 @@ class ContentLoss(NamedTuple):
         dtype = torch.promote_types(features.dtype, torch.float32)  # a norm adds up in it without a copy
         return torch.linalg.vector_norm(features - self.target, dtype=dtype).square()
 
-    def value(self, sums: Tensor) -> tuple[Tensor, None]:
+    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
         """The loss; its gradient needs nothing of the sums."""
         return sums * self.factor, None
 
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: None) -> None:
+    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
         """Adds 2 (F - P), times factor and weight."""
         gradient.add_(features - self.target, alpha=2 * self.factor * self.weight)
 
     def within(self, region: Region) -> "ContentLoss":
-        """As ``Loss``."""
+        """The same loss for some of the positions."""
         return self._replace(target=self.target[region])
 
 
@@ -105,14 +77,14 @@ class StyleLoss(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As ``Loss``."""
+        """Of its sums."""
         return len(self.target.mean) + 1, len(self.target.mean) + 1
 
     def sums(self, features: Tensor) -> Tensor:
         """The moments' sums, (C + 1, C + 1)."""
         return moment_sums(features, self.guide)
 
-    def value(self, sums: Tensor) -> tuple[Tensor, Moments]:
+    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
         """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
         value, slope = self.statistic(moments(sums), self.target)
         positions = sums[-1, -1]
@@ -120,15 +92,19 @@ class StyleLoss(NamedTuple):
         over = factor / torch.where(positions > 0, positions, 1.0)
         return value * factor, Moments(slope.mean * over, slope.gram * over)
 
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Moments) -> None:
+    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
         """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution."""
         matrix = (2 * self.weight * slope.gram).to(gradient.dtype)
         own = F.conv2d(features, matrix[:, :, None, None], (self.weight * slope.mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
     def within(self, region: Region) -> "StyleLoss":
-        """As ``Loss``."""
+        """The same loss for some of the positions."""
         return self if self.guide is None else self._replace(guide=self.guide[region])
+
+
+#: A loss on the features of one layer.
+Loss = ContentLoss | StyleLoss
 
 
 def guides_of(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -> dict[str, Tensor]:

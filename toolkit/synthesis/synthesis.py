@@ -115,7 +115,7 @@ class Synthesis:
         if previous is None or previous.shape[-2:] != stage.frame:
             image = start_image(recipe, stage.frame, content, styles, self._start).to(self._device)
             image = enlarged(previous, image) if previous is not None else image.clone()
-            optimizer = self._make_optimizer(image.contiguous(), number)
+            optimizer = self._make_optimizer(image.contiguous(), stage.frame)
         dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
         masks = [resize(mask.to(self._device), stage.frame) for mask in self._masks]
         network = _placed(self._network, self._device, dtype)
@@ -125,10 +125,10 @@ class Synthesis:
         self._number, self._done, self._early_stop = number, 0, EarlyStop()
         self.runs_on = objective.runs_on
 
-    def _make_optimizer(self, image: Tensor, number: int) -> Optimizer:
+    def _make_optimizer(self, image: Tensor, frame: tuple[int, int]) -> Optimizer:
         if self.recipe.optimizer == "adam":
             return Adam(image)
-        frame = self.stages[number].frame
+        # Those of all stages of this size: the optimiser goes on from one to the next, and is restored in any of them.
         iterations = sum(stage.iterations for stage in self.stages if stage.frame == frame)
         pairs = max(1, min(self._most_pairs, math.ceil(iterations / 2)))  # the last ones would hardly be used
         dtype = torch.bfloat16 if native_bfloat16(self._device) else None  # half the memory; they are a guess anyway

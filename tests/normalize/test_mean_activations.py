@@ -1,4 +1,4 @@
-"""Scales travel apart from the weights, are recognised, and can be compared with anyone's."""
+"""Mean activations travel apart from the weights, are recognised, and can be compared with anyone's."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
-from toolkit.network import CONVENTIONS, load_network, save_network
-from toolkit.normalize import ImageStream, Job, Scales, apply_scales, list_images, normalize
-from toolkit.normalize.comparison import agreement, implied_scales
+from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network
+from toolkit.normalize import ImageStream, Job, MeanActivations, apply, list_images, load_normalized, normalize
+from toolkit.normalize.comparison import agreement, implied_mean_activations
 
 
 @pytest.fixture
@@ -24,36 +24,36 @@ def job(tmp_path, random_image):
 def test_scales_applied_without_images_are_the_normalisation(tiny_network, job, random_image, tmp_path):
     original = tiny_network()
     (result,), _ = normalize([original], job, [random_image()])
-    result.scales.save(tmp_path / "x.scales")
-    rescaled, proof = apply_scales(original, Scales.load(tmp_path / "x.scales"), [random_image()])
-    assert proof.relative_error == result.proof.relative_error and proof.means is None
-    for one, other in zip(rescaled.parameters(), result.network.parameters(), strict=True):
+    result.mean_activations.save(tmp_path / "x.scales")
+    again = apply(original, MeanActivations.load(tmp_path / "x.scales"), [random_image()])
+    assert again.check.relative_error == result.check.relative_error and again.check.means is None
+    for one, other in zip(again.network.parameters(), result.network.parameters(), strict=True):
         assert torch.equal(one, other)
     assert (tmp_path / "x.scales").stat().st_size < 20_000
 
 
 def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_network, job, random_image):
     original = tiny_network()
-    (scales,), _ = job.scales([original], {})
+    (known,), _ = job.mean_activations([original], {})
     copied = tiny_network()
     for parameter in copied.parameters():  # as an 8-bit copy has them
         step = parameter.abs().max() / 127
         parameter.copy_((parameter / step).round() * step)
-    assert scales.fits(original) and scales.fits(copied)
+    assert known.fits(original) and known.fits(copied)
     with pytest.raises(ToolkitError, match="measured on other weights: normalise over images instead"):
-        apply_scales(tiny_network(seed=1), scales, [random_image()])
+        apply(tiny_network(seed=1), known, [random_image()])
     with pytest.raises(ToolkitError, match="measured under average pooling"):
-        apply_scales(tiny_network(pooling="max"), scales, [random_image()])
+        apply(tiny_network(pooling="max"), known, [random_image()])
 
 
 def test_scales_are_implied_by_the_weights_alone(tiny_network, job, random_image):
     original = tiny_network()
     (result,), _ = normalize([original], job, [random_image()])
-    implied = implied_scales(result.network, original)
-    for name, mean in result.scales.means.items():
+    implied = implied_mean_activations(result.network, original)
+    for name, mean in result.mean_activations.means.items():
         torch.testing.assert_close(implied[name], torch.where(mean > 0, mean, 1.0), rtol=1e-5, atol=0)
     with pytest.raises(ToolkitError, match="conv1_1 is not the original's, rescaled: the two come from different"):
-        implied_scales(result.network, tiny_network(seed=1))
+        implied_mean_activations(result.network, tiny_network(seed=1))
 
 
 def test_agreement_is_by_logarithms_and_medians():
@@ -77,7 +77,7 @@ def adain(tiny_network, job, random_image, tmp_path):
             tensors[f"{number}.{part}"] = parameter.contiguous()
     torch.save(tensors, tmp_path / "vgg_normalised.pth")
     save_network(original, tmp_path / "original.safetensors")
-    result.scales.save(tmp_path / "ours.scales")
+    result.mean_activations.save(tmp_path / "ours.scales")
     return tmp_path, result.network
 
 
@@ -94,7 +94,7 @@ def test_anyones_normalised_network_is_compared_through_its_original(adain, monk
     folder, _ = adain
     monkeypatch.chdir(folder)
     assert main(["compare", "ours.scales", "vgg_normalised.pth"]) == 2
-    assert "name the original weights with --original" in capsys.readouterr().err
+    assert "name the weights as they were trained with --original" in capsys.readouterr().err
     assert main(["compare", "ours.scales", "vgg_normalised.pth", "--original", "original.safetensors"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 17 and lines[0].split() == ["layer", "log-correlation", "median", "A/B", "filters"]
@@ -110,32 +110,51 @@ def test_other_leading_convolutions_are_refused(adain):
         load_network(folder / "odd.pth")
 
 
-def test_scales_on_the_command_line(adain, monkeypatch, capsys):
+def test_mean_activations_on_the_command_line(adain, monkeypatch, capsys):
     folder, _ = adain
     monkeypatch.chdir(folder)
-    command = ["normalize", "original.safetensors", "images", "--prepare", "native", "--scales-only"]
+    command = ["normalize", "original.safetensors", "images", "--prepare", "native"]
     assert main([*command, "-o", "mine.scales"]) == 0
-    assert main(["normalize", "original.safetensors", "--scales", "mine.scales", "-o", "mine.safetensors"]) == 0
-    assert "with the scales of 5 images" in capsys.readouterr().out
+    assert main(["normalize", "original.safetensors", "mine.scales", "-o", "mine.safetensors"]) == 0
+    assert "with the mean activations of 5 images" in capsys.readouterr().out
     assert main(["compare", "mine.safetensors", "ours.scales"]) == 0
     assert capsys.readouterr().out.count(" 1.00000 ") == 16
-    assert main([*command, "-o", "mine.safetensors"]) == 2
-    assert "must end in .scales" in capsys.readouterr().err
+    assert main([*command, "-o", "mine.onnx"]) == 2
+    assert "must end in .safetensors or .scales" in capsys.readouterr().err
+    assert main([*command, "-o", "mine.scales", "--pooling", "both"]) == 2
+    assert "A .scales file holds one pooling" in capsys.readouterr().err
     weights = load_file("mine.safetensors")
     save_file(weights, "other.scales")
     assert main(["compare", "other.scales", "ours.scales"]) == 2
-    assert "holds no scales" in capsys.readouterr().err
+    assert "holds no mean activations" in capsys.readouterr().err
     assert main(["normalize", "original.safetensors", "-o", "rough.safetensors"]) == 0
-    assert "four photographs and are approximate" in capsys.readouterr().out
+    assert "its mean activations were measured on four photographs" in capsys.readouterr().out
 
 
-def test_shipped_scales_are_found_by_the_weights(shared_data, capsys):
-    from toolkit.normalize import load_normalized
+def test_what_was_normalised_is_normalised_anew_from_its_original(adain, monkeypatch, capsys):
+    folder, _ = adain
+    monkeypatch.chdir(folder)
+    command = ["images", "--prepare", "native", "--pooling", "both", "--precision", "8bit"]
+    assert main(["normalize", "original.safetensors", *command, "-o", "once.safetensors"]) == 0
+    assert main(["normalize", "once.safetensors", *command, "-o", "twice.safetensors"]) == 0
+    for pooling in ("average", "max"):
+        once, twice = (load_network(f"{name}.safetensors", pooling=pooling) for name in ("once", "twice"))
+        assert fingerprint(once) == fingerprint(twice)
 
+
+def test_the_filter_belongs_to_the_preparation(tiny_network, tmp_path, job):
+    for preparation, filter in (("crop", "bilinear"), ("stretch", "bicubic"), ("native", "none")):
+        stream = ImageStream(job.images.entries, preparation)
+        (known,), _ = Job(stream).mean_activations([tiny_network("vgg11")], {})
+        assert (known.provenance["preparation"], known.provenance["filter"]) == (preparation, filter)
+
+
+def test_shipped_mean_activations_are_found_by_the_weights(shared_data):
     source = shared_data / "weights" / "vgg19-features-caffe.safetensors"
-    network, how = load_normalized(source, convention="caffe")
-    assert how == "normalised by vgg19-caffe-synthesis.scales, which fits its weights"
+    network = load_normalized(source, convention="caffe")
+    used = "is not normalised: the mean activations in vgg19-caffe-synthesis.scales fit its weights and were used."
+    assert network.note == f"{source} {used}"
     assert network.pooling == "average" and network.provenance["normalization"]["images"] == 400
-    network, how = load_normalized(source, convention="caffe", pooling="max")
-    assert how == "normalised by vgg19-caffe-gatys.scales, which fits its weights"
-    assert load_normalized("vgg19-small")[1] == ""
+    network = load_normalized(source, convention="caffe", pooling="max")
+    assert "vgg19-caffe-gatys.scales fit its weights" in network.note
+    assert load_normalized("vgg19-small").note == ""

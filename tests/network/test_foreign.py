@@ -1,0 +1,223 @@
+"""Other people's files: recognised by their keys, refused in a sentence, and written in their layouts."""
+
+import pickle
+
+import pytest
+import safetensors
+import torch
+import torchvision
+from torch import nn
+
+from toolkit.cli import main
+from toolkit.errors import ToolkitError
+from toolkit.network import CONVENTIONS, fingerprint, load_network, rescale, save_network
+
+
+@pytest.mark.parametrize("widths", [(3, 4, 5, 6, 7), tuple(range(3, 16))])
+@pytest.mark.parametrize("keys", ["named", "numbered"])
+def test_files_from_elsewhere_are_known_by_their_keys(tiny_network, tmp_path, keys, widths, state_of):
+    network = tiny_network("vgg16", convention="caffe", widths=widths)
+    torch.save(state_of(network, keys), tmp_path / "w.pth")
+    again = load_network(tmp_path / "w.pth", convention="caffe", pooling="average")
+    assert fingerprint(again) == fingerprint(network)
+    assert again.provenance["source"] == "w.pth" and len(again.provenance["sha256"]) == 64
+
+
+def test_a_convention_is_stated_by_the_file_or_the_caller_never_guessed(tiny_network, tmp_path, state_of, refused):
+    network = tiny_network(convention="caffe")
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(state_of(network), path)
+    assert "does not say which convention its weights follow: state the input" in refused(path)
+    assert refused(path, convention="cafe").startswith("Unknown convention 'cafe': did you mean caffe?")
+    safetensors.torch.save_file(state_of(network), path, {"convention": "caffe"})
+    assert load_network(path).preprocessing == network.preprocessing
+
+
+def test_weights_as_trained_pool_by_maximum_unless_told_otherwise(tiny_network, tmp_path, state_of):
+    torch.save(state_of(tiny_network()), tmp_path / "w.pth")
+    assert load_network(tmp_path / "w.pth", convention="torchvision").pooling == "max"
+
+
+class Evil:
+    def __reduce__(self):
+        return (exec, ("import pathlib; pathlib.Path('ran').touch()",))
+
+
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"conv1_1.weight": Evil()}, "new.pth")
+    (tmp_path / "old.pth").write_bytes(pickle.dumps(Evil()))
+    for name in ("new.pth", "old.pth"):
+        assert "holds code, which is never run" in refused(name)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, 2000])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_file_cut_short_is_refused(tiny_network, tmp_path, kept, suffix, state_of, refused):
+    path = tmp_path / f"w.{suffix}"
+    if suffix == "pth":
+        torch.save(state_of(tiny_network()), path)
+    else:
+        save_network(tiny_network(), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert refused(path).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda s: s.pop("conv3_1.bias"), "conv3_1.bias is missing, (5,) is needed."),
+        (
+            lambda s: s.update({"conv2_1.weight": torch.zeros(4, 9, 3, 3)}),
+            "shape (4, 9, 3, 3), (4, 3, 3, 3) is needed.",
+        ),
+        (
+            lambda s: s.update({"conv3_1.weight": torch.zeros(9, 4, 3, 3)}),
+            "conv3_1.weight is of shape (9, 4, 3, 3), (5, 4, 3, 3) is needed.",
+        ),
+        (lambda s: s["conv5_1.weight"].fill_(float("nan")), "conv5_1.weight holds numbers that are not finite."),
+        (lambda s: s.pop("conv3_1.weight"), "does not hold a VGG's convolutions"),
+        (lambda s: s.clear(), "does not hold a VGG's convolutions"),
+        (lambda s: s.update({"epoch": 3}), "holds no state dict: save the network's state_dict(), not the network."),
+    ],
+)
+def test_a_state_dict_that_is_not_a_whole_vgg_is_refused(tiny_network, tmp_path, spoil, sentence, state_of, refused):
+    state = {key: value.clone() for key, value in state_of(tiny_network()).items()}
+    spoil(state)
+    torch.save(state, tmp_path / "w.pth")
+    assert sentence in refused(tmp_path / "w.pth", convention="caffe")
+
+
+def test_other_things_than_weights_are_refused(tmp_path, refused):
+    (tmp_path / "text.pth").write_text("hello, I am no network")
+    assert refused(tmp_path / "text.pth").startswith(str(tmp_path / "text.pth"))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {f"module.{key}": value for key, value in s.items()},
+        lambda s: {key.removeprefix("features."): value for key, value in s.items()},
+        lambda s: {"state_dict": {f"module.{key}": value for key, value in s.items()}, "epoch": 3},
+        lambda s: {**s, "pre_logits.fc1.weight": torch.zeros(4, 7, 7, 7), "head.fc.weight": torch.zeros(3, 4)},
+    ],
+)
+def test_what_others_wrap_around_the_keys_is_taken_off(tiny_network, state_of, tmp_path, wrap):
+    network = tiny_network()
+    torch.save(wrap(state_of(network, "numbered")), tmp_path / "w.pth")
+    again = load_network(tmp_path / "w.pth", convention="torchvision", pooling="average")
+    assert fingerprint(again) == fingerprint(network)
+
+
+@pytest.mark.parametrize("keys", ["named", "numbered"])
+@pytest.mark.parametrize("last", ["conv5_1", "conv3_4", "conv4_4"])
+def test_a_network_may_end_early(tiny_network, state_of, random_image, tmp_path, keys, last):
+    network = tiny_network()
+    names = list(network.architecture.convolutions)
+    kept = 2 * (names.index(last) + 1)
+    torch.save(dict([*state_of(network, keys).items()][:kept]), tmp_path / "w.pth")
+    again = load_network(tmp_path / "w.pth", convention="torchvision", pooling="average")
+    assert list(again.architecture.convolutions) == names[: kept // 2]
+    layers = [layer.name for layer in again.architecture.layers]
+    assert layers[-1] == last.replace("conv", "relu")
+    for name, features in again(random_image(), layers).items():
+        assert torch.equal(features, network(random_image(), layers)[name])
+    save_network(again, tmp_path / "ours.safetensors")
+    assert fingerprint(load_network(tmp_path / "ours.safetensors")) == fingerprint(again)
+    with pytest.raises(ToolkitError, match="Unknown layer 'relu5_4' of vgg19"):
+        again(random_image(), ["relu5_4"])
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "vgg16_bn", "vgg19_bn"])
+def test_batch_normalisation_is_folded_into_the_convolutions(name, random_image, tmp_path):
+    torch.manual_seed(0)
+    model = getattr(torchvision.models, name)(weights=None).features.requires_grad_(False)
+    model.train()
+    model(torch.randn(2, 3, 32, 32))  # so that running means and variances are not 0 and 1
+    for module in model.eval():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.uniform_(0.5, 2)
+            module.bias.normal_()
+    torch.save({f"features.{key}": value for key, value in model.state_dict().items()}, tmp_path / "w.pth")
+    network = load_network(tmp_path / "w.pth", convention="torchvision")
+    layers = [layer.name for layer in network.architecture.layers]
+    found = network(random_image(), layers)
+    x = network.preprocessing(random_image())
+    for module in model:
+        x = x.relu() if isinstance(module, nn.ReLU) else module(x)
+        if isinstance(module, nn.ReLU | nn.MaxPool2d):
+            layer = layers.pop(0) if isinstance(module, nn.MaxPool2d) else layers.pop(1)
+            layers = layers if isinstance(module, nn.MaxPool2d) else layers[1:]
+            torch.testing.assert_close(found[layer], x, rtol=1e-4, atol=1e-5 * float(x.abs().max()))
+    assert layers == []
+
+
+def adain_sequential(architecture):
+    """The encoder as AdaIN builds it: a 1 x 1 convolution, then a padding layer before every convolution."""
+    modules = [nn.Conv2d(3, 3, 1)]
+    for layer in architecture.layers[:-1]:
+        if layer.kind == "conv":
+            modules += [nn.ReflectionPad2d(1), nn.Conv2d(*architecture.convolutions[layer.name], 3)]
+        else:
+            modules.append(nn.ReLU() if layer.kind == "relu" else nn.MaxPool2d(2, ceil_mode=True))
+    return nn.Sequential(*modules)
+
+
+@pytest.mark.parametrize("convention", list(CONVENTIONS))
+def test_adains_sequential_loads_what_is_written_for_it(tiny_network, random_image, tmp_path, convention, capsys):
+    network = tiny_network(pooling="max", convention=convention)
+    save_network(network, tmp_path / "n.safetensors")
+    command = ["convert", str(tmp_path / "n.safetensors"), "--layout", "adain", "-o", str(tmp_path / "adain.pth")]
+    assert main(command) == 0
+    assert "the first convolution does the preprocessing" in capsys.readouterr().out
+    model = adain_sequential(network.architecture)
+    model.load_state_dict(torch.load(tmp_path / "adain.pth", weights_only=True))
+    assert len(model) == 53
+    expected = network(random_image(), ["relu2_1"])["relu2_1"]
+    inside = (..., slice(2, -2), slice(2, -2))  # reflected borders are not padded with zeros
+    torch.testing.assert_close(model[:11](random_image())[inside], expected[inside], rtol=1e-4, atol=1e-4)
+    again = load_network(tmp_path / "adain.pth")
+    for name, features in again(random_image(), ["relu1_1", "relu5_4"]).items():
+        torch.testing.assert_close(features, network(random_image(), [name])[name], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_torchvision_loads_what_is_written_for_it(random_image, tmp_path, suffix):
+    torch.manual_seed(0)
+    network = load_random_vgg19(tmp_path)
+    output = tmp_path / f"again.{suffix}"
+    assert main(["convert", str(tmp_path / "n.safetensors"), "--layout", "torchvision", "-o", str(output)]) == 0
+    state = torch.load(output, weights_only=True) if suffix == "pth" else safetensors.torch.load_file(output)
+    model = torchvision.models.vgg19(weights=None).features.eval()
+    model.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
+    expected = network(random_image(), ["pool5"])["pool5"]
+    torch.testing.assert_close(model(network.preprocessing(random_image())), expected, rtol=1e-4, atol=1e-5)
+    if suffix == "safetensors":
+        assert fingerprint(load_network(output)) == fingerprint(network)  # the file says its convention
+
+
+def load_random_vgg19(folder):
+    state = torchvision.models.vgg19(weights=None).features.state_dict()
+    torch.save(state, folder / "random.pth")
+    network = load_network(folder / "random.pth", convention="torchvision")
+    save_network(network, folder / "n.safetensors")
+    return network
+
+
+def test_the_original_or_the_normalised_weights_are_written(tiny_network, tmp_path, capsys):
+    trained = tiny_network()
+    means = {name: torch.full((o,), 2.0) for name, (_, o) in trained.architecture.convolutions.items()}
+    means["conv1_1"] *= 2
+    save_network(trained, tmp_path / "n.safetensors", "float32", [rescale(trained, means, {})])
+    command = ["convert", str(tmp_path / "n.safetensors"), "--layout", "plain", "-o", str(tmp_path / "w.safetensors")]
+    assert main(command) == 0
+    assert "normalised for average pooling" in capsys.readouterr().out
+    state = safetensors.torch.load_file(tmp_path / "w.safetensors")
+    assert torch.equal(state["conv1_1.weight"], trained.convolution("conv1_1").weight / 4)
+    assert torch.equal(state["conv1_2.weight"], trained.convolution("conv1_2").weight * 2)
+    assert main([*command, "--original"]) == 0
+    state = safetensors.torch.load_file(tmp_path / "w.safetensors")
+    assert torch.equal(state["conv1_2.weight"], trained.convolution("conv1_2").weight)
+    assert main([*command[:-1], str(tmp_path / "w.onnx")]) == 2
+    assert "must end in .safetensors or .pth" in capsys.readouterr().err

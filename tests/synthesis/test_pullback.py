@@ -1,0 +1,82 @@
+"""The pullback against autograd, in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolkit.errors import ToolkitError
+from toolkit.network import Architecture
+from toolkit.synthesis.pullback import Pullback
+
+LAYERS = [layer.name for layer in Architecture("vgg19").layers]
+
+
+def relative_error(found, expected):
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pooling=st.sampled_from(["average", "max"]),
+    convention=st.sampled_from(["torchvision", "caffe"]),
+    layers=st.sets(st.sampled_from(LAYERS), min_size=1, max_size=6),
+    widths=st.sampled_from([(3, 4, 5, 6, 7), (3, 4, 5, 4, 6, 5, 7, 3, 4, 6, 5, 7, 8, 4, 5, 3)]),
+    height=st.integers(32, 71),
+    width=st.integers(32, 71),
+    seed=st.integers(0, 1000),
+)
+def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, layers, widths, height, width, seed):
+    network = tiny_network(pooling=pooling, convention=convention, widths=widths, seed=seed).double()
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, height, width, dtype=torch.float64, generator=generator, requires_grad=True)
+    features = network(image, layers)
+    gradients = {name: torch.randn(f.shape, dtype=f.dtype, generator=generator) for name, f in features.items()}
+    loss = sum((gradients[name] * f).sum() for name, f in features.items())
+    (expected,) = torch.autograd.grad(loss, image)
+
+    given_back = {}
+
+    def add_gradient(name, gradient, features):
+        given_back[name] = features
+        gradient.add_(gradients[name])
+
+    pullback = Pullback(network, layers)
+    trail = pullback.forward(image.detach())
+    shown = {layer.name: found for layer, _, found in trail if found is not None}
+    found = pullback.backward(trail, add_gradient)
+
+    assert shown.keys() == given_back.keys() == layers and not trail
+    for name in layers:
+        assert torch.equal(shown[name], features[name]) and torch.equal(given_back[name], features[name])
+    assert found.shape == image.shape
+    if expected.abs().max() > 0:
+        assert relative_error(found, expected) < 1e-10
+
+
+def test_the_original_features_survive_the_relu_behind_them(tiny_network, random_image):
+    trail = Pullback(tiny_network(), ["conv1_1", "relu1_1"]).forward(random_image())
+    features = {layer.name: shown for layer, _, shown in trail}
+    assert features["conv1_1"].min() < 0 <= features["relu1_1"].min()
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_the_gradient_of_a_network_in_bfloat16_is_float32(tiny_network, random_image, pooling):
+    pullback = Pullback(tiny_network(pooling=pooling).bfloat16(), ["relu2_1", "pool2"])
+
+    def add_gradient(name, gradient, features):
+        assert gradient.dtype == features.dtype == torch.bfloat16
+        gradient.add_(features)
+
+    found = pullback.backward(pullback.forward(random_image(33, 35)), add_gradient)
+    assert found.dtype == torch.float32 and found.any()
+
+
+def test_an_unknown_layer_is_named_with_its_neighbours(tiny_network):
+    with pytest.raises(ToolkitError, match=r"Unknown layer 'relu4_9' of vgg19: did you mean relu4_4 or relu4_3 or"):
+        Pullback(tiny_network(), ["relu4_9"])
+
+
+def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, random_image):
+    with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1: use at least 16 x 16"):
+        Pullback(tiny_network(), ["relu5_1"]).forward(random_image(40, 15))

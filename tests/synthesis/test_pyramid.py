@@ -1,0 +1,145 @@
+"""Coarse to fine: which stages there are, what they start from, and in which arithmetic."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.errors import ToolkitError
+from toolkit.images.io import resize
+from toolkit.synthesis import PRESETS, Recipe
+from toolkit.synthesis.pyramid import SHARES, SMALLEST, enlarged, frame_of, stages, start_image
+
+SIDES = st.integers(1, 300)
+
+
+def shaped(height, width):
+    """An image of that shape without memory."""
+    return torch.zeros(()).expand(1, 3, height, width)
+
+
+def frames(found):
+    """Of the levels: a level may have two stages."""
+    return [frame for frame, _ in itertools.groupby(stage.frame for stage in found)]
+
+
+@given(
+    height=SIDES,
+    width=SIDES,
+    size=st.integers(16, 5000),
+    levels=st.integers(1, 4),
+    iterations=st.integers(1, 1000),
+    precision=st.sampled_from(["float32", "bfloat16", "mixed"]),
+    synthesis=st.sampled_from(["transfer", "texture", "reconstruction"]),
+    native=st.booleans(),
+)
+def test_stages_share_all_iterations_and_their_frames_grow_twofold(
+    height, width, size, levels, iterations, precision, synthesis, native
+):
+    recipe = Recipe.preset(synthesis, size=size, levels=levels, iterations=iterations, precision=precision)
+    image = shaped(height, width)
+    found = stages(recipe, image, native)
+    assert sum(stage.iterations for stage in found) == iterations
+    assert all(stage.iterations > 0 and stage.pixels == stage.frame[0] * stage.frame[1] for stage in found)
+    levels_found = frames(found)
+    assert levels_found[-1] == frame_of(image, size) and 1 <= len(levels_found) <= levels
+    for back, frame in enumerate(reversed(levels_found)):
+        assert frame == frame_of(image, size >> back)
+        if back:
+            assert max(frame) >= 256 and min(frame) >= 32
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [
+        ((160, 4000), 4000, [(40, 1000), (80, 2000), (160, 4000)]),
+        ((4000, 160), 4000, [(1000, 40), (2000, 80), (4000, 160)]),
+        ((30, 40), 1024, [(192, 256), (384, 512), (768, 1024)]),
+        ((30, 40), 511, [(383, 511)]),
+        ((30, 40), 4096, [(384, 512), (768, 1024), (1536, 2048), (3072, 4096)]),
+    ],
+)
+def test_no_coarse_level_is_too_small_to_hold_a_form(shape, size, expected):
+    assert frames(stages(Recipe.preset("transfer", size=size), shaped(*shape), True)) == expected
+    assert SMALLEST == (256, 32)
+
+
+def test_shares_are_of_the_whole():
+    assert all(len(shares) == levels and sum(shares) == pytest.approx(1) for levels, shares in SHARES.items())
+
+
+@pytest.mark.parametrize("synthesis", PRESETS)
+@pytest.mark.parametrize("native", [False, True])
+def test_mixed_precision_is_for_transfers_where_bfloat16_is_native(synthesis, native):
+    recipe = Recipe.preset(synthesis, size=1024, levels=3, iterations=100)
+    found = stages(recipe, shaped(30, 40), native)
+    if synthesis == "transfer" and native:
+        assert [(stage.precision, stage.iterations) for stage in found] == [
+            *[("bfloat16", 40), ("bfloat16", 30), ("bfloat16", 25), ("float32", 5)]
+        ]
+        assert found[-1].frame == found[-2].frame == (768, 1024)
+    else:
+        assert [(stage.precision, stage.iterations) for stage in found] == [
+            *[("float32", 40), ("float32", 30), ("float32", 30)]
+        ]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("native", [False, True])
+def test_a_precision_of_ones_own_holds_for_every_stage(precision, native):
+    found = stages(Recipe.preset("transfer", size=1024, precision=precision), shaped(30, 40), native)
+    assert {stage.precision for stage in found} == {precision}
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 6])
+def test_a_mixed_transfer_ends_in_float32_however_short(iterations):
+    found = stages(Recipe.preset("transfer", size=300, iterations=iterations), shaped(30, 40), True)
+    assert found[-1].precision == "float32" and sum(stage.iterations for stage in found) == iterations
+
+
+@given(SIDES, SIDES, st.integers(16, 4096))
+def test_a_frame_has_the_images_proportions(height, width, longest):
+    frame = frame_of(shaped(height, width), longest)
+    assert max(frame) == longest and min(frame) >= 1
+    shorter = longest * min(height, width) / max(height, width)
+    assert abs(min(frame) - max(1, shorter)) <= 0.5
+    assert (frame[0] >= frame[1]) == (height >= width) or frame[0] == frame[1]
+
+
+def test_each_start_is_what_it_says(random_image):
+    content, style, own = (random_image(30, 40, seed=seed) for seed in range(3))
+
+    def start(word, seed=0, styles=(style,)):
+        recipe = Recipe.preset("transfer", start=word, seed=seed)
+        return start_image(recipe, (30, 40), content, styles, own)
+
+    assert torch.equal(start("content"), content)
+    assert torch.equal(start("style"), style)
+    assert torch.equal(start("image"), own)
+    assert torch.equal(start("style", styles=[random_image(40, 40)]), random_image(40, 40)[..., 5:35, :])
+    assert (start("grey") == 0.5).all()
+    noise = start("noise", 1)
+    assert noise.mean() == pytest.approx(0.5, abs=0.005) and noise.std() == pytest.approx(0.1 * 12**-0.5, rel=0.05)
+    assert torch.equal(noise, start("noise", 1)) and not torch.equal(noise, start("noise", 2))
+
+
+@pytest.mark.parametrize("word", ["content", "style", "image"])
+def test_a_start_that_is_not_there_is_told(word):
+    with pytest.raises(ToolkitError, match=f"The recipe starts from the {word} image, but there is none: name it."):
+        start_image(Recipe.preset("transfer", start=word), (30, 40), None, [], None)
+
+
+def test_an_enlarged_image_has_the_detail_of_the_start_beyond_the_level_before(random_image):
+    coarse, start = random_image(30, 40, seed=1), 0.4 + 0.2 * random_image(60, 80, seed=2)
+    before = coarse.clone(), start.clone()
+    found = enlarged(coarse, start)
+    expected = resize(coarse, (60, 80)) + start - resize(resize(start, (30, 40)), (60, 80))
+    torch.testing.assert_close(found, expected.clamp(0, 1), rtol=0, atol=1e-6)
+    assert torch.equal(coarse, before[0]) and torch.equal(start, before[1])
+
+
+def test_an_enlarged_image_that_has_not_changed_is_the_start(random_image):
+    start = random_image(60, 80)
+    torch.testing.assert_close(enlarged(resize(start, (30, 40)), start), start, rtol=0, atol=1e-6)

@@ -1,0 +1,210 @@
+"""Networks from files and to files. Our own format is one safetensors file.
+
+It holds the weights as they were trained and, beside them, mean activations under one or both poolings. The
+normalisation is applied on reading.
+
+Tensors, by convolution: ``NAME.weight`` (float32 or float16), or ``NAME.index`` (uint8) and ``NAME.codebook`` (float32,
+256); ``NAME.bias`` (float32); ``NAME.mean_activation.POOLING`` (float64). Metadata: ``format``, ``version``,
+``architecture``, ``preprocessing``, ``pooling`` (used when none is asked for), ``provenance``, and
+``normalization`` (by pooling, how the mean activations were measured). Files of version 1 hold normalised weights.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import ToolkitError
+from ..files import TensorFile, save_tensors
+from .architecture import Architecture
+from .codebook import Codebook, quantize
+from .find import find_network, is_torchvision
+from .foreign import fill, foreign_network, read_state
+from .rescale import original, rescale
+from .vgg import POOLINGS, Network, Pooling, Preprocessing
+
+FORMAT = "normalized-vgg"
+VERSION = "2"
+
+#: Of the weights in a file; biases are float32 in any case.
+Precision = Literal["float32", "float16", "8bit"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def load_network(
+    source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None, normalized: bool = True
+) -> Network:
+    """Loads a network.
+
+    Args:
+        source: the name of a file in ``models/``, such as ``vgg19``; one of torchvision's networks, such as
+            ``torchvision/vgg16``, downloaded once; or the path of a file: ours, or a state dict with
+            torchvision's keys (``features.0.weight``), layer names (``conv1_1.weight``), or those of AdaIN's
+            ``vgg_normalised.pth``.
+        convention: a key of ``CONVENTIONS``, for files that do not say it themselves.
+        pooling: ``average`` or ``max``. By default ``average`` where the file has mean activations for it; ``max``
+            for other people's files.
+        normalized: whether a file with mean activations is read as the normalised network, or as it was trained.
+
+    Raises:
+        ToolkitError: when the file is missing, damaged or no VGG, its convention is unknown, or it has no mean
+            activations for this pooling.
+
+    Example:
+        >>> load_network("vgg19", pooling="max").pooling
+        'max'
+    """
+    path = find_network(source)
+    if is_torchvision(source):
+        convention = "torchvision"
+    file = read_state(path)
+    if file.metadata.get("format") == FORMAT:
+        return _own_network(path, file, pooling, normalized)
+    return foreign_network(path, file, convention, pooling)
+
+
+def save_network(
+    network: Network, path: Path, precision: Precision = "float32", normalized: Sequence[Network] = ()
+) -> None:
+    """Writes one of our files, atomically.
+
+    Args:
+        network: as it was trained. A normalised network is written as its ``original`` and its mean activations.
+        path: a ``.safetensors`` file.
+        precision: of the weights.
+        normalized: what was made of ``network`` by normalising it, under one or both poolings.
+
+    Raises:
+        ToolkitError: when it cannot be written.
+    """
+    if network.mean_activations:
+        network, normalized = original(network), [network]
+    tensors = {}
+    for name in network.architecture.convolutions:
+        convolution = network.convolution(name)
+        assert convolution.bias is not None
+        weight = convolution.weight.cpu().contiguous()
+        if precision == "8bit":
+            tensors[f"{name}.index"], tensors[f"{name}.codebook"] = network.codebooks.get(name) or quantize(weight)
+        else:
+            tensors[f"{name}.weight"] = weight.to(getattr(torch, precision))
+        tensors[f"{name}.bias"] = convolution.bias.float().cpu()
+        for each in normalized:
+            tensors[f"{name}.mean_activation.{each.pooling}"] = each.mean_activations[name].double().cpu()
+    normalization = {each.pooling: each.provenance.get("normalization", {}) for each in normalized}
+    default = min(normalization, default=network.pooling)  # average before max
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": json.dumps(asdict(network.architecture)),
+        "pooling": default,
+        "preprocessing": json.dumps(asdict(network.preprocessing)),
+        "provenance": json.dumps(network.provenance),
+        "normalization": json.dumps(normalization),
+    }
+    save_tensors(tensors, path, metadata)
+
+
+def rounded(network: Network, precision: Precision) -> Network:
+    """The network that a file of this precision would hold.
+
+    Args:
+        network: as it was trained.
+        precision: of the weights; ``8bit`` gives the result its ``codebooks``.
+    """
+    result = copy.deepcopy(network)
+    for name in network.architecture.convolutions:
+        weight = result.convolution(name).weight
+        if precision == "8bit":
+            result.codebooks[name] = network.codebooks.get(name) or quantize(weight)
+            weight.copy_(result.codebooks[name].decode())
+        else:
+            weight.copy_(weight.to(getattr(torch, precision)))
+    return result
+
+
+def fingerprint(network: Network) -> str:
+    """SHA-256 of what the network computes: pooling, preprocessing, weights and biases in order."""
+    return hashlib.sha256(
+        f"{network.pooling} {network.preprocessing} {weights_fingerprint(network)}".encode()
+    ).hexdigest()
+
+
+def weights_fingerprint(network: Network) -> str:
+    """SHA-256 of the weights and biases in order, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name in network.architecture.convolutions:
+        for parameter in network.convolution(name).parameters():
+            digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normalized: bool) -> Network:
+    network = _described(path, file.metadata)
+    names = list(network.architecture.convolutions)
+    tensors = dict(file.tensors)
+    for name in names:
+        if (index := tensors.get(f"{name}.index")) is not None:
+            values = tensors.get(f"{name}.codebook")
+            if values is None or values.shape != (256,) or index.dtype != torch.uint8:
+                raise ToolkitError(f"{path} is damaged: the codebook of {name} is not 256 values with 8-bit indices.")
+            network.codebooks[name] = Codebook(index, values)
+            tensors[f"{name}.weight"] = network.codebooks[name].decode()
+    fill(network, tensors, {name: name for name in names}, path)
+    means = _mean_activations(path, tensors, network)
+    wanted = pooling or network.pooling
+    if means and normalized and wanted not in means:
+        raise ToolkitError(
+            f"{path} is normalised for {network.pooling} pooling only: normalise the original weights again "
+            f"with --pooling {wanted}."
+        )
+    if means and file.metadata["version"] == "1":
+        network.mean_activations = means[network.pooling]
+        network = network if normalized else original(network)
+    elif means and normalized:
+        network = rescale(network, means[wanted], json.loads(file.metadata["normalization"]).get(wanted, {}))
+    network.pooling = wanted
+    return network
+
+
+def _described(path: Path, metadata: Mapping[str, str]) -> Network:
+    """An empty network, as the metadata describe it."""
+    try:
+        if metadata["version"] not in ("1", VERSION):
+            raise ToolkitError(f"{path} was written by a newer toolkit: install that one to read it.")
+        architecture = json.loads(metadata["architecture"])
+        preprocessing = json.loads(metadata["preprocessing"])
+        return Network(
+            Architecture(**{**architecture, "widths": tuple(architecture["widths"])}),
+            Preprocessing(
+                **{**preprocessing, "mean": tuple(preprocessing["mean"]), "std": tuple(preprocessing["std"])}
+            ),
+            pooling=metadata["pooling"],  # type: ignore[arg-type]  # the network refuses others
+            provenance=json.loads(metadata["provenance"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ToolkitError(f"{path} does not describe its network as it should: fetch or make it again.") from error
+
+
+def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Network) -> dict[Pooling, dict[str, Tensor]]:
+    """By pooling and convolution, the mean activations in the file, float64 (O)."""
+    suffixes = {f"mean_activation.{pooling}": pooling for pooling in POOLINGS}
+    suffixes["mean_activation"] = network.pooling  # in version 1
+    found: dict[Pooling, dict[str, Tensor]] = {}
+    for suffix, pooling in suffixes.items():
+        for name, (_, filters) in network.architecture.convolutions.items():
+            if (mean := tensors.get(f"{name}.{suffix}")) is not None:
+                if mean.shape != (filters,):
+                    raise ToolkitError(
+                        f"{path} has {mean.numel()} mean activations for the {filters} filters of {name}."
+                    )
+                found.setdefault(pooling, {})[name] = mean.double()
+    if any(len(means) < len(network.architecture.convolutions) for means in found.values()):
+        raise ToolkitError(f"{path} is damaged: it has mean activations for some convolutions only.")
+    return found

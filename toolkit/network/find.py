@@ -1,0 +1,70 @@
+"""Which file a name stands for: a network that comes with the project, torchvision's, or a path."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import ToolkitError, did_you_mean
+from .architecture import DEPTHS
+
+#: The network that is used when nobody names another: the paper's.
+DEFAULT_NETWORK = "vgg19"
+
+#: Beside the package in a checkout, inside it once installed.
+MODEL_FOLDERS = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
+
+#: Torchvision's weights, by the names under which they are found here.
+TORCHVISION = tuple(f"torchvision/{name}{suffix}" for suffix in ("", "_bn") for name in DEPTHS)
+
+
+def find_network(source: str | Path) -> Path:
+    """The file that a source stands for; torchvision's weights are downloaded once.
+
+    Args:
+        source: a path; the name of a file in ``models/``, with or without ``.safetensors``; or one of torchvision's
+            networks, such as ``torchvision/vgg16_bn``. Upper and lower case are the same in names.
+
+    Raises:
+        ToolkitError: when there is no such file, or it could not be downloaded.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path
+    name = str(source).lower().removesuffix(".safetensors")
+    present = {file.stem.lower(): file for folder in MODEL_FOLDERS for file in folder.glob("*.safetensors")}
+    if name in present:
+        return present[name]
+    if is_torchvision(source):
+        return _downloaded(name.removeprefix("torchvision/"))
+    if name == DEFAULT_NETWORK:
+        raise ToolkitError("The file of VGG-19 is not installed: install the project again, or name another network.")
+    if path.is_dir():
+        raise ToolkitError(f"{source} is a folder: name the file of weights in it.")
+    known = did_you_mean(name, [*present, *TORCHVISION])
+    raise ToolkitError(f"There is no network file {source}. If you meant a name: {known}")
+
+
+def is_torchvision(source: str | Path) -> bool:
+    """Whether a source names one of torchvision's networks, and is not a file."""
+    return str(source).lower() in TORCHVISION and not Path(source).is_file()
+
+
+def _downloaded(name: str) -> Path:
+    """Torchvision's file, from PyTorch's cache or downloaded into it and checked against its hash."""
+    from torchvision.models import get_weight  # slow to import, and other sources do not need it
+
+    weights: Any = get_weight(f"{name.upper()}_Weights.IMAGENET1K_V1")
+    url = str(weights.url)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    by_hand = f"download {url} yourself and save it as {path}."
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+    except OSError as error:
+        raise ToolkitError(f"Could not download {name} ({error}): {by_hand}") from error
+    except RuntimeError as error:
+        raise ToolkitError(f"The download of {name} does not match its hash and was deleted: {by_hand}") from error
+    return path

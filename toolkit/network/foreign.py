@@ -1,0 +1,248 @@
+"""Other people's files of weights: their key layouts and input conventions, read and written."""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import safetensors
+import torch
+from torch import Tensor
+
+from ..errors import ToolkitError, did_you_mean
+from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
+from .architecture import DEPTHS, Architecture
+from .vgg import CONVENTIONS, Network, Pooling, Preprocessing
+
+#: How keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position, ``features.0.weight``.
+#: ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has a padding layer
+#: before every convolution (Huang & Belongie 2017).
+Layout = Literal["torchvision", "adain", "plain"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+#: Added to a variance by torchvision's batch normalisation.
+EPSILON = 1e-5
+
+#: What others put before the key of a convolution.
+PREFIXES = re.compile(r"^(module\.)?(features\.)?")
+
+#: Where others put a state dict inside a checkpoint.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+STATE_THE_CONVENTION = (
+    "state the input they expect with --convention torchvision (RGB in [0, 1], less mean, over standard deviation) "
+    "or --convention caffe (BGR in 0..255, less mean)."
+)
+
+
+def stems(architecture: Architecture, layout: Layout, *, batch_norm: bool = False) -> dict[str, str]:
+    """From each convolution's name to the stem of its keys: ``features.0`` for ``features.0.weight``.
+
+    Args:
+        architecture: the network's.
+        layout: how keys are named.
+        batch_norm: whether a batch normalisation follows every convolution, as another layer.
+    """
+    found, index = {}, 1 if layout == "adain" else 0
+    for layer in architecture.layers:
+        if layer.kind == "conv":
+            index += layout == "adain"
+            found[layer.name] = {"plain": layer.name, "adain": f"{index}", "torchvision": f"features.{index}"}[layout]
+            index += batch_norm
+        index += 1
+    return found
+
+
+def read_state(path: Path) -> TensorFile:
+    """Reads a safetensors file, or a PyTorch state dict without running any code in it.
+
+    Raises:
+        ToolkitError: when the file is neither, damaged, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+        if start[8:] == b"{":
+            return load_tensors(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
+    except pickle.UnpicklingError as error:
+        raise ToolkitError(
+            f"{path} is not a plain file of weights, or holds code, which is never run: "
+            "use safetensors, or a state dict saved with torch.save."
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise ToolkitError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
+    if isinstance(state, dict):
+        state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ToolkitError(f"{path} holds no state dict: save the network's state_dict(), not the network.")
+    return TensorFile({str(key): value for key, value in state.items()}, {})
+
+
+def foreign_network(path: Path, file: TensorFile, convention: str | None, pooling: Pooling | None) -> Network:
+    """The network in somebody else's file.
+
+    Args:
+        path: of the file.
+        file: what it holds.
+        convention: a key of ``CONVENTIONS``, for a file that does not say it.
+        pooling: of the network (default: ``max``, as VGGs are trained).
+
+    Raises:
+        ToolkitError: when the file holds no VGG, is damaged, or its convention is unknown.
+    """
+    originals = {PREFIXES.sub("", key): key for key in file.tensors}
+    tensors = {short: file.tensors[key] for short, key in originals.items()}
+    architecture, keys = _recognise(path, tensors)
+    if _begins_with_preprocessing(tensors):
+        convention, preprocessing = "its own", _from_convolution(path, tensors)
+    else:
+        convention = convention or file.metadata.get("convention")
+        if convention is None:
+            raise ToolkitError(f"{path} does not say which convention its weights follow: {STATE_THE_CONVENTION}")
+        if convention not in CONVENTIONS:
+            raise ToolkitError(f"Unknown convention {convention!r}: {did_you_mean(convention, CONVENTIONS)}")
+        preprocessing = CONVENTIONS[convention]
+    provenance = {"source": path.name, "sha256": sha256(path), "convention": convention}
+    network = Network(architecture, preprocessing, pooling=pooling or "max", provenance=provenance)
+    stems_in_file = {name: originals[f"{stem}.weight"].removesuffix(".weight") for name, stem in keys.items()}
+    fill(network, file.tensors, stems_in_file, path)
+    for name, stem in keys.items():
+        if stem.isdecimal() and f"{int(stem) + 1}.running_mean" in tensors:
+            parts = [f"{int(stem) + 1}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+            if missing := [part for part in parts if part not in tensors]:
+                raise ToolkitError(f"{path} is damaged: {missing[0]} of a batch normalisation is missing.")
+            _fold(network, name, *(tensors[part] for part in parts))
+    return network
+
+
+def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str], path: Path) -> None:
+    """Copies weights and biases into a network.
+
+    Args:
+        network: changed in place.
+        tensors: ``STEM.weight`` (O, I, 3, 3) and ``STEM.bias`` (O).
+        keys: from each convolution's name to its stem.
+        path: of the file, for the sentence.
+
+    Raises:
+        ToolkitError: when one is missing, of another shape, or not finite.
+    """
+    for name, stem in keys.items():
+        for part, parameter in network.convolution(name).named_parameters():
+            given = tensors.get(f"{stem}.{part}")
+            if given is None or given.shape != parameter.shape:
+                found = "missing" if given is None else f"of shape {tuple(given.shape)}"
+                raise ToolkitError(
+                    f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {found}, "
+                    f"{tuple(parameter.shape)} is needed."
+                )
+            if not torch.isfinite(given).all():
+                raise ToolkitError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
+            parameter.copy_(given)
+
+
+def write_foreign(network: Network, path: Path, layout: Layout) -> None:
+    """Writes a network's weights as they are, in somebody else's layout, reads the file back, and compares.
+
+    A file in the layouts ``torchvision`` and ``plain`` says nothing about pooling, and nothing about preprocessing
+    but for a name in the metadata of a ``.safetensors`` file.
+
+    Args:
+        network: normalised or not.
+        path: a ``.safetensors`` file, or a ``.pth`` state dict.
+        layout: how keys are named.
+
+    Raises:
+        ToolkitError: when it cannot be written, or what is read back is not the network.
+    """
+    if path.suffix not in (".safetensors", ".pth"):
+        raise ToolkitError(f"{path} must end in .safetensors or .pth.")
+    preprocessing = network.preprocessing
+    convention = next((name for name, each in CONVENTIONS.items() if each == preprocessing), None)
+    state = _as_convolution(preprocessing) if layout == "adain" else {}
+    for name, stem in stems(network.architecture, layout).items():
+        for part, parameter in network.convolution(name).named_parameters():
+            state[f"{stem}.{part}"] = parameter.detach().float().cpu().contiguous()
+    with written_atomically(path) as temporary:
+        if path.suffix == ".pth":
+            torch.save(state, temporary)
+        else:
+            save_tensors(state, temporary, {"convention": convention} if convention and layout != "adain" else {})
+        again = foreign_network(temporary, read_state(temporary), convention or "caffe", network.pooling)
+        pairs = zip(again.parameters(), network.parameters(), strict=True)
+        same = all(torch.equal(found, given.float().cpu()) for found, given in pairs)
+        grey = torch.full((1, 3, 1, 1), 0.5)
+        if layout == "adain":
+            same &= torch.allclose(again.preprocessing(grey), preprocessing(grey), rtol=1e-4, atol=1e-4)
+        if not same:
+            raise ToolkitError(f"What was written does not read back as the same network: {path} was not kept.")
+
+
+def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str]]:
+    """The architecture whose keys these are, and from each convolution's name to the stem of its keys."""
+    present = {key.removesuffix(".weight") for key, t in tensors.items() if key.endswith(".weight") and t.ndim == 4}
+    present = {stem for stem in present if stem.isdecimal() or stem.startswith("conv")}
+    if _begins_with_preprocessing(tensors):
+        present.remove("0")
+        layouts: tuple[tuple[Layout, bool], ...] = (("adain", False),)
+    elif any(key.endswith(".running_mean") for key in tensors):
+        layouts = (("torchvision", True),)
+    else:
+        layouts = (("plain", False), ("torchvision", False))
+    for whole in (True, False):
+        for name in reversed(DEPTHS):
+            for layout, batch_norm in layouts:
+                found = stems(Architecture(name), layout, batch_norm=batch_norm)
+                names = {conv: PREFIXES.sub("", stem) for conv, stem in [*found.items()][: len(present)]}
+                if present and set(names.values()) == present and (len(names) == len(found)) == whole:
+                    widths = tuple(_filters(tensors, stem) for stem in names.values())
+                    return Architecture(name, widths, "" if whole else [*names][-1]), names
+    raise ToolkitError(
+        f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
+        f"use the weights of {', '.join(DEPTHS)}, with or without batch normalisation."
+    )
+
+
+def _filters(tensors: Mapping[str, Tensor], stem: str) -> int:
+    """How many filters a convolution has, by its bias, so that a wrong weight is the one that is named."""
+    return (tensors.get(f"{stem}.bias", tensors[f"{stem}.weight"])).shape[0]
+
+
+def _fold(network: Network, name: str, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> None:
+    """Makes a convolution do what its batch normalisation does after it, in evaluation."""
+    convolution = network.convolution(name)
+    assert convolution.bias is not None
+    factor = gamma.double() / (variance.double() + EPSILON).sqrt()
+    convolution.weight.copy_(convolution.weight.double() * factor.view(-1, 1, 1, 1))
+    convolution.bias.copy_((convolution.bias.double() - mean.double()) * factor + beta.double())
+
+
+def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the first convolution is 1 x 1."""
+    return "0.weight" in tensors and tensors["0.weight"].shape[2:] == (1, 1)
+
+
+def _as_convolution(preprocessing: Preprocessing) -> dict[str, Tensor]:
+    """A preprocessing as a 1 x 1 convolution, the first layer of AdaIN's Sequential."""
+    std, mean = (torch.tensor(each, dtype=torch.float64) for each in (preprocessing.std, preprocessing.mean))
+    matrix = (preprocessing.range / std).diag()
+    matrix = matrix.flip(1) if preprocessing.channels == "BGR" else matrix
+    return {"0.weight": matrix.view(3, 3, 1, 1).float().contiguous(), "0.bias": (-mean / std).float()}
+
+
+def _from_convolution(path: Path, tensors: Mapping[str, Tensor]) -> Preprocessing:
+    """The preprocessing that a 1 x 1 convolution does."""
+    weight, bias = tensors["0.weight"], tensors.get("0.bias")
+    if weight.shape == (3, 3, 1, 1) and bias is not None and bias.shape == (3,):
+        matrix = weight[:, :, 0, 0].double()
+        for channels, factors in (("RGB", matrix.diagonal()), ("BGR", matrix.flip(1).diagonal())):
+            if torch.count_nonzero(matrix) == 3 and (factors > 0).all():
+                full = float(factors.max())
+                std = full / factors
+                mean = -bias.double() * std
+                return Preprocessing(channels, full, tuple(mean.tolist()), tuple(std.tolist()))  # type: ignore[arg-type]
+    raise ToolkitError(f"{path} begins with a convolution that is no preprocessing: use another file.")

@@ -1,0 +1,73 @@
+"""The check of a normalisation: does the normalised network compute what the original does?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import ToolkitError
+from ..network import Network
+
+#: The largest relative error of an output that float32's rounding of the weights can explain, with room.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a normalisation was checked by.
+
+    Attributes:
+        relative_error: the largest between the outputs of the two networks on held-out images.
+        silent: how many filters never fired; they kept their scale.
+        images: how many images the mean activations were measured on again; 0 when they were not.
+        means: what was found there, by convolution, (O). On all images it is one; on a sample it spreads around one.
+    """
+
+    relative_error: float
+    silent: int
+    images: int = 0
+    means: Mapping[str, Tensor] | None = None
+
+    @property
+    def spread(self) -> float:
+        """The largest distance from one of a mean activation that was measured again."""
+        return spread_around_one(self.means or {})
+
+
+def largest_relative_error(original: Network, rescaled: Network, images: Iterable[Tensor]) -> float:
+    """How far the rescaled network's outputs, their scale undone, are from the original's.
+
+    Every filter of every convolution is compared on its own, before the ReLU: the largest absolute difference over the
+    positions of an image, over the largest absolute output there. So weak filters count as much as strong ones.
+
+    Args:
+        original: as it was trained.
+        rescaled: the normalised network.
+        images: (N, 3, H, W) each.
+
+    Raises:
+        ToolkitError: when it is more than rounding can explain.
+    """
+    names = list(original.architecture.convolutions)
+    worst = 0.0
+    for image in images:
+        expected, found = original(image, names), rescaled(image, names)
+        for name in names:
+            mean = rescaled.mean_activations[name].to(image.device)
+            scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1)
+            reference = expected[name].double()
+            difference = (found[name].double() * scale - reference).abs().amax((-2, -1))
+            magnitude = reference.abs().amax((-2, -1)).clamp(min=torch.finfo(torch.float32).tiny)
+            worst = max(worst, float((difference / magnitude).max()))
+    if not worst <= TOLERANCE:
+        raise ToolkitError(
+            f"The rescaled network does not compute what the original does: relative error {worst:.1e}, "
+            f"more than {TOLERANCE:.0e}; nothing was written."
+        )
+    return worst
+
+
+def spread_around_one(means: Mapping[str, Tensor]) -> float:
+    """The largest distance from one of the mean activations, without the filters that never fire."""
+    return max((float((mean[mean > 0] - 1).abs().max()) for mean in means.values() if (mean > 0).any()), default=0.0)
