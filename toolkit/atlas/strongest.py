@@ -93,16 +93,13 @@ class Pass:
         remedy = f"remove {path} to start again, or name another output."
         try:
             tensors, metadata = load_tensors(path)
-        except ToolkitError as error:
-            raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
-        try:
             found, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
-            if other := sorted(name for name in key if found.get(name) != key[name]):
-                raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
-            names = ("scores", "images", "positions")
-            return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ToolkitError, KeyError, ValueError) as error:
             raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
+        if other := sorted(name for name in key if found.get(name) != key[name]):
+            raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
+        names = ("scores", "images", "positions")
+        return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
 
 
 def find_strongest(

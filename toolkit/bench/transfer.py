@@ -33,8 +33,8 @@ def bench_transfer(
 
     Returns:
         By number of iterations: ``textbook_seconds`` and ``textbook_objective``, its best so far; ``ours_seconds`` and
-        ``ours_iterations`` until ours is as good, and ``ratio``, our time over the textbook's, ``None`` when it never
-        is; ``ours_objective``, where ours ends.
+        ``ours_iterations`` until ours is as good, and ``ratio``, our time over the textbook's; ``None`` if never.
+        ``ours_objective``: where ours ends.
     """
     network = network.to(device)
     recipe = Recipe.preset("transfer", size=size)
