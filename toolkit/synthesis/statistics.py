@@ -81,7 +81,7 @@ def _in_moments(found: Moments, mean: Tensor, covariance: Tensor) -> Moments:
 def _root(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The root of a symmetric matrix, and the root's inverse; eigenvalues that rounding made negative count as tiny."""
     values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    roots = values.clamp(min=torch.finfo(matrix.dtype).eps * float(values[-1].clamp(min=1e-30))).sqrt()
+    roots = values.clamp(min=values[-1].clamp(min=1e-30) * torch.finfo(matrix.dtype).eps).sqrt()
     return (vectors * roots) @ vectors.mT, (vectors / roots) @ vectors.mT
 
 
