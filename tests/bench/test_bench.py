@@ -79,18 +79,18 @@ def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, cap
         tiny_file,
         "--size",
         "40x32",
-        "--evaluations",
+        "--iterations",
         "2",
         "--json",
         "--pictures",
     ]
     assert main([*common, "a.png", "b.png", "a.png", "c.png"]) == 0
     text = capsys.readouterr()
-    assert text.err.count("as good as the textbook after 2 evaluations: ") == 2
+    assert text.err.count("as good as the textbook after 2 iterations: ") == 2
     found = json.loads(text.out)
     assert list(found["pairs"]) == ["a-b", "a-c"] and list(found["median_ratio"]) == ["2"]
     with pytest.raises(SystemExit) as stopped:
-        main([*common[:2], "--evaluations", "0"])
+        main([*common[:2], "--iterations", "0"])
     assert stopped.value.code == 2 and "'0' is no number of one or more" in capsys.readouterr().err
     assert main([*common, "a.png", "b.png", "c.png"]) == 2
     assert "in pairs, content and style: name an even number" in capsys.readouterr().err
@@ -103,7 +103,7 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
     for name in ("textbook_ms", "float32_ms", "bfloat16_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
         assert found[name] > 0
     assert found["speedup_float32"] == pytest.approx(found["textbook_ms"] / found["float32_ms"])
-    assert main(["bench", "memory", "--evaluations", "4", *common]) == 0
+    assert main(["bench", "memory", "--iterations", "4", *common]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["textbook_mb"] > 0 and found["share_tiles"] == pytest.approx(found["tiles_mb"] / found["textbook_mb"])
 

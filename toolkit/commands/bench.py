@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure time and memory beside a textbook implementation",
-        description="Measures this machine. step: one evaluation of loss and gradient; transfer: a picture as good as "
+        description="Measures this machine. step: one evaluation of loss and gradient; transfer: time until a picture is as good as "
         "the textbook's; normalize: images a second of a measuring pass; memory: the peak of a transfer. "
         "The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.",
     )
@@ -51,18 +51,28 @@ def add_commands(commands: Any) -> None:
         help="transfer: a content and a style image, and again (default: photographs in drawn styles); "
         "normalize: a folder or an archive (default: photographs)",
     )
-    parser.add_argument("--size", type=_size, default=(512, 384), metavar="WxH", help="(default: 512x384)")
-    parser.add_argument("--rounds", type=_positive, default=7, metavar="N", help="of a step (default: 7)")
     parser.add_argument(
-        "--evaluations",
+        "--size", type=_size, default=(512, 384), metavar="WxH", help="of the image in pixels (default: 512x384)"
+    )
+    parser.add_argument(
+        "--rounds", type=_positive, default=7, metavar="N", help="how often each step is measured (default: 7)"
+    )
+    parser.add_argument(
+        "--iterations",
         nargs="+",
         type=_positive,
         default=[],
         metavar="N",
-        help=f"transfer: of the textbook's, one number or several (default: {TRANSFER}); "
-        f"memory: of each (default: {FILLED}, when the textbook's L-BFGS has all that it keeps)",
+        help=f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); "
+        f"memory: iterations of each (default: {FILLED}, when the memory of the textbook's L-BFGS is full)",
     )
-    parser.add_argument("--memory", type=byte_count, default=10**9, metavar="SIZE", help="of the tiles (default: 1GB)")
+    parser.add_argument(
+        "--memory",
+        type=byte_count,
+        default=10**9,
+        metavar="SIZE",
+        help="what the tiled one stays within (default: 1GB)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON with stable keys")
     add_network_options(parser)
     parser.set_defaults(run=run)
@@ -86,28 +96,28 @@ def _step(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _memory(arguments: argparse.Namespace) -> dict[str, Any]:
     width, height = arguments.size
-    found = bench_memory(arguments.network, height, width, arguments.memory, max(arguments.evaluations, default=FILLED))
+    found = bench_memory(arguments.network, height, width, arguments.memory, max(arguments.iterations, default=FILLED))
     return {"width": width, "height": height, **found}
 
 
 def _transfer(arguments: argparse.Namespace) -> dict[str, Any]:
     """The longer side of ``--size`` is the pictures' longest; their proportions are the photographs' own."""
     chosen, where, size = network(arguments), find_device(arguments.device), max(arguments.size)
-    evaluations = sorted({*arguments.evaluations}) or [TRANSFER]
+    iterations = sorted({*arguments.iterations}) or [TRANSFER]
     pairs = {}
     for name, content, style in _pairs(arguments.pictures):
         print(f"{name} …", file=sys.stderr)
-        pairs[name] = bench_transfer(chosen, content, style, size, evaluations, where)
+        pairs[name] = bench_transfer(chosen, content, style, size, iterations, where)
         for number, found in pairs[name].items():  # the rest may take an hour, and may be interrupted
             ours = "never" if (seconds := found["ours_seconds"]) is None else f"{seconds:.1f} s"
-            told = f"as good as the textbook after {number} evaluations: {found['textbook_seconds']:.1f} s, ours {ours}"
+            told = f"as good as the textbook after {number} iterations: {found['textbook_seconds']:.1f} s, ours {ours}"
             print(told, file=sys.stderr)
-    return {"size": size, "pairs": pairs, "median_ratio": {n: _median(pairs, n) for n in evaluations}}
+    return {"size": size, "pairs": pairs, "median_ratio": {n: _median(pairs, n) for n in iterations}}
 
 
-def _median(pairs: dict[str, dict[int, dict[str, float | None]]], evaluations: int) -> float | None:
+def _median(pairs: dict[str, dict[int, dict[str, float | None]]], iterations: int) -> float | None:
     """Of the ratios; a pair that never got there counts as the worst."""
-    ratios = [math.inf if (ratio := found[evaluations]["ratio"]) is None else ratio for found in pairs.values()]
+    ratios = [math.inf if (ratio := found[iterations]["ratio"]) is None else ratio for found in pairs.values()]
     median = statistics.median(ratios)
     return median if median < math.inf else None
 

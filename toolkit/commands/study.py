@@ -29,15 +29,14 @@ USUAL = {"size": 256, "iterations": 100}
 
 def add_commands(commands: Any) -> None:
     """Adds ``study``."""
-    usual = "\n".join(f"  {name}={kind.usual}" for name, kind in AXES.items())
+    axes = "\n".join(f"  {name}={kind.usual}\n      {kind.help}" for name, kind in AXES.items())
     parser = commands.add_parser(
         "study",
         help="vary a synthesis in two ways, and lay the results out in a labelled grid",
         description="Makes one picture for every pair of a row's and a column's value. Writes the labelled grid as a\n"
         "PNG, its recipes and losses as JSON beside it, and the pictures into a folder of its name. Ctrl-C keeps\n"
-        "what is finished; the same command goes on from there.",
-        epilog=f"axes, with the values that they have when none are named:\n{usual}\n"
-        "style-layers takes each layer together with those before it, style-layer each alone.",
+        "what is finished; the same command continues from there.",
+        epilog=f"axes, and the values they have when none are given:\n{axes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("images", nargs="+", metavar="image", help="content image, if any, then style images")
@@ -51,7 +50,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Makes what is missing of a study, and writes all of it however it ends."""
+    """Makes the missing pictures of a study, and writes what there is however it ends."""
     output: Path = arguments.output
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png.")
@@ -84,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
                 if step.finished and step.progress:  # not when it was kept, or failed
                     folder.write((step.row, step.column), step.finished)
     except KeyboardInterrupt:
-        print("Interrupted: keeping what is finished; the same command goes on from there.", file=sys.stderr)
+        print("Interrupted: what is finished is kept; the same command continues from there.", file=sys.stderr)
         status = 130
     finally:
         with written_atomically(output) as temporary:
