@@ -108,7 +108,7 @@ def test_inspect_tells_what_a_file_is(network, capsys):
     for line in (
         "vgg19, 3 4 5 6 7 filters",
         "pooling        average",
-        "normalised     yes",
+        "normalised     for average pooling",
         '"images": 3',
         "fingerprint",
     ):
@@ -218,7 +218,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_half_written(desk, capsys
 
     monkeypatch.setattr(toolkit.files, "save_file", full)
     assert main(["normalize", "plain.safetensors", "images", "-o", "out/x.safetensors"]) == 2
-    assert "Could not write out/x.safetensors.before-0.partial: No space left on device" in capsys.readouterr().err
+    assert "Could not write out/x.safetensors.0.partial: No space left on device" in capsys.readouterr().err
     assert not list((desk / "out").iterdir())
 
 
