@@ -138,7 +138,7 @@ USUAL = {
     "size": "128,256,512",
     "start": "content,style,noise,grey",
     "style_scale": "0.5,1,2",
-    "style_weight": "1,10,100,1000",
+    "style_weight": "0.1,1,10,100",
 }
 
 

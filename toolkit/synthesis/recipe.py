@@ -49,16 +49,29 @@ def _numbers(value: Any) -> Any:
     return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _strength(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return STRENGTHS[value] if value in STRENGTHS else float(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no weight: give a number, or one of {', '.join(STRENGTHS)}") from None
+
+
 Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_layers)]
 Weights = Annotated[tuple[Weight, ...], BeforeValidator(_numbers)]
+
+#: Words for style weights, on the page and on the command line.
+STRENGTHS = {"hint": 0.1, "gentle": 1.0, "balanced": 10.0, "strong": 100.0, "full": 1000.0}
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
 STYLE_LAYERS = {f"relu{block}_1": 0.2 for block in range(1, 6)}
 
 #: What distinguishes the four syntheses; they share one optimisation.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {
-    "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content"},
+    # It starts from the content image, so that fewer iterations do than from noise.
+    "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content", "iterations": 60},
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
     # Nothing but the start holds the style image, and a coarse level would wash it away.
@@ -98,7 +111,11 @@ class Recipe(BaseModel):
     content_layers: LayerWeights = _field({}, "content", "layers whose content is compared, such as relu3_1=2,relu4_1")
     content_weight: Weight = _field(1.0, "content", "weight of the content loss (alpha)")
     style_layers: LayerWeights = _field({}, "style", "layers whose style is compared, such as relu1_1,relu2_1")
-    style_weight: Weight = _field(100.0, "style", "weight of the style loss (beta): higher is more style")
+    style_weight: Annotated[Weight, BeforeValidator(_strength)] = _field(
+        STRENGTHS["balanced"],
+        "style",
+        f"weight of the style loss (beta), or a word: {', '.join(f'{word} {w:g}' for word, w in STRENGTHS.items())}",
+    )
     style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
     style_statistic: StatisticName = _field("gram", "style", "what of the features is compared as style")
@@ -106,7 +123,7 @@ class Recipe(BaseModel):
     size: int = _field(512, "result", "longest side of the result in pixels", ge=16, le=16384)
     start: Start = _field("content", "result", "the image that the optimisation starts from")
     seed: int = _field(0, "result", "seed of the noise that a synthesis may start from", ge=0, lt=2**63)
-    iterations: int = _field(300, "optimisation", "evaluations of loss and gradient, over all levels", ge=1, le=100_000)
+    iterations: int = _field(150, "optimisation", "evaluations of loss and gradient, over all levels", ge=1, le=100_000)
     early_stop: bool = _field(True, "optimisation", "end a level when more iterations hardly lower the loss")
     levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=4)
     optimizer: OptimizerName = _field("lbfgs", "optimisation", "L-BFGS, or Adam, which needs less memory")
