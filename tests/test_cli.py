@@ -336,7 +336,7 @@ def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
     command = [*STUDY, *SMALL, "--network", network, "-o", "study.png"]
     assert main(command) == 130
     text = capsys.readouterr()
-    assert "Interrupted: keeping what is finished; the same command goes on from there." in text.err
+    assert "Interrupted: what is finished is kept; the same command continues from there." in text.err
     assert len(json.loads((desk / "study.json").read_text())["cells"]) == 1
     assert main(command) == 0 and "8/8" in capsys.readouterr().err
     assert made == [{"relu1_1": 1}, {"relu2_1": 1}, {"relu2_1": 1}]
