@@ -152,7 +152,7 @@ def test_progress_tells_every_loss_by_layer(make):
     progress = next(iter(make(total_variation_weight=1.0)))
     layers = [f"style relu{block}_1" for block in range(1, 6)]
     assert set(progress.losses) == {"content relu4_2", *layers, "total variation"}
-    weights = {"content relu4_2": 1.0, **dict.fromkeys(layers, 20.0), "total variation": 1.0}
+    weights = {"content relu4_2": 1.0, **dict.fromkeys(layers, 2.0), "total variation": 1.0}
     assert progress.objective == pytest.approx(sum(weights[name] * loss for name, loss in progress.losses.items()))
     assert (progress.iteration, progress.iterations) == (1, 12)
 

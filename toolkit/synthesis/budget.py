@@ -13,6 +13,7 @@ from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Layer, Network
 from ..network.geometry import strides
+from ..optimize import OPTIMIZERS
 from .objective import Objective, ObjectiveLike
 from .recipe import Recipe
 from .tiled import TiledObjective, cut
@@ -22,10 +23,6 @@ LIBRARIES = 1_130_000_000
 
 #: L-BFGS' pairs: as many as help; and as few as still beat Adam.
 PAIRS, FEWEST_PAIRS = 32, 5
-
-#: Images of the result's size, in float32, beside L-BFGS' pairs: image, best image, two gradients, step, and three for
-#: what is being computed. With Adam: image, average, gradient, two moments, and what is being computed.
-LBFGS_IMAGES, ADAM_IMAGES = 8, 6
 
 #: Share of the memory that features get at least: ever smaller tiles would be halo more than core.
 LEAST_SHARE = 0.1
@@ -92,19 +89,18 @@ def plan(
     weights = sum(parameter.nbytes for parameter in network.parameters())
     weights += weights // 2 if recipe.precision != "float32" and native else 0
     fixed = weights + given + (LIBRARIES if device.type == "cpu" else 0)
-    pairs = PAIRS
-    if recipe.optimizer == "adam":
-        vectors = ADAM_IMAGES * image
-    else:
+    kind = OPTIMIZERS[recipe.optimizer]
+    vectors, pairs = kind.tensors * image, PAIRS
+    if kind.keeps_pairs:
         pair = image if native else 2 * image
-        room = math.inf if memory == math.inf else (memory / 2 - LBFGS_IMAGES * image) / pair
+        room = math.inf if memory == math.inf else (memory / 2 - vectors) / pair
         pairs = int(min(PAIRS, max(room, 0)))
         if pairs < FEWEST_PAIRS:
             raise ToolkitError(
                 f"{frame[1]} x {frame[0]} pixels are too many for L-BFGS in {memory / 1e9:.1f} GB: "
                 "use --optimizer adam, a smaller --size, or a larger --memory."
             )
-        vectors = LBFGS_IMAGES * image + pairs * pair
+        vectors += pairs * pair
     content_weights, style_weights = recipe.layer_weights
     path = network.architecture.down_to({*content_weights, *style_weights})
     targets = _target_bytes(content_weights, path, frame)

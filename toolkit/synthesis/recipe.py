@@ -7,12 +7,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..errors import ToolkitError
 from ..images.colour import Colour
+from ..optimize import OptimizerName
 from .statistics import StatisticName
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
 Formula = Literal["mean", "paper"]
 Start = Literal["content", "style", "noise", "grey", "image"]
-OptimizerName = Literal["lbfgs", "adam"]
 Precision = Literal["float32", "bfloat16", "mixed"]
 
 #: Under which heading a field is shown.

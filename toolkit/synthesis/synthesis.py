@@ -17,7 +17,7 @@ from ..errors import ToolkitError
 from ..images.colour import prepare, with_colours_of
 from ..images.io import fit, resize, to_floats
 from ..network import Network, fingerprint
-from ..optimize import LBFGS, Adam, EarlyStop, Optimizer
+from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from .objective import MakeObjective, Objective, check_images
 from .preconditioner import Preconditioner
 from .pyramid import enlarged, frame_of, stages, start_image
@@ -126,13 +126,11 @@ class Synthesis:
         self.runs_on = objective.runs_on
 
     def _make_optimizer(self, image: Tensor, frame: tuple[int, int]) -> Optimizer:
-        if self.recipe.optimizer == "adam":
-            return Adam(image)
         # Those of all stages of this size: the optimiser goes on from one to the next, and is restored in any of them.
         iterations = sum(stage.iterations for stage in self.stages if stage.frame == frame)
         pairs = max(1, min(self._most_pairs, math.ceil(iterations / 2)))  # the last ones would hardly be used
         dtype = torch.bfloat16 if native_bfloat16(self._device) else None  # half the memory; they are a guess anyway
-        return LBFGS(image, pairs, Preconditioner(image), dtype)
+        return OPTIMIZERS[self.recipe.optimizer].make(image, pairs, Preconditioner(image), dtype)
 
     @property
     def best(self) -> Tensor:
