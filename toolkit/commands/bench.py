@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure time and memory beside a textbook implementation",
-        description="Measures this machine. step: one evaluation of loss and gradient; transfer: the time until an image "
+        description="Measures this machine. step: one evaluation of loss and gradient; transfer: time until an image "
         "is as good as the textbook's; normalize: images a second of a measuring pass; memory: the peak of a transfer. "
         "The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.",
     )
