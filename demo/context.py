@@ -9,40 +9,46 @@ from toolkit.errors import ToolkitError
 from toolkit.network import Network, fingerprint
 
 from .jobs import Jobs
-from .settings import Limits
+from .settings import Settings
 
 
 @dataclass(frozen=True)
-class Studio:
-    """The networks on offer, by name, the first the default; who computes; what a job may take; pictures at hand.
+class Context:
+    """What the host offers.
 
-    ``photographs`` and ``drawings`` are paths of example contents and styles; ``files`` what can be taken along of each
-    network; ``atlas`` the default network's, if the host has one.
+    Args:
+        networks: normalised networks by name; the first is the default.
+        jobs: runs what visitors ask for.
+        settings: the host's settings.
+        photographs: paths of the example content images.
+        paintings: paths of the example style images.
+        atlas: the default network's atlas, if the host has one.
+        files: by network, the files to download.
     """
 
     networks: Mapping[str, Network]
     jobs: Jobs
-    limits: Limits
+    settings: Settings
     photographs: list[str]
-    drawings: list[str]
+    paintings: list[str]
     atlas: Atlas | None = None
     files: Mapping[str, list[Path]] = field(default_factory=dict)
 
     def network(self, name: str) -> Network:
-        """The network of that name, or the default when there is no name.
+        """The network of that name.
 
         Raises:
             ToolkitError: when there is none.
         """
-        if (name or self.default) not in self.networks:
+        if name not in self.networks:
             raise ToolkitError(f"There is no network {name!r} here: choose one of {', '.join(self.networks)}.")
-        return self.networks[name or self.default]
+        return self.networks[name]
 
-    def named_by(self, mark: str) -> str:
-        """The name of the network with that fingerprint; the default when it is none of them."""
-        return next((name for name, each in self.networks.items() if fingerprint(each) == mark), self.default)
+    def name_of(self, network: str) -> str:
+        """The name of the network with that fingerprint; the default when none has it."""
+        return next((name for name, each in self.networks.items() if fingerprint(each) == network), self.default)
 
     @property
     def default(self) -> str:
-        """The name of the network that is chosen at first."""
+        """The name of the first network."""
         return next(iter(self.networks))

@@ -1,4 +1,4 @@
-"""Who computes where: one job at a time on each place of a device, each to be stopped by who started it."""
+"""Jobs: one at a time in each slot of a device, each stopped only by the session that started it."""
 
 import json
 import logging
@@ -12,33 +12,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.device import give_back_kept_memory
 from toolkit.errors import ToolkitError
 
 LOG = logging.getLogger("demo")
 
 
-def _number() -> str:
+def _new_number() -> str:
     return uuid.uuid4().hex[:8]
 
 
 def log_fault(what: str, error: Exception, number: str | None = None) -> str:
-    """Logs an error that nobody foresaw, and gives the number that it has in the log."""
-    number = number or _number()
+    """Logs an unforeseen error; returns the number under which the log has it."""
+    number = number or _new_number()
     LOG.error(json.dumps({"job": number, "what": what, "fault": traceback.format_exception(error)}))
     return number
 
 
 @dataclass
 class Job:
-    """One job under way on ``device``; whoever runs it asks ``over`` after each evaluation."""
+    """One running job. Its code checks ``should_end`` after each iteration."""
 
     device: str
-    seconds: float
+    max_seconds: float
     stop: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
-    number: str = field(default_factory=_number)
-    #: What the log is to tell of it.
+    number: str = field(default_factory=_new_number)
+    #: More entries for the log.
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,55 +46,55 @@ class Job:
         return time.monotonic() - self.began
 
     @property
-    def over(self) -> bool:
-        """Whether it is to end before it is done."""
-        return self.stop.is_set() or self.elapsed > self.seconds
+    def should_end(self) -> bool:
+        """Whether it was stopped or its time is up."""
+        return self.stop.is_set() or self.elapsed > self.max_seconds
 
     @property
     def ending(self) -> str:
-        """How it ends, should it end now: ``Done``, ``Stopped`` or ``Time is up``."""
-        return "Stopped" if self.stop.is_set() else "Time is up" if self.elapsed > self.seconds else "Done"
+        """How it ends, if it ends now: ``Done``, ``Stopped`` or ``Time is up``."""
+        return "Stopped" if self.stop.is_set() else "Time is up" if self.elapsed > self.max_seconds else "Done"
 
 
 class Jobs:
-    """The jobs under way, by session.
+    """The running jobs by session.
 
     Args:
-        devices: where to compute; a device named twice runs two jobs at a time.
-        seconds: how long a job may take.
+        devices: one for each slot; a device named twice runs two jobs at a time.
+        max_seconds: time that a job may take.
     """
 
-    def __init__(self, devices: Sequence[str], seconds: float = float("inf")) -> None:
-        self.places = len(devices)
-        self._seconds = seconds
+    def __init__(self, devices: Sequence[str], max_seconds: float = float("inf")) -> None:
+        self.slots = len(devices)
+        self._max_seconds = max_seconds
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
         for device in devices:
             self._free.put(device)
-        self._under_way: dict[str, list[Job]] = {}
-        self._given_up: set[str] = set()
+        self._running: dict[str, list[Job]] = {}
+        self._cancelled: set[str] = set()
         self._lock = threading.Lock()
 
     @property
     def running(self) -> int:
-        """How many jobs are under way."""
+        """Number of running jobs."""
         with self._lock:
-            return sum(map(len, self._under_way.values()))
+            return sum(map(len, self._running.values()))
 
     @contextmanager
-    def under_way(self, session: str, what: str) -> Iterator[Job]:
-        """Takes a device for as long as the block runs, and logs how it went: never what was made.
+    def run(self, session: str, what: str) -> Iterator[Job]:
+        """Holds a device while the block runs, and logs how it ended, but nothing of the images.
 
         Raises:
-            ToolkitError: the block's own, or one that says where in the log its fault is to be found.
+            ToolkitError: the block's own, or one that gives the job's number in the log.
         """
         device = self._free.get()
-        job = Job(device, self._seconds)
+        job = Job(device, self._max_seconds)
         with self._lock:
-            self._under_way.setdefault(session, []).append(job)
-            if session in self._given_up:
-                self._given_up.remove(session)
+            self._running.setdefault(session, []).append(job)
+            if session in self._cancelled:
+                self._cancelled.remove(session)
                 job.stop.set()
-        ending = "Left"  # a generator that nobody asks for more is closed
+        ending = "Left"  # Python closes a generator whose visitor has left
         try:
             yield job
             ending = job.ending
@@ -105,29 +104,28 @@ class Jobs:
         except Exception as error:
             ending = "Failed"
             log_fault(what, error, job.number)
-            raise ToolkitError(f"Something went wrong here: it is in the log as job {job.number}.") from error
+            raise ToolkitError(f"Something went wrong on the server: see job {job.number} in its log.") from error
         finally:
             with self._lock:
-                self._under_way[session].remove(job)
-                if not self._under_way[session]:
-                    del self._under_way[session]
-            give_back_kept_memory()  # before the next visitor comes, which may be hours
+                self._running[session].remove(job)
+                if not self._running[session]:
+                    del self._running[session]
             self._free.put(device)
             entry = {"job": job.number, "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))
 
     def stop(self, session: str, *, waiting: bool = False) -> None:
-        """Asks all jobs of a session to end after their current evaluation.
+        """Asks all jobs of a session to end after their current iteration.
 
         Args:
-            session: whose.
-            waiting: when there are none, the next one is not to begin.
+            session: whose jobs.
+            waiting: also cancel the next job when none is running.
         """
         with self._lock:
-            jobs = self._under_way.get(session, [])
+            jobs = self._running.get(session, [])
             for job in jobs:
                 job.stop.set()
             if waiting and not jobs:
-                self._given_up.add(session)
+                self._cancelled.add(session)
             else:
-                self._given_up.discard(session)
+                self._cancelled.discard(session)

@@ -1,98 +1,127 @@
-"""How the page is hosted: each wish by option or by environment variable, ``--max-size`` or ``DEMO_MAX_SIZE``."""
+"""How the page is hosted. Each setting is an option and an environment variable: ``--max-size``, ``DEMO_MAX_SIZE``."""
 
 import argparse
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from toolkit.network import DEFAULT_NETWORK
 
 
-class Limits(NamedTuple):
-    """What one job may take: pixels on its longest side, evaluations, seconds."""
-
-    size: int
-    evaluations: int
-    seconds: float
-
-    def granted(self, size: float, length: float) -> dict[str, int]:
-        """A recipe's size and evaluations: those wished for, as far as the limits go."""
-        return {"size": min(int(size), self.size), "evaluations": min(int(length), self.evaluations)}
+def _split(value: Any) -> Any:
+    return tuple(name for part in value.split(",") if (name := part.strip())) if isinstance(value, str) else value
 
 
-def settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options, else the environment, else the defaults."""
-    parser = argparse.ArgumentParser(
-        prog="python -m demo",
-        description="Serve the page. Every option is also an environment variable: --max-size is DEMO_MAX_SIZE.",
-    )
-
-    def option(name: str, default: Any, help: str, **more: Any) -> None:
-        variable = "DEMO_" + name.upper().replace("-", "_")
-        parser.add_argument(f"--{name}", default=os.environ.get(variable, default), help=help, **more)
-
-    def switch(name: str, help: str) -> None:
-        variable = "DEMO_" + name.upper().replace("-", "_")
-        on = os.environ.get(variable, "").lower() in ("1", "true", "yes", "on")
-        parser.add_argument(f"--{name}", action="store_true", default=on, help=help)
-
-    network_help = f"normalised networks to offer, with commas; the first is the default ({DEFAULT_NETWORK})"
-    option("network", DEFAULT_NETWORK, network_help, type=_names, metavar="NAME,…")
-    device_help = "where to compute, with commas: each runs --jobs jobs at a time (default: all GPUs, else cpu)"
-    option("device", "auto", device_help, type=_names, metavar="NAME,…")
-    option("jobs", 1, "jobs at a time on each device; on a CPU they share its cores (default: 1)", type=_count)
-    option("max-size", 1024, "longest side that a visitor may ask for, in pixels (default: 1024)", type=_count)
-    option("max-evaluations", 1000, "evaluations that a job may take (default: 1000)", type=_count)
-    option("max-seconds", 600, "seconds that a job may take (default: 600)", type=_count)
-    option("max-queue", 40, "visitors who may wait (default: 40)", type=_count)
-    option("max-upload", "20mb", "largest file that may be sent (default: 20mb)", type=_bytes)
-    option("keep", 3600, "seconds that visitors' pictures stay on the server (default: 3600)", type=_count)
-    option("atlas", None, "an .atlas file of the first network, to show on the page", metavar="FILE")
-    option("auth", None, "a name and a password, NAME:PASSWORD, that visitors are asked for", type=_login)
-    # Where somebody else starts the page, as in Hugging Face's Spaces, Gradio's own variables tell it where to listen.
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
-    option("host", host, "address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
-    option("port", port, "port to listen on (default: GRADIO_SERVER_PORT, else 7860)", type=_port)
-    option("root-path", None, "path that a proxy serves the page under", metavar="PATH")
-    switch("share", "also give it a public link for a week, through Gradio")
-    switch("mcp", "also offer the endpoints as tools, over the Model Context Protocol; needs gradio[mcp]")
-    switch("open", "open it in the browser")
-    return parser.parse_args(arguments)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+def _not_empty(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
-        raise argparse.ArgumentTypeError("name at least one")
+        raise ValueError("give at least one name")
     return names
 
 
-def _count(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return count
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose a number from 1 to 65535")
-    return int(text)
-
-
-def _bytes(text: str) -> str:
+def _file_size(text: str) -> str:
     if not re.fullmatch(r"\d+ *(b|kb|mb|gb)", text, re.IGNORECASE):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 20mb")
+        raise ValueError(f"{text!r} is not a file size such as 20mb")
     return text
 
 
-def _login(text: str) -> tuple[str, str]:
-    name, colon, password = text.partition(":")
-    if not (name and colon and password):
-        raise argparse.ArgumentTypeError("it must be NAME:PASSWORD")
+def _login(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    name, _, password = value.partition(":")
+    if not (name and password):
+        raise ValueError("use the form NAME:PASSWORD")
     return name, password
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_not_empty)]
+FileSize = Annotated[str, AfterValidator(_file_size)]
+Login = Annotated[tuple[str, str] | None, NoDecode, BeforeValidator(_login)]
+
+
+def _setting(default: Any, metavar: str, help: str, **limits: Any) -> Any:
+    """A field. A default that is a function is called when the settings are made."""
+    how = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**how, description=help, json_schema_extra={"metavar": metavar}, **limits)
+
+
+def _switch(help: str) -> Any:
+    return Field(False, description=help)
+
+
+class Settings(BaseSettings):
+    """Everything a host can choose. A value comes from the arguments, else from the environment, else from here.
+
+    Raises:
+        pydantic.ValidationError: when a value is of the wrong type or out of range.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DEMO_", env_ignore_empty=True, frozen=True)
+
+    network: Names = _setting((DEFAULT_NETWORK, "vgg19-small"), "NAME,...", "networks to offer; the first is the default")
+    device: Names = _setting(("auto",), "NAME,...", "devices to compute on; auto means all GPUs, or the CPU")
+    jobs: int = _setting(1, "N", "jobs at a time on each device; on a CPU they share its cores", ge=1)
+    max_size: int = _setting(1024, "PIXELS", "longest side that a visitor may ask for", ge=1)
+    max_iterations: int = _setting(1000, "N", "iterations that a job may take", ge=1)
+    max_seconds: int = _setting(600, "SECONDS", "time that a job may take; its image so far is kept", ge=1)
+    max_queue: int = _setting(40, "N", "visitors who may wait in the queue", ge=1)
+    max_upload: FileSize = _setting("20mb", "SIZE", "largest file that a visitor may send")
+    keep: int = _setting(3600, "SECONDS", "time after which visitors' images are deleted", ge=1)
+    atlas: str | None = _setting(None, "FILE", "atlas of the first network, to show on the page")
+    auth: Login = _setting(None, "NAME:PASSWORD", "name and password that visitors must enter")
+    # Whoever starts the page for a host, such as Hugging Face Spaces, says where to listen by Gradio's own variables.
+    host: str = _setting(
+        lambda: os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        "ADDRESS",
+        "address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)",
+    )
+    port: int = _setting(
+        lambda: os.environ.get("GRADIO_SERVER_PORT", "7860"),
+        "N",
+        "port to listen on (default: GRADIO_SERVER_PORT, else 7860)",
+        ge=1,
+        le=65535,
+    )
+    root_path: str | None = _setting(None, "PATH", "path under which a proxy serves the page")
+    share: bool = _switch("create a public link through Gradio, valid for a week")
+    mcp: bool = _switch("offer the endpoints as tools over the Model Context Protocol; needs gradio[mcp]")
+    open: bool = _switch("open the page in the browser")
+
+
+def read_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """The settings of a command line; exits with status 2 and one sentence when a value is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Serve the page. Every option can also be set by an environment variable: "
+        "--max-size 512 is DEMO_MAX_SIZE=512. Lists are separated by commas.",
+        argument_default=argparse.SUPPRESS,
+    )
+    for name, field in Settings.model_fields.items():
+        extra: Any = field.json_schema_extra
+        how = {"metavar": extra["metavar"]} if extra else {"action": "store_true"}
+        parser.add_argument(_option(name), help=f"{field.description}{_default(field.default)}", **how)
+    try:
+        return Settings(**vars(parser.parse_args(arguments)))
+    except ValidationError as error:
+        parser.exit(2, f"error: {_sentence(error)}\n")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _default(value: Any) -> str:
+    """What the help says of a default, where there is something to say."""
+    text = ",".join(value) if isinstance(value, tuple) else value
+    return f" (default: {text})" if isinstance(text, str | int) and text is not False else ""
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    # A validator of ours says what it has to say; pydantic's message lacks the value.
+    value = "" if first["type"] == "value_error" else f"{first['input']!r} is wrong: "
+    return f"{_option(str(first['loc'][0]))}: {value}{message[0].lower()}{message[1:]}."

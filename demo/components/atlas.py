@@ -1,4 +1,4 @@
-"""The channel atlas: what excites a channel most (Zeiler & Fergus 2013)."""
+"""The channel atlas: the image patches that excite a channel most (Zeiler & Fergus 2013)."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,28 +10,44 @@ import gradio as gr
 from toolkit.atlas import LAYERS, Atlas, images_at_hand, measure
 from toolkit.errors import ToolkitError
 
-from ..context import Studio
-from .inputs import as_file, session
-from .job_controls import QUICK
+from ..context import Context
+from .images import as_file
+from .job_controls import QUICK, endpoint, session
 
 INTRODUCTION = """\
 ### What a channel looks for
-The image patches that excite one channel of a layer most, each from another image, the strongest first.
+The nine image patches that excite one channel of a layer most, strongest first. Each comes from another image.
 """
 
-#: Shown with an atlas made here.
-FEW = "From the few photographs and drawings at hand; an atlas of many images tells more (`python -m toolkit atlas`)."
+#: Shown with an atlas that was made here.
+FEW_IMAGES = (
+    "From the example images only. `python -m toolkit atlas` makes an atlas from many images, which tells more; "
+    "`--atlas` shows it here."
+)
+
+#: The layer that is chosen at first: its patches show recognisable shapes.
+FIRST_LAYER = LAYERS[2]
 
 
-def atlas_part(studio: Studio, network: gr.Dropdown) -> None:
-    """Lays out the part inside the current tab and wires it; ``network`` says whose channels."""
+def atlas_section(context: Context, network: gr.Dropdown) -> None:
+    """Adds the section to the current tab. It shows the chosen network's channels."""
     gr.Markdown(INTRODUCTION)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            layer = gr.Dropdown(LAYERS, value=LAYERS[2], label="Layer", elem_id="atlas-layer")
-            channel = gr.Slider(0, 63, value=0, step=1, label="Channel", elem_id="atlas-channel")
+            layer = gr.Dropdown(LAYERS, value=FIRST_LAYER, label="Layer", elem_id="atlas-layer")
+            channel = gr.Slider(
+                0,
+                _last_channel(context, FIRST_LAYER, context.default),
+                value=0,
+                step=1,
+                precision=0,
+                label="Channel",
+                elem_id="atlas-channel",
+            )
+            # Scripts name the channel here, because the slider ends where the layer on the page does.
+            any_channel = gr.Number(0, minimum=0, precision=0, label="Channel", info="Counted from 0", visible=False)
             show = gr.Button("Show", elem_id="atlas-show")
-            told = gr.Markdown(label="Status", elem_id="atlas-status")
+            status = gr.Markdown(label="Status", elem_id="atlas-status")
         with gr.Column(scale=2, min_width=340):
             gallery = gr.Gallery(
                 label="Patches",
@@ -40,58 +56,54 @@ def atlas_part(studio: Studio, network: gr.Dropdown) -> None:
                 interactive=False,
                 elem_id="atlas-patches",
             )
-    made: dict[str, Atlas] = {}
+    atlases: dict[str, Atlas] = {} if context.atlas is None else {context.default: context.atlas}
 
-    def patches(
-        request: gr.Request, layer: str = LAYERS[2], channel: int = 0, network: str = ""
-    ) -> Iterator[tuple[Any, Any]]:
-        """Shows the image patches that excite a channel most.
-
-        Args:
-            request: who asks.
-            layer: relu1_1, relu2_1, relu3_1, relu4_1 or relu5_1.
-            channel: its number, from 0.
-            network: which of the networks on offer.
-        """
-        name = network or studio.default
+    def patches(request: gr.Request, layer: str, channel: int, network: str) -> Iterator[tuple[Any, Any]]:
+        """Shows the image patches that excite a channel most."""
         try:
-            if name not in made:
-                with studio.jobs.under_way(session(request), "atlas") as job:
-                    yield gr.skip(), "Looking at the pictures at hand …"
-                    for step in measure(
-                        studio.network(name), images_at_hand([Path(drawing) for drawing in studio.drawings])
-                    ):
-                        if job.over:
+            if network not in atlases:
+                with context.jobs.run(session(request), "atlas") as job:
+                    yield gr.skip(), "Looking at the example images …"
+                    images = images_at_hand([Path(path) for path in context.paintings])
+                    for step in measure(context.network(network), images):
+                        if job.should_end:
                             yield gr.skip(), f"{job.ending}."
                             return
                         if step.atlas:
-                            made[name] = step.atlas
-            atlas = made[name]
-            if not 0 <= int(channel) < atlas.channels(layer):
-                raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}.")
+                            atlases[network] = step.atlas
+            atlas = atlases[network]
+            if channel >= atlas.channels(layer):
+                raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}: choose one of these.")
         except ToolkitError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        own = name == studio.default and studio.atlas is not None
         with tempfile.TemporaryDirectory() as folder:
             found = [
                 (as_file(patch.picture, Path(folder) / f"{place}.png"), f"{patch.score:.2g}")
-                for place, patch in enumerate(atlas.patches(layer, int(channel)))
+                for place, patch in enumerate(atlas.patches(layer, channel))
             ]
-            yield found, f"Of {len(atlas.names):,} images." if own else FEW
+            yield found, f"From {len(atlas.names):,} images." if atlas is context.atlas else FEW_IMAGES
 
-    def channels(layer: str, network: str) -> Any:
-        _, filters = studio.network(network).architecture.convolutions[layer.replace("relu", "conv")]
-        return gr.update(maximum=filters - 1, value=0)
+    def follow_layer(layer: str, network: str) -> Any:
+        return gr.update(maximum=_last_channel(context, layer, network), value=0)
 
-    if studio.atlas is not None:
-        made[studio.default] = studio.atlas
-    event: dict[str, Any] = {
-        "inputs_kwargs": {"layer": layer, "channel": channel, "network": network},
-        "outputs": [gallery, told],
-        "concurrency_id": "device",
-        "concurrency_limit": studio.jobs.places,
-        "show_progress": "minimal",
-    }
-    show.click(patches, api_name="atlas", **event)
-    channel.release(patches, api_visibility="private", **event)
-    gr.on([layer.input, network.input], channels, [layer, network], channel, **QUICK)
+    def connect(event: Any, channel: Any, **options: Any) -> None:
+        controls = {"layer": layer, "channel": channel, "network": network}
+        event(
+            endpoint(patches, controls),
+            inputs_kwargs=controls,
+            outputs=[gallery, status],
+            concurrency_id="device",
+            concurrency_limit=context.jobs.slots,
+            show_progress="minimal",
+            **options,
+        )
+
+    connect(show.click, channel, api_visibility="private")
+    connect(channel.release, channel, api_visibility="private")
+    connect(any_channel.submit, any_channel, api_name="atlas")
+    gr.on([layer.change, network.change], follow_layer, [layer, network], channel, **QUICK)
+
+
+def _last_channel(context: Context, layer: str, network: str) -> int:
+    _, filters = context.network(network).architecture.convolutions[layer.replace("relu", "conv")]
+    return filters - 1

@@ -1,106 +1,130 @@
-"""What starts and stops a job on a tab, and tells how it goes."""
+"""The buttons that start and stop a tab's job, and its status line."""
 
 import functools
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
 from toolkit.errors import ToolkitError
 
-from ..context import Studio
+from ..context import Context
 from ..jobs import Job
-from .inputs import session
 
 try:
     import spaces
-except ImportError:  # it is at hand in Hugging Face's Spaces only
+except ImportError:  # only Hugging Face Spaces have it
     spaces = None
 
+#: New values by component.
 Updates = dict[Any, Any]
 
-#: For events that take no time and are no part of the API.
+#: Options of events that take no time and are not part of the API.
 QUICK: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
-class Stage:
-    """Buttons, and a line of ``status``, which is laid out where its ``render`` is called.
+class JobControls:
+    """The buttons and the ``status`` line, which appears where its ``render`` is called.
 
     Args:
-        studio: who computes.
-        name: what is made here, for element ids and the log.
+        context: what the host offers.
+        name: of the job, for element ids and the log.
         run: the button that starts it.
         stop: the button that stops it.
-        afterwards: buttons that start from what is finished.
+        afterwards: buttons that start from a finished result.
     """
 
-    def __init__(self, studio: Studio, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
-        self.studio, self.name = studio, name
-        self.run, self.stop, self.afterwards = run, stop, afterwards
+    def __init__(self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
+        self.context, self.name = context, name
+        self.run_button, self.stop_button, self.afterwards = run, stop, afterwards
         self.status = gr.Markdown(label="Status", elem_id=f"{name}-status", min_height=28, render=False)
-        stop.click(self._halt, **QUICK)
+        stop.click(self._stop, **QUICK)
 
-    def play(self, request: gr.Request, show: Callable[[Job], Iterator[Updates]]) -> Iterator[Updates]:
-        """Runs a job when there is a place for it.
+    def run(self, request: gr.Request, work: Callable[[Job], Iterator[Updates]]) -> Iterator[Updates]:
+        """Runs a job as soon as a slot is free.
 
         Args:
-            request: who asks.
-            show: does it, yielding what is to be seen.
+            request: the visitor's.
+            work: does the job, and yields what to show.
 
         Raises:
             gr.Error: with the sentence of a ``ToolkitError``.
         """
         try:
-            with self.studio.jobs.under_way(session(request), self.name) as job:
-                if job.over:
+            with self.context.jobs.run(session(request), self.name) as job:
+                if job.should_end:
                     raise ToolkitError("Stopped before it began.")
                 yield {self.status: "Starting …"}
-                yield from show(job)
+                yield from work(job)
         except ToolkitError as error:
             yield {self.status: str(error)}
             raise gr.Error(str(error), print_exception=False) from error
 
-    def on(
+    def connect(
         self,
-        started: Callable[..., Any],
-        play: Callable[..., Iterator[Updates]],
+        event: Callable[..., Any],
+        function: Callable[..., Iterator[Updates]],
+        controls: Mapping[str, Any],
         outputs: list[Any],
-        **event: Any,
+        **options: Any,
     ) -> None:
-        """Lets an event such as ``button.click`` start ``play``, the buttons locked meanwhile.
+        """Has an event such as ``button.click`` start a function, and disables the buttons while it runs.
 
         Args:
-            started: what listens to the event.
-            play: see there.
-            outputs: what it shows; the first one holds what was made.
-            event: its inputs, and its name in the API.
+            event: the event to listen to.
+            function: takes a request and the controls' values by name; yields updates.
+            controls: the inputs by name.
+            outputs: what the function updates; the first one shows the result.
+            options: of the event, such as its name in the API.
         """
         downloads = [each for each in outputs if isinstance(each, gr.DownloadButton)]
-        buttons: list[Any] = [self.run, *self.afterwards, *downloads, self.stop]
+        buttons: list[Any] = [self.run_button, *self.afterwards, *downloads, self.stop_button]
 
-        @functools.wraps(play)
-        def played(*wishes: Any, **named: Any) -> Iterator[list[Any]]:
-            for updates in play(*wishes, **named):
-                yield [updates.get(each, gr.skip()) for each in outputs]  # components don't go between processes
+        @functools.wraps(function)
+        def as_list(request: gr.Request, **values: Any) -> Iterator[list[Any]]:
+            for updates in function(request, **values):
+                # ZeroGPU computes in another process, and components cannot be sent there and back.
+                yield [updates.get(each, gr.skip()) for each in outputs]
 
-        def lock() -> list[Any]:
-            return ["Waiting for a place …", *(gr.update(interactive=each is self.stop) for each in buttons)]
+        def disable() -> list[Any]:
+            return ["Waiting in the queue …", *(gr.update(interactive=each is self.stop_button) for each in buttons)]
 
-        def unlock(made: Any) -> list[Any]:
-            ready = {self.run: True, self.stop: False}
-            return [gr.update(interactive=ready.get(each, made is not None)) for each in buttons]
+        def enable(result: Any) -> list[Any]:
+            always = {self.run_button: True, self.stop_button: False}
+            return [gr.update(interactive=always.get(each, result is not None)) for each in buttons]
 
-        ended = started(lock, None, [self.status, *buttons], **QUICK).then(
-            spaces.GPU(duration=int(self.studio.limits.seconds))(played) if spaces else played,
+        described = endpoint(as_list, controls)
+        ended = event(disable, None, [self.status, *buttons], **QUICK).then(
+            spaces.GPU(duration=self.context.settings.max_seconds)(described) if spaces else described,
+            inputs_kwargs=controls,
             outputs=outputs,
             concurrency_id="device",
-            concurrency_limit=self.studio.jobs.places,
+            concurrency_limit=self.context.jobs.slots,
             show_progress="minimal",
             show_progress_on=outputs[0],
-            **event,
+            **options,
         )
         for listen in (ended.success, ended.failure):
-            listen(unlock, outputs[0], buttons, **QUICK)
+            listen(enable, outputs[0], buttons, **QUICK)
 
-    def _halt(self, request: gr.Request) -> None:
-        self.studio.jobs.stop(session(request), waiting=True)
+    def _stop(self, request: gr.Request) -> None:
+        self.context.jobs.stop(session(request), waiting=True)
+
+
+def endpoint(function: Callable[..., Any], controls: Mapping[str, Any]) -> Callable[..., Any]:
+    """Describes a function for the API: its parameters are the controls, explained as on the page."""
+    explained = [
+        f"    {name}: {getattr(control, 'info', None) or getattr(control, 'placeholder', None) or control.label}"
+        for name, control in controls.items()
+    ]
+    request = [p for p in inspect.signature(function).parameters.values() if p.name == "request"]
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in controls]
+    function.__doc__ = "\n".join([inspect.getdoc(function) or "", "", "Args:", *explained])
+    function.__signature__ = inspect.Signature([*request, *parameters])  # type: ignore[attr-defined]
+    return function
+
+
+def session(request: gr.Request) -> str:
+    """The name of the visitor's session."""
+    return str(request.session_hash)

@@ -1,4 +1,4 @@
-"""The place where one picture is painted before the visitor's eyes: the picture, its losses, its film."""
+"""One image shown while it is optimised: preview, losses, film."""
 
 import math
 import tempfile
@@ -15,36 +15,38 @@ from toolkit.images.io import fit, resize, save_png, to_picture
 from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
 
-from ..context import Studio
+from ..context import Context
 from ..jobs import Job
-from .inputs import as_file
-from .job_controls import Stage, Updates
+from .images import as_file
+from .job_controls import JobControls, Updates
 
-#: Between two pictures shown while it runs, and their longest side.
+#: Time between two previews: each is a file that the browser loads.
 SECONDS_PER_PREVIEW = 0.5
-PREVIEW = 768
 
-#: Longest side of a film.
+#: Longest side of a preview in pixels, and of a frame of the film.
+PREVIEW = 768
 FILM = 384
 
-#: The lowest loss of the curve: the content loss starts at nought, which has no logarithm.
-FLOOR = 1e-3
+#: Lowest loss in the plot: a content loss may start at 0, which has no logarithm.
+LOWEST_LOSS = 1e-3
 
-COLUMNS = ("evaluation", "loss (log10)", "layer")
+COLUMNS = ("iteration", "loss (log10)", "layer")
 
-#: Makes the synthesis on a device, and gives the picture to compare its result with.
+#: Makes the synthesis on a device, and the image to compare its result with.
 Make = Callable[[str], tuple[Synthesis, Tensor]]
 
 
-class Easel(Stage):
-    """A stage for one picture. Lays out its components where it is made, but for the losses' ``curve``: that goes
-    where its ``render`` is called. The arguments are a stage's.
+class LiveImage(JobControls):
+    """Controls of a job that makes one image.
+
+    Its components appear where it is created, except ``losses``, the plot, which appears where its ``render`` is called.
+    The arguments are those of ``JobControls``.
     """
 
-    def __init__(self, studio: Studio, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
-        super().__init__(studio, name, run, stop, *afterwards)
+    def __init__(self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
+        super().__init__(context, name, run, stop, *afterwards)
         with gr.Tabs():
-            with gr.Tab("Picture"):
+            with gr.Tab("Image"):
                 self.result = gr.Image(
                     label="Result",
                     type="filepath",
@@ -64,7 +66,7 @@ class Easel(Stage):
                 )
             with gr.Tab("Film"):
                 self.film = gr.Image(
-                    label="How it was made",
+                    label="How the image was made",
                     type="filepath",
                     format="webp",
                     interactive=False,
@@ -74,69 +76,76 @@ class Easel(Stage):
                 )
         self.status.render()
         self.download = gr.DownloadButton("Download PNG with recipe", interactive=False, elem_id=f"{name}-download")
-        self.curve = gr.LinePlot(
+        self.losses = gr.LinePlot(
             x=COLUMNS[0],
             y=COLUMNS[1],
             color=COLUMNS[2],
-            label="Loss of every layer, as it falls",
+            label="Loss of each layer",
             render=False,
-            elem_id=f"{name}-curve",
+            elem_id=f"{name}-losses",
             buttons=[],
         )
-        self.outputs = [self.result, self.status, self.curve, self.comparison, self.film, self.download]
+        self.outputs = [self.result, self.status, self.losses, self.comparison, self.film, self.download]
 
-    def paint(self, request: gr.Request, make: Make) -> Iterator[Updates]:
-        """Runs a synthesis, showing it; whatever ends it, the best picture stays."""
-        return self.play(request, lambda job: self._painting(job, make))
+    def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:
+        """Runs a synthesis and shows it. However it ends, its best image stays."""
+        return self.run(request, lambda job: self._synthesise(job, make))
 
-    def _painting(self, job: Job, make: Make) -> Iterator[Updates]:
+    def _synthesise(self, job: Job, make: Make) -> Iterator[Updates]:
         synthesis, before = make(job.device)
-        with tempfile.TemporaryDirectory() as folder:  # Gradio copies what is yielded into its own cache
+        size = synthesis.recipe.size
+        with tempfile.TemporaryDirectory() as folder:  # Gradio copies each file into its own cache
             film = Timelapse(Path(folder) / f"{self.name}.webp", longest=FILM)
             progress, trouble = None, ""
             try:
-                for progress, rows in _shown(synthesis, job, film):
-                    preview = to_picture(fit(progress.preview(), min(PREVIEW, synthesis.recipe.size)))
+                for progress, losses in _to_show(synthesis, job, film):
+                    # Coarse levels are shown as large as the finest, so that the image does not jump.
+                    preview = to_picture(fit(progress.preview(), min(PREVIEW, size)))
                     shown = as_file(preview, Path(folder) / "preview.jpg")
-                    yield {self.result: shown, self.status: _status(progress, job), self.curve: rows}
+                    yield {self.result: shown, self.status: _status(progress, job), self.losses: losses}
             except ToolkitError as error:
                 if progress is None:
                     raise
-                trouble = str(error)
+                trouble = f" {error}"
             if progress is None:
-                raise ToolkitError("It was stopped before there was anything to see.")
-            made = progress.evaluation - synthesis.spared
-            job.notes |= {"size": synthesis.recipe.size, "evaluations": made}
+                raise ToolkitError("Stopped before the first iteration.")
+            job.notes |= {"size": size, "iterations": progress.iteration}
             saved = Path(folder) / f"{self.name}.png"
             save_png(synthesis.image, saved, synthesis.recipe.to_json())
             film.save()
             height, width = synthesis.image.shape[-2:]
             original = to_picture(resize(before, (height, width)))
-            ending = f"{job.ending} after {made} evaluations in {job.elapsed:.0f} s."
             yield {
                 self.result: str(saved),
-                self.status: f"{ending} {trouble}",
+                self.status: f"{job.ending} after {progress.iteration} iterations in {job.elapsed:.0f} s.{trouble}",
                 self.comparison: (as_file(original, Path(folder) / "before.jpg"), str(saved)),
                 self.film: str(film.path),
                 self.download: str(saved),
             }
 
 
-def _shown(synthesis: Synthesis, job: Job, film: Timelapse) -> Iterator[tuple[Progress, pd.DataFrame]]:
-    """The progress worth showing, with the curve so far: the first, one every half second, and the last."""
+def _to_show(synthesis: Synthesis, job: Job, film: Timelapse) -> Iterator[tuple[Progress, pd.DataFrame]]:
+    """The first progress, one every half second, and the last; each with the losses so far."""
     points: list[tuple[int, float, str]] = []
-    shown = float("-inf")
+
+    def with_losses(progress: Progress) -> tuple[Progress, pd.DataFrame]:
+        for name, loss in progress.losses.items():
+            points.append((progress.iteration, math.log10(max(loss, LOWEST_LOSS)), name))
+        return progress, pd.DataFrame(points, columns=list(COLUMNS))
+
+    shown, hidden = float("-inf"), None
     for progress in synthesis:
         film.add(progress)
-        over = job.over
-        if over or progress.evaluation == progress.evaluations or time.monotonic() - shown > SECONDS_PER_PREVIEW:
-            points += [(progress.evaluation, math.log10(max(v, FLOOR)), n) for n, v in progress.losses.items()]
-            yield progress, pd.DataFrame(points, columns=list(COLUMNS))
-            shown = time.monotonic()
-        if over:
-            return
+        hidden = progress
+        if time.monotonic() - shown > SECONDS_PER_PREVIEW:
+            yield with_losses(progress)
+            shown, hidden = time.monotonic(), None
+        if job.should_end:
+            break
+    if hidden:
+        yield with_losses(hidden)
 
 
 def _status(progress: Progress, job: Job) -> str:
-    left = max(min(progress.remaining, job.seconds - job.elapsed), 0)
-    return f"Evaluation {progress.evaluation} of {progress.evaluations} · {left:.0f} s left"
+    left = max(min(progress.remaining, job.max_seconds - job.elapsed), 0)
+    return f"Iteration {progress.iteration} of {progress.iterations} · {left:.0f} s left"

@@ -1,4 +1,4 @@
-"""Regions painted on the content: where each style is to show."""
+"""Regions painted on the content image, one for each style."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,17 +8,23 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-#: What the regions of the styles after the first are painted in; what is left bare belongs to the first.
+#: Colours for the regions of the second style and on. Unpainted parts belong to the first style.
 COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
 
-#: Edges between regions are blurred over this share of the longest side: where they cut hard, so do the strokes.
+#: Blur of the regions' edges, as a share of the longest side: a hard edge would cut brush strokes in two.
 FEATHER = 0.01
 
 
 def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
-    """What was painted in a ``gr.ImageEditor`` as a mask for each of ``count`` styles, (1, 1, H, W) in [0, 1].
+    """One mask for each style, from the value of a ``gr.ImageEditor``.
 
-    They sum to one everywhere; there are none when nothing was painted, or there is one style.
+    Args:
+        painted: the editor's value.
+        count: number of styles.
+
+    Returns:
+        ``count`` masks, (1, 1, H, W) in [0, 1], which sum to 1 everywhere; none when nothing was painted or there is
+        only one style.
     """
     layers: Sequence[Image.Image] = (painted or {}).get("layers") or []
     if count < 2 or not layers:

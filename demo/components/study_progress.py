@@ -1,4 +1,4 @@
-"""A study under way, for the tabs that show one."""
+"""A running study, for the tabs that show one."""
 
 import math
 import time
@@ -7,53 +7,54 @@ from collections.abc import Iterator
 from toolkit.errors import ToolkitError
 from toolkit.studies import Axis, Step, Study
 
-from ..context import Studio
+from ..context import Context
 from ..jobs import Job
 
-#: Between two views of it.
+#: Time between two views of the grid: drawing one takes longer than a single image.
 SECONDS_PER_PREVIEW = 1.0
 
-#: Cells at most.
-CELLS = 64
+#: Most images in a study, so that one visitor does not hold the device for hours.
+MAX_CELLS = 64
 
 
-def count(*axes: Axis | None) -> int:
-    """How many pictures a study along these axes makes; to be asked before it is planned, which takes time.
+def count_cells(*axes: Axis | None) -> int:
+    """Number of images in a study along these axes. Checked before the study is planned, which takes time.
 
     Raises:
-        ToolkitError: when they are too many.
+        ToolkitError: when there are too many.
     """
     cells = math.prod(len(axis.variations) for axis in axes if axis)
-    if cells > CELLS:
-        raise ToolkitError(f"That makes {cells} pictures, more than the {CELLS} of a study here: name fewer values.")
+    if cells > MAX_CELLS:
+        raise ToolkitError(f"This study has {cells} images, but at most {MAX_CELLS} are allowed: use fewer values.")
     return cells
 
 
-def checked(study: Study, studio: Studio) -> Study:
-    """The study, if its pictures are within the host's limits.
+def within_limits(study: Study, context: Context) -> Study:
+    """The study, if its images are within the host's limits.
 
     Raises:
         ToolkitError: when they are not.
     """
-    if max(study.frame) > studio.limits.size:
-        raise ToolkitError(f"Pictures may be {studio.limits.size} pixels large here: name smaller sizes.")
-    if study.total > count(study.rows, study.columns) * studio.limits.evaluations:
-        raise ToolkitError(f"Pictures may take {studio.limits.evaluations} evaluations here: name smaller numbers.")
+    settings = context.settings
+    if max(study.frame) > settings.max_size:
+        raise ToolkitError(f"Images may have at most {settings.max_size} pixels a side here: use smaller sizes.")
+    if study.total > count_cells(study.rows, study.columns) * settings.max_iterations:
+        raise ToolkitError(f"Images may take at most {settings.max_iterations} iterations here: use smaller numbers.")
     return study
 
 
 def steps(study: Study, job: Job) -> Iterator[Step]:
-    """The steps worth showing, until it is done or the job over: finished cells, and one every second."""
+    """The steps to show until study or job end: every finished image, and one step a second."""
     shown = float("-inf")
     for step in study:
-        if step.finished or job.over or time.monotonic() - shown > SECONDS_PER_PREVIEW:
+        if step.finished or job.should_end or time.monotonic() - shown > SECONDS_PER_PREVIEW:
             yield step
             shown = time.monotonic()
-        if job.over:
+        if job.should_end:
             return
 
 
-def told(step: Step, job: Job) -> str:
-    """Where it stands, in words."""
+def status(step: Step, job: Job) -> str:
+    """How far the study is."""
     left = job.elapsed / max(step.done, 1) * (step.total - step.done)
-    return f"Evaluation {step.done} of {step.total} · {min(left, job.seconds - job.elapsed):.0f} s left"
+    return f"Iteration {step.done} of {step.total} · {min(left, job.max_seconds - job.elapsed):.0f} s left"

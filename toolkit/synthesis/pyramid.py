@@ -92,7 +92,8 @@ def start_image(
         case "content" | "style" | "image":
             given = {"content": content, "style": styles[0] if styles else None, "image": start}[recipe.start]
             if given is None:
-                raise ToolkitError(f"The recipe starts from an image ({recipe.start}) that is not there: name it.")
+                which = "start" if recipe.start == "image" else recipe.start
+                raise ToolkitError(f"The recipe starts from the {which} image, but there is none: name it.")
             return cover(given, frame)
 
 

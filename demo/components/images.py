@@ -1,0 +1,63 @@
+"""Image inputs, example images, and the files that visitors sent."""
+
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from toolkit.errors import ToolkitError
+from toolkit.images.io import open_picture, to_tensor
+
+from ..gradio_internals import as_path
+
+
+def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
+    """An input for one image, with an example in it. Its value is the file's path."""
+    return as_path(
+        gr.Image(
+            path,
+            type="filepath",
+            image_mode=None,
+            label=label,
+            placeholder=hint,
+            sources=["upload", "clipboard"],
+            height=230,
+            min_width=160,
+            elem_id=elem_id,
+        )
+    )
+
+
+def examples(label: str, paths: list[str], image: gr.Image) -> None:
+    """Example images to choose from."""
+    gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
+
+
+def named(paths: list[str], stem: str) -> str:
+    """The path of the file with that name."""
+    return next(path for path in paths if Path(path).stem == stem)
+
+
+def opened(path: str | None, role: str) -> Tensor:
+    """A visitor's image, (1, 3, H, W).
+
+    Raises:
+        ToolkitError: when there is none, or it cannot be read. The message names no path of this server.
+    """
+    if path is None:
+        raise ToolkitError(f"There is no {role} image yet: choose one, or an example.")
+    try:
+        with Path(path).open("rb") as file:
+            return to_tensor(open_picture(file, name=f"The {role} image"))
+    except OSError as error:
+        raise ToolkitError(f"The {role} image is no longer on the server: choose it again.") from error
+
+
+def as_file(picture: Image.Image, path: Path) -> str:
+    """Writes an image to show, and returns its path.
+
+    Gradio would overwrite one file in place for every preview, and a browser could get half of it; files are copied.
+    """
+    picture.save(path)
+    return str(path)
