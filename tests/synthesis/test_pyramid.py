@@ -125,10 +125,10 @@ def test_each_start_is_what_it_says(random_image):
     assert torch.equal(noise, start("noise", 1)) and not torch.equal(noise, start("noise", 2))
 
 
-@pytest.mark.parametrize("word", ["content", "style", "image"])
-def test_a_start_that_is_not_there_is_told(word):
+@pytest.mark.parametrize(("start", "word"), [("content", "content"), ("style", "style"), ("image", "start")])
+def test_a_start_that_is_not_there_is_told(start, word):
     with pytest.raises(ToolkitError, match=f"The recipe starts from the {word} image, but there is none: name it."):
-        start_image(Recipe.preset("transfer", start=word), (30, 40), None, [], None)
+        start_image(Recipe.preset("transfer", start=start), (30, 40), None, [], None)
 
 
 def test_an_enlarged_image_has_the_detail_of_the_start_beyond_the_level_before(random_image):

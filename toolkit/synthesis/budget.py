@@ -83,6 +83,7 @@ def plan(
     Raises:
         ToolkitError: when too few of L-BFGS' pairs would fit.
     """
+    memory = min(ranks.all_gather(memory))  # all of them must cut the same tiles
     device = torch.device(device)
     native = native_bfloat16(device)
     image = 3 * frame[0] * frame[1] * 4
