@@ -206,7 +206,7 @@ def _synthesis(
         return make(recipe.with_(precision="float32"), objective=OnnxObjective)
     images = [image for image in (opened, *styles_opened, start) if image is not None]
     given = sum(image.nbytes for image in images)
-    memory = arguments.memory or available(device)
+    memory = min(ranks.all_gather(arguments.memory or available(device)))
     planned = plan(chosen, recipe, frame_of(images[0], recipe.size), memory, device=device, given=given, ranks=ranks)
     return make(recipe, objective=planned.objective, pairs=planned.pairs)
 

@@ -75,7 +75,7 @@ def plan(
         network: in float32.
         recipe: what to make.
         frame: (height, width) of the result.
-        memory: bytes to stay within.
+        memory: bytes to stay within; the same for all ranks, which must cut the same tiles.
         device: where to compute.
         given: bytes of the images that it is made from.
         ranks: processes that share the tiles.
@@ -83,7 +83,6 @@ def plan(
     Raises:
         ToolkitError: when too few of L-BFGS' pairs would fit.
     """
-    memory = min(ranks.all_gather(memory))  # all of them must cut the same tiles
     device = torch.device(device)
     native = native_bfloat16(device)
     image = 3 * frame[0] * frame[1] * 4
