@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.errors import ToolkitError
+from toolkit.process import return_freed_memory
 
 LOG = logging.getLogger("demo")
 
@@ -110,6 +111,7 @@ class Jobs:
                 self._running[session].remove(job)
                 if not self._running[session]:
                     del self._running[session]
+            return_freed_memory()  # the next visitor may come in hours
             self._free.put(device)
             entry = {"job": job.number, "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))

@@ -7,9 +7,9 @@
 torch.Size([1, 160, 50, 75])
 """
 
-from . import threads
+from . import process
 
-threads.configure()  # before PyTorch is imported: its threads read these settings once
+process.configure_threads()  # before PyTorch is imported: its threads read these settings once
 
 __version__ = "0.2.0"
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from . import __version__
 from .commands import atlas, bench, compare, convert, distill, export, inspect, judge, normalize, study, synthesize
 from .errors import ToolkitError
+from .process import keep_freed_memory
 
 COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect)
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in COMMANDS:
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
+    keep_freed_memory()
     # A closed terminal and a request to stop keep the work, as Ctrl-C does.
     stops = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, signal.default_int_handler) for number in stops}

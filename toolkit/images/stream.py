@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
-from ..threads import cores
+from ..process import cores
 from .io import to_uint8
 from .sources import Source
 

@@ -1,5 +1,6 @@
-"""Threads that suit the cores there are, and are kind to a busy machine."""
+"""How this process uses cores and memory."""
 
+import ctypes
 import math
 import os
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 #: How often a waiting thread looks whether the others have arrived before it sleeps. GNU's OpenMP looks for
 #: milliseconds by default, and keeps its core busy meanwhile: on a busy machine the threads waited for can't run.
 SPINS = "20000"
+
+#: glibc's parameters of mallopt(3) and their values: never return the end of the heap (M_TRIM_THRESHOLD), have no large
+#: blocks from the system one by one (M_MMAP_MAX), and have the heap grow by 256 MB at a time (M_TOP_PAD).
+KEEP = {-1: -1, -4: 0, -2: 1 << 28}
 
 
 def cores() -> int:
@@ -19,8 +24,27 @@ def cores() -> int:
         return found
 
 
-def configure() -> None:
+def configure_threads() -> None:
     """Sets up OpenMP, unless the environment says otherwise; to be called before PyTorch is imported."""
     os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep freed memory: each iteration frees what the next one needs, and new pages cost time."""
+    mallopt = getattr(_c_library(), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in KEEP.items():
+            mallopt(parameter, value)
+
+
+def return_freed_memory() -> None:
+    """Has glibc return freed memory to the system, when none is needed for a while."""
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _c_library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if os.name == "posix" else None
