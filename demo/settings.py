@@ -61,7 +61,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DEMO_", env_ignore_empty=True, frozen=True)
 
-    network: Names = _setting((DEFAULT_NETWORK, "vgg19-small"), "NAME,...", "networks to offer; the first is the default")
+    network: Names = _setting(
+        (DEFAULT_NETWORK, "vgg19-small"), "NAME,...", "networks to offer; the first is the default"
+    )
     device: Names = _setting(("auto",), "NAME,...", "devices to compute on; auto means all GPUs, or the CPU")
     jobs: int = _setting(1, "N", "jobs at a time on each device; on a CPU they share its cores", ge=1)
     max_size: int = _setting(1024, "PIXELS", "longest side that a visitor may ask for", ge=1)

@@ -25,7 +25,9 @@ def check(field: Any, value: Any) -> Any:
 def explain(endpoint: str, error: Exception) -> gr.Error:
     """Logs an unforeseen error, and returns the sentence to show in its place."""
     number = log_fault(endpoint, error)
-    return _refusal(f"This request could not be used: send images as files, and a value for every input (log {number}).")
+    return _refusal(
+        f"This request could not be used: send images as files, and a value for every input (log {number})."
+    )
 
 
 def _number(field: Any, value: Any) -> float:

@@ -1,16 +1,15 @@
 """The repository is a Hugging Face Space as it is."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import gradio
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_space_installs_what_the_package_depends_on():
-    tomllib = pytest.importorskip("tomllib")  # from Python 3.11 on
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
