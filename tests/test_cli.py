@@ -364,3 +364,38 @@ def test_mistakes_in_a_study_are_told(network, options, sentence, capsys):
     usual = ["--synthesis", "reconstruction", "-o", "x.png", "--network", network]
     assert main(["study", "photo.jpg", *usual, *options]) == 2
     assert capsys.readouterr().err.strip().splitlines()[-1].removeprefix("error: ").startswith(sentence)
+
+
+def test_an_image_that_is_too_thin_is_refused_before_anything_is_written(network, desk, capsys):
+    Image.new("RGB", (200, 8)).save(desk / "thin.png")
+    assert main(["transfer", "thin.png", "painting.png", "--network", network, "--size", "64", "-o", "out.png"]) == 2
+    assert "error: An image of 64 x 3 pixels is too small for relu5_1: use at least 16 x 16" in capsys.readouterr().err
+    assert not (desk / "out.png").exists()
+
+
+def test_an_output_that_can_not_be_written_is_told_before_any_work(network, desk, capsys):
+    (desk / "folder.png").mkdir()
+    (desk / "file").write_text("no folder")
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL]
+    assert main([*command, "-o", "folder.png"]) == 2
+    assert "error: folder.png is a folder: name a file." in capsys.readouterr().err
+    assert main([*command, "-o", "file/out.png"]) == 2
+    assert "error: Could not write file/out.png" in capsys.readouterr().err
+
+
+def test_strength_is_said_by_words_or_numbers(network, desk, capsys):
+    command = ["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL, "-o", "out.png"]
+    assert main([*command, "--style-weight", "strong"]) == 0
+    assert json.loads(read_recipe("out.png"))["style_weight"] == 100
+    assert main([*command, "--style-weight", "much"]) == 2
+    assert "'much' is no weight: give a number, or one of hint, gentle, balanced" in capsys.readouterr().err
+
+
+def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
+    command = ["judge", "photo.jpg", "--content", "photo.jpg", "--style", "painting.png", "--network", network]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "content loss, as a share of the style image's" and lines[1].split() == ["relu4_2", "0.00%"]
+    assert lines[-1].split() == ["all", "100.00%"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["style_of_all"] == 1

@@ -169,7 +169,7 @@ def _make(
                 print("Interrupted: keeping the best image so far.", file=sys.stderr)
             if status and checkpoint and ranks.world_size == 1:  # several processes stop at different iterations
                 checkpoint.save()
-            if ranks.first:
+            if ranks.first and synthesis.iteration:  # nothing unfinished bears the result's name
                 save_png(synthesis.image, output, synthesis.recipe.to_json())
                 if synthesis.skipped:
                     print(f"skipped {synthesis.skipped} iterations that would hardly lower the loss", file=sys.stderr)

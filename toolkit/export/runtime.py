@@ -138,7 +138,7 @@ class OnnxObjective:
         Raises:
             ToolkitError: when the image is too small for the deepest layer.
         """
-        check_size(image, self._path)
+        check_size(image.shape, self._path)
         outputs = {name: name.replace(" ", "_loss_") for name, _, _ in self._losses}
         shapes: dict[str, Sequence[int]] = {"gradient": image.shape, **dict.fromkeys(outputs.values(), ())}
         found = self._session.run({"image": image, **self._feeds}, shapes)
@@ -151,7 +151,7 @@ class OnnxObjective:
         channels, stride = {layer.name: layer.channels for layer in self._path}, strides(self._path)
         targets: dict[str, Tensor] = {}
         if content is not None and content_weights:
-            check_size(content, self._path)
+            check_size(content.shape, self._path)
             height, width = content.shape[-2:]
             sizes = {name: (height // stride[name], width // stride[name]) for name in content_weights}
             shapes = {f"content_{name}": (1, channels[name], *size) for name, size in sizes.items()}
@@ -160,7 +160,7 @@ class OnnxObjective:
             return targets
         shares = self._recipe.style_image_weights or (1.0,) * len(styles)
         for style, share in zip(styles, shares, strict=True):
-            check_size(style, self._path)
+            check_size(style.shape, self._path)
             grams = session.run({"image": style}, {f"gram_{name}": (channels[name],) * 2 for name in style_weights})
             for name, gram in grams.items():
                 targets[name] = targets.get(name, 0) + gram * (share / sum(shares))

@@ -1,8 +1,7 @@
 """Geometry of the layers: strides, reach, receptive fields, and the smallest image."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
-
-from torch import Tensor
 
 from ..errors import ToolkitError
 from .architecture import Layer
@@ -68,17 +67,17 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     return range(first, last + 1)
 
 
-def check_size(image: Tensor, path: tuple[Layer, ...]) -> None:
+def check_size(size: Sequence[int], path: tuple[Layer, ...]) -> None:
     """Refuses an image that the poolings would shrink to nothing.
 
     Args:
-        image: (N, 3, H, W).
+        size: of the image, ending in height and width.
         path: the layers from the first to the deepest in use.
 
     Raises:
         ToolkitError: when it is too small; it says the least size.
     """
-    height, width = image.shape[-2:]
+    height, width = size[-2:]
     least = max(strides(path).values(), default=1)
     if min(height, width) < least:
         raise ToolkitError(

@@ -138,7 +138,7 @@ class Network(nn.Module):
         """
         wanted = set(layers)
         path = self.architecture.down_to(wanted)
-        check_size(image, path)
+        check_size(image.shape, path)
         x = self.preprocessing(image).to(self.dtype, memory_format=torch.channels_last)
         given = True
         for layer in path:

@@ -17,6 +17,7 @@ from ..errors import ToolkitError
 from ..images.colour import prepare, with_colours_of
 from ..images.io import fit, resize, to_floats
 from ..network import Network, fingerprint
+from ..network.geometry import check_size
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from .objective import MakeObjective, Objective, check_images
 from .preconditioner import Preconditioner
@@ -93,6 +94,7 @@ class Synthesis:
         self._make_objective, self._most_pairs = objective, pairs
         proportions = content if content is not None else styles[0]
         self.stages = stages(recipe, proportions, native_bfloat16(self._device))
+        check_size(self.stages[0].frame, network.architecture.down_to(set().union(*recipe.layer_weights)))
         self._frame = frame_of(proportions, recipe.size)
         self.skipped = 0
         self._optimizer: Optimizer
