@@ -100,7 +100,7 @@ def start_image(
 def enlarged(image: Tensor, detailed: Tensor) -> Tensor:
     """An image of a coarser level, enlarged, with the detail that another image has beyond that level.
 
-    up(image) + detailed - up(down(detailed)). Without the detail fine structure would have to be found anew.
+    up(image) + detailed - up(down(detailed)). Without the detail fine structure would have to be found again.
 
     Args:
         image: (1, 3, h, w).
