@@ -7,56 +7,65 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # run as a file, as Hugging Face's Spaces do
+if not __package__:  # run as a file, as Hugging Face Spaces do
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import gradio as gr
-import torch
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from demo.context import Studio
+from demo.components.job_controls import session
+from demo.context import Context
+from demo.devices import slots
 from demo.examples import content_files, style_files
+from demo.gradio_internals import CheckedBlocks, remove_from_queue
 from demo.jobs import LOG, Jobs
-from demo.settings import Limits, settings
+from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
 from demo.tabs.network import network_tab
 from demo.tabs.reconstruct import reconstruct_tab
 from demo.tabs.study import study_tab
 from demo.tabs.transfer import transfer_tab
-from demo.validation import GuardedBlocks
+from demo.validation import check, explain
 from toolkit.atlas import Atlas
-from toolkit.device import find_device
 from toolkit.errors import ToolkitError
-from toolkit.network import find_network
+from toolkit.network import Network, find_network
 from toolkit.normalize import load_normalized
+from toolkit.process import keep_freed_memory
 
 INTRODUCTION = """\
 # Paint with a normalised VGG
-A photograph, repainted in the style of another picture by optimising its pixels on a neural network
-([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)), and shown while it happens.
+Repaint a photograph in the style of another image: a neural network compares the two, and the photograph's pixels are
+optimised until its style matches ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)). You can watch.
 """
 
-#: No font is fetched from anywhere.
+#: Fonts of the visitor's own system: the page loads none from elsewhere.
 FONT = ["system-ui", "sans-serif"]
+
+#: Longest time in seconds between two looks for images to delete.
+CLEANING = 600
 
 TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
 
 
-def page(studio: Studio, keep: int = 3600) -> gr.Blocks:
-    """The whole page, ready to launch; visitors' pictures are kept for so many seconds."""
-    with GuardedBlocks(
-        title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(min(keep, 600), keep)
+def page(context: Context) -> gr.Blocks:
+    """The whole page, ready to launch."""
+    keep = context.settings.keep
+    with CheckedBlocks(
+        check,
+        explain,
+        title="Paint with a normalised VGG",
+        analytics_enabled=False,
+        delete_cache=(min(keep, CLEANING), keep),
     ) as blocks:
         gr.Markdown(INTRODUCTION)
-        for lay_out in TABS:
-            lay_out(studio)
+        for add_tab in TABS:
+            add_tab(context)
 
         async def leave(request: gr.Request) -> None:
-            session = str(request.session_hash)
-            studio.jobs.stop(session)
-            await blocks._queue.clean_events(session_hash=session)  # what waits is not to run either
+            context.jobs.stop(session(request))
+            await remove_from_queue(blocks, session(request))
 
         blocks.unload(leave)
     return blocks
@@ -66,48 +75,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves the page until it is interrupted.
 
     Returns:
-        The exit status: 0, or 2 when a network or a device can't be had.
+        The exit status: 0, or 2 when a network, an atlas or a device cannot be used.
     """
-    chosen = settings(arguments)
+    settings = read_settings(arguments)
+    keep_freed_memory()
     try:
-        devices = [str(device) for name in chosen.device for device in _devices(name)] * chosen.jobs
-        networks, files = {}, {}
-        for name in chosen.network:
-            if Path(name).stem in networks:
-                raise ToolkitError(f"Two networks are named {Path(name).stem}: rename the file of one.")
-            network = networks[Path(name).stem] = load_normalized(name)
-            files[Path(name).stem] = [] if network.note else _files(find_network(name))
-            if network.note:
-                print(f"note: {network.note}", file=sys.stderr)
-        atlas = Atlas.read(Path(chosen.atlas), next(iter(networks.values()))) if chosen.atlas else None
-        limits = Limits(chosen.max_size, chosen.max_evaluations, chosen.max_seconds)
-        jobs = Jobs(devices, limits.seconds)
-        studio = Studio(networks, jobs, limits, content_files(), style_files(), atlas, files)
-        blocks = page(studio, chosen.keep)
+        context = _context(settings)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.basicConfig(format="%(message)s")
     LOG.setLevel(logging.INFO)
-    if set(devices) == {"cpu"}:
-        torch.set_num_threads(max(1, torch.get_num_threads() // chosen.jobs))
-    began = time.monotonic()
+    began, jobs = time.monotonic(), context.jobs
 
     def health(_: Request) -> JSONResponse:
-        return JSONResponse(
-            {"status": "ok", "running": jobs.running, "places": jobs.places, "seconds": round(time.monotonic() - began)}
-        )
+        seconds = round(time.monotonic() - began)
+        return JSONResponse({"status": "ok", "running": jobs.running, "slots": jobs.slots, "seconds": seconds})
 
-    blocks.queue(max_size=chosen.max_queue).launch(
-        server_name=chosen.host,
-        server_port=chosen.port,
-        root_path=chosen.root_path,
-        auth=chosen.auth,
-        share=chosen.share,
-        inbrowser=chosen.open,
-        mcp_server=chosen.mcp,
-        max_file_size=chosen.max_upload,
+    page(context).queue(max_size=settings.max_queue).launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        root_path=settings.root_path,
+        auth=settings.auth,
+        share=settings.share,
+        inbrowser=settings.open,
+        mcp_server=settings.mcp,
+        max_file_size=settings.max_upload,
         app_kwargs={"routes": [Route("/health", health)]},
         theme=gr.themes.Soft(font=FONT),
         footer_links=["api"],
@@ -115,15 +109,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _context(settings: Settings) -> Context:
+    """Loads what the settings name.
+
+    Raises:
+        ToolkitError: when a network, an atlas or a device cannot be used.
+    """
+    jobs = Jobs(slots(settings.device, settings.jobs), settings.max_seconds)
+    networks: dict[str, Network] = {}
+    files = {}
+    for source in settings.network:
+        name = Path(source).stem
+        if name in networks:
+            raise ToolkitError(f"Two networks are named {name}: rename one of the files.")
+        network = networks[name] = load_normalized(source)
+        if network.note:
+            print(f"note: {network.note}", file=sys.stderr)
+        else:
+            files[name] = _files(find_network(source))
+    first = next(iter(networks.values()))
+    atlas = Atlas.read(Path(settings.atlas), first) if settings.atlas else None
+    return Context(networks, jobs, settings, content_files(), style_files(), atlas, files)
+
+
 def _files(network: Path) -> list[Path]:
-    """A network's file, and what was exported from it beside it."""
+    """A network's file, and the files exported from it in the same folder."""
     return [network, *sorted(network.parent.glob(f"{network.stem}-*.onnx"))]
-
-
-def _devices(name: str) -> list[torch.device]:
-    if name == "auto" and torch.cuda.device_count() > 1:
-        return [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
-    return [find_device(name)]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def control(name: str, label: str, **properties: Any) -> Any:
         return gr.Dropdown(**{"choices": list(get_args(field.annotation)), **common, **properties})
     if isinstance(default, dict | tuple):
         return gr.Textbox(**{**common, "value": as_text(default), **properties})
-    limits = {}
+    limits: dict[str, Any] = {}
     for rule in field.metadata:
         match rule:
             case Ge(ge=limit) | Gt(gt=limit):

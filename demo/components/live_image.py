@@ -39,7 +39,7 @@ Make = Callable[[str], tuple[Synthesis, Tensor]]
 class LiveImage(JobControls):
     """Controls of a job that makes one image.
 
-    Its components appear where it is created, except ``losses``, the plot, which appears where its ``render`` is called.
+    Its components appear where it is created, except the plot ``losses``, which appears where its ``render`` is called.
     The arguments are those of ``JobControls``.
     """
 

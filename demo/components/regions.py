@@ -39,6 +39,6 @@ def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
     nearest = np.square(pixels[..., None, :3] - palette).sum(-1).argmin(-1)
     owner = np.where(pixels[..., 3] > 127, nearest + 1, 0)
     feather = ImageFilter.GaussianBlur(FEATHER * max(strokes.size))
-    blurred = [Image.fromarray(np.uint8(255 * (owner == n))).filter(feather) for n in range(count)]
+    blurred = [Image.fromarray((255 * (owner == n)).astype(np.uint8)).filter(feather) for n in range(count)]
     stacked = torch.from_numpy(np.stack([np.asarray(mask, np.float32) for mask in blurred]))
     return [mask[None, None] for mask in stacked / stacked.sum(0).clamp(min=1)]

@@ -1,1 +1,1 @@
-"""The page's tabs, one a file."""
+"""The page's tabs, one in each file."""

@@ -1,4 +1,4 @@
-"""The network tab: what normalisation does, seen, and the files to take along."""
+"""The network tab: what normalisation changes, and the network's files."""
 
 import functools
 import math
@@ -15,82 +15,102 @@ from toolkit.normalize.report import distributions
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 
-from ..components.atlas import atlas_part
-from ..components.inputs import named, network_choice, opened
-from ..context import Studio
+from ..components.atlas import atlas_section
+from ..components.controls import network_choice
+from ..components.images import named, opened
+from ..components.job_controls import endpoint
+from ..context import Context
 
-#: Colours of the distributions, as the report's, and of its type.
-STYLE = """<style>.means { --before: #ea580c; --after: #4f46e5; --rule: #9ca3af55; }
-.means svg { width: 100%; height: auto; } .means text { font: 12px system-ui, sans-serif; fill: currentColor; }
-.means line { stroke: var(--rule); } .means .before { fill: var(--before); } .means .after { fill: var(--after); }
-.means b { display: inline-block; width: .8em; height: .8em; margin: 0 .4em 0 1em; }</style>"""
+#: Colours of both plots.
+COLOURS = {"before": "#ea580c", "after": "#4f46e5"}
+
+STYLE = f"""<style>.means svg {{ width: 100%; height: auto; }}
+.means text {{ font: 12px system-ui, sans-serif; fill: currentColor; }} .means line {{ stroke: #9ca3af55; }}
+.means .before {{ fill: {COLOURS["before"]}; }} .means .after {{ fill: {COLOURS["after"]}; }}
+.means b {{ display: inline-block; width: .8em; height: .8em; margin: 0 .4em 0 1em; }}</style>"""
 
 KEY = (
-    "<p>How many filters have which mean activation, layer by layer, over four photographs: "
-    "<b style='background: var(--before)'></b>before, <b style='background: var(--after)'></b>after normalisation</p>"
+    "<p>How many filters have which mean activation, in each layer, measured on four photographs: "
+    f"<b style='background: {COLOURS['before']}'></b>before, "
+    f"<b style='background: {COLOURS['after']}'></b>after normalisation</p>"
 )
 
-#: Longest side of the pictures whose losses are shown.
+#: Columns of the plot of losses.
+COLUMNS = ("layer", "style loss (log10)", "network")
+
+#: Longest side of the images whose losses are shown, in pixels: they take seconds.
 SIZE = 256
 
+#: Lowest loss in the plot, for its logarithm.
+LOWEST_LOSS = 1e-12
+
 INTRODUCTION = """\
-The filters of a VGG trained on ImageNet differ in their mean activation by three orders of magnitude. Dividing each
-filter's weights by it, and multiplying what the next layer makes of it, leaves what the network computes as it was, and
-gives every layer the same say in the losses. A network trained with batch normalisation, as the bundled one was, starts
-closer to one than the original VGG.
+In a VGG that was trained on ImageNet, some filters have a mean activation a thousand times that of others.
+Normalisation divides the weights of each filter by its mean activation, and multiplies the next layer's weights to
+match. The network computes the same function, and every layer counts equally in the losses. A network that was trained
+with batch normalisation starts closer to a mean activation of one.
 """
 
 
-def network_tab(studio: Studio) -> None:
-    """Lays out the tab inside the current ``gr.Blocks`` and wires it."""
+def network_tab(context: Context) -> None:
+    """Adds the tab to the current ``gr.Blocks``."""
     with gr.Tab("Network", id="network") as tab:
         gr.Markdown(INTRODUCTION)
-        network = network_choice(studio)
+        network = network_choice(context)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
                 means = gr.HTML(label="Mean activations", elem_id="means")
             with gr.Column(scale=1, min_width=340):
+                layer, loss, kind = COLUMNS
                 losses = gr.ScatterPlot(
-                    x="layer",
-                    y="style loss (log10)",
-                    color="network",
-                    label="Style loss of a photograph against a painting, layer by layer",
+                    x=layer,
+                    y=loss,
+                    color=kind,
+                    color_map=COLOURS,
+                    label="Style loss of a photograph against a painting, in each layer",
                     elem_id="style-losses",
                     buttons=[],
                 )
-                files = gr.File(label="Take it along", file_count="multiple", interactive=False, elem_id="files")
+                files = gr.File(label="Download", file_count="multiple", interactive=False, elem_id="files")
                 with gr.Accordion("Where it comes from", open=False):
                     provenance = gr.JSON(label="Provenance", show_label=False)
 
-        atlas_part(studio, network)
+        atlas_section(context, network)
 
     @functools.cache
-    def described(name: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
-        chosen = studio.network(name)
-        before = original(chosen)
-        content = fit(opened(named(studio.photographs, "rocket"), "content"), SIZE)
-        style = fit(opened(named(studio.drawings, "night_swirls"), "style"), SIZE)
-        rows = [
-            (layer.removeprefix("style "), math.log10(max(loss, 1e-12)), kind)
-            for kind, network in (("before", before), ("after", chosen))
-            for layer, loss in Objective(network, Recipe.preset("transfer"), content, [style])(content).losses.items()
-            if layer.startswith("style")
-        ]
-        table = pd.DataFrame(rows, columns=["layer", "style loss (log10)", "network"])
-        drawn = _means(before, chosen)
-        return drawn, table, [str(path) for path in studio.files.get(name, [])], chosen.provenance
+    def description(name: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
+        after = context.network(name)
+        before = original(after)
+        plot = _losses(context, {"before": before, "after": after})
+        files = [str(path) for path in context.files.get(name, [])]
+        return _means(before, after), plot, files, after.provenance
 
-    def describe(network: str = "") -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
-        """Tells what normalisation did to a network, and gives its files.
+    def describe(network: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
+        """Shows what normalisation changed in a network, and gives its files."""
+        return description(network)
 
-        Args:
-            network: which of the networks on offer.
-        """
-        return described(network or studio.default)
-
+    controls: dict[str, Any] = {"network": network}
     outputs = [means, losses, files, provenance]
     tab.select(describe, network, outputs, api_visibility="private", show_progress="minimal")
-    network.input(describe, network, outputs, api_name="network", show_progress="minimal")
+    network.input(
+        endpoint(describe, controls),
+        inputs_kwargs=controls,
+        outputs=outputs,
+        api_name="network",
+        show_progress="minimal",
+    )
+
+
+def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
+    content = fit(opened(named(context.photographs, "rocket"), "content"), SIZE)
+    style = fit(opened(named(context.paintings, "night_swirls"), "style"), SIZE)
+    rows = [
+        (name.removeprefix("style "), math.log10(max(loss, LOWEST_LOSS)), kind)
+        for kind, network in networks.items()
+        for name, loss in Objective(network, Recipe.preset("transfer"), content, [style])(content).losses.items()
+        if name.startswith("style")
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _means(before: Network, after: Network) -> str:

@@ -1,8 +1,9 @@
-"""The reconstruction tab: what each layer still knows of a picture (Gatys, Ecker & Bethge 2016, figure 1)."""
+"""The reconstruction tab: what each layer keeps of an image (Gatys, Ecker & Bethge 2016, figure 1)."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -12,11 +13,11 @@ from toolkit.studies import AXES, Kind, Step, Study, picture
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
 
-from ..components.inputs import as_file, examples, follow, layers_of, named, network_choice, opened, size_and_length
-from ..components.inputs import picture as picture_input
-from ..components.job_controls import Stage, Updates
-from ..components.study_progress import checked, steps, told
-from ..context import Studio
+from ..components.controls import follow, network_choice, relu_layers, size_and_iterations
+from ..components.images import as_file, examples, image_input, named, opened
+from ..components.job_controls import JobControls, Updates
+from ..components.study_progress import status, steps, within_limits
+from ..context import Context
 from ..jobs import Job
 
 #: By what is reconstructed: the synthesis, the study's axis, and the layers of figure 1.
@@ -26,114 +27,93 @@ KINDS: dict[str, tuple[SynthesisName, Kind, list[str]]] = {
 }
 
 INTRODUCTION = """\
-From noise to a picture, knowing only what one layer says of the original. *Content*: the deeper the layer, the more of
-the pixels is forgotten, and the objects stay. *Style*: each layer added brings larger structures, and no arrangement.
+Noise is optimised until a layer sees the same in it as in your image. *Content*: deep layers keep the objects and lose
+the exact pixels. *Style*: each further layer adds larger structures, but their places are lost.
 """
 
 
-def reconstruct_tab(studio: Studio) -> None:
-    """Lays out the tab inside the current ``gr.Blocks`` and wires it."""
+def reconstruct_tab(context: Context) -> None:
+    """Adds the tab to the current ``gr.Blocks``."""
     with gr.Tab("Reconstruct", id="reconstruct"):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
-                image = picture_input(
-                    "Picture", "The picture to make anew", named(studio.photographs, "chelsea"), "reconstruct-image"
+                image = image_input(
+                    "Image", "The image to reconstruct", named(context.photographs, "chelsea"), "reconstruct-image"
                 )
                 with gr.Row():
                     run = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct")
                     stop = gr.Button("Stop", interactive=False, elem_id="reconstruct-stop")
-                examples("Pictures", [*studio.photographs, *studio.drawings], image)
-                what = gr.Radio(list(KINDS), value="content", label="What of it", elem_id="what")
+                examples("Images", [*context.photographs, *context.paintings], image)
+                what = gr.Radio(list(KINDS), value="content", label="What to reconstruct", elem_id="what")
                 layers = gr.CheckboxGroup(
-                    layers_of(studio),
+                    relu_layers(context),
                     value=KINDS["content"][2],
                     label="Layers",
-                    info="Each alone for the content; each with those before it for the style",
+                    info="Content: each layer alone. Style: each layer with those before it",
                 )
-                size, length = size_and_length(studio, 256, 100)
-                network = network_choice(studio)
+                size, iterations = size_and_iterations(context, 256, 60)
+                network = network_choice(context)
             with gr.Column(scale=1, min_width=340):
-                stage = Stage(studio, "reconstruct", run, stop)
+                job_controls = JobControls(context, "reconstruct", run, stop)
                 gallery = gr.Gallery(
-                    label="Layer by layer",
+                    label="Result of each layer",
                     columns=2,
                     height=620,
                     object_fit="contain",
                     interactive=False,
                     elem_id="reconstruct-gallery",
                 )
-                stage.status.render()
-                download = gr.DownloadButton("Download as one", interactive=False, elem_id="reconstruct-download")
+                job_controls.status.render()
+                download = gr.DownloadButton("Download as one image", interactive=False, elem_id="reconstruct-download")
 
     def reconstruct(
-        request: gr.Request,
-        image: str | None = None,
-        what: str = "content",
-        layers: list[str] | None = None,
-        size: int = 256,
-        length: int = 100,
-        network: str = "",
+        request: gr.Request, image: str | None, what: str, layers: list[str], network: str, **fields: Any
     ) -> Iterator[Updates]:
-        """Makes a picture anew from what single layers know of it.
+        """Reconstructs an image from what single layers see of it."""
 
-        Args:
-            request: who asks.
-            image: the picture.
-            what: content, each layer alone; or style, each layer with those before it.
-            layers: relu1_1 to relu5_4.
-            size: longest side in pixels.
-            length: number of evaluations for each.
-            network: which of the networks on offer.
-        """
-
-        def show(job: Job) -> Iterator[Updates]:
-            if what not in KINDS:
-                raise ToolkitError(f"There is no {what!r} to reconstruct: choose content or style.")
-            synthesis, kind, _ = KINDS[what]
+        def work(job: Job) -> Iterator[Updates]:
             if not layers:
                 raise ToolkitError("Choose at least one layer.")
-            recipe = Recipe.preset(
-                synthesis,
-                **studio.limits.granted(size, length),
-            )
+            synthesis, kind, _ = KINDS[what]
             original = opened(image, "chosen")
-            order = [name for name in layers_of(studio) if name in layers]
             study = Study(
-                studio.network(network),
-                recipe,
-                kind(",".join(order)),
+                context.network(network),
+                Recipe.preset(synthesis, **fields),
+                kind(",".join(name for name in relu_layers(context) if name in layers)),
                 content=original if what == "content" else None,
                 styles=[original] if what == "style" else [],
                 device=job.device,
             )
-            checked(study, studio)
+            within_limits(study, context)
             with tempfile.TemporaryDirectory() as folder:
                 for step in steps(study, job):
-                    yield {gallery: _pictures(study, Path(folder), step), stage.status: told(step, job)}
-                job.notes |= {"cells": len(study.cells), "size": recipe.size}
+                    yield {gallery: _pictures(study, Path(folder), step), job_controls.status: status(step, job)}
+                made, count = len(study.cells), len(study.rows.variations)
+                job.notes |= {"cells": made, "size": max(study.frame)}
                 yield {
                     gallery: _pictures(study, Path(folder)),
-                    stage.status: f"{job.ending}: {len(study.cells)} of {len(order)} in {job.elapsed:.0f} s.",
+                    job_controls.status: f"{job.ending}: {made} of {count} images in {job.elapsed:.0f} s.",
                     download: as_file(picture(study), Path(folder) / "reconstruct.png"),
                 }
 
-        yield from stage.play(request, show)
+        yield from job_controls.run(request, work)
 
     controls = {
         "image": image,
         "what": what,
         "layers": layers,
         "size": size,
-        "length": length,
+        "iterations": iterations,
         "network": network,
     }
-    stage.on(run.click, reconstruct, [gallery, stage.status, download], inputs_kwargs=controls, api_name="reconstruct")
+    outputs = [gallery, job_controls.status, download]
+    job_controls.connect(run.click, reconstruct, controls, outputs, api_name="reconstruct")
     follow(what, {name: [usual] for name, (_, _, usual) in KINDS.items()}, [layers])
 
 
 def _pictures(study: Study, folder: Path, step: Step | None = None) -> list[tuple[str, str]]:
-    """What there is of each layer so far, as a file in that folder, with its name and loss."""
+    """The image of each layer so far, as a file in the folder, with a caption."""
     shown = []
     for row, variation in enumerate(study.rows.variations):
         if cell := study.cells.get((row, 0)):
@@ -142,6 +122,6 @@ def _pictures(study: Study, folder: Path, step: Step | None = None) -> list[tupl
                 shown.append((as_file(to_picture(cell.image), folder / f"{row}.jpg"), caption))
         elif step and step.row == row and step.progress:
             progress = step.progress
-            caption = f"{variation.label} · {progress.evaluation} of {progress.evaluations}"
+            caption = f"{variation.label} · {progress.iteration} of {progress.iterations}"
             shown.append((as_file(to_picture(progress.preview()), folder / f"{row}.jpg"), caption))
     return shown

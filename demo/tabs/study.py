@@ -1,62 +1,88 @@
-"""The study tab: a labelled grid of syntheses, two things varied."""
+"""The study tab: a labelled grid of syntheses in which two things vary."""
 
 import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from toolkit.errors import ToolkitError
-from toolkit.studies import AXES, Axis, Kind, Study, Variation, data
+from toolkit.studies import AXES, Kind, Study, Variation, data
 from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
+from toolkit.synthesis.recipe import SynthesisName
 
-from ..components.inputs import as_file, examples, follow, named, network_choice, opened, picture, size_and_length
-from ..components.job_controls import Stage, Updates
-from ..components.study_progress import checked, count, steps, told
-from ..context import Studio
+from ..components.controls import follow, network_choice, size_and_iterations
+from ..components.images import as_file, examples, image_input, named, opened
+from ..components.job_controls import JobControls, Updates
+from ..components.study_progress import count_cells, status, steps, within_limits
+from ..context import Context
 from ..jobs import Job
 
-#: What a study can be of: its synthesis.
+#: The syntheses that a study can be made of.
 SYNTHESES = ("transfer", "reconstruction", "texture")
 
 NO_COLUMNS = "nothing"
 
 INTRODUCTION = """\
-One thing varied from row to row, another from column to column: layers against iterations, subsets of style layers
-against the weight of the content, the normalised network against the original.
+Vary one thing from row to row and another from column to column: style layers and iterations, content layers and the
+weight of the style, or the normalised network and the original.
 """
 
 
-def study_tab(studio: Studio) -> None:
-    """Lays out the tab inside the current ``gr.Blocks`` and wires it."""
-    kinds = AXES | {"network": _networks(studio)}
+def study_tab(context: Context) -> None:
+    """Adds the tab to the current ``gr.Blocks``."""
+    kinds = AXES | {"network": _networks(context)}
     with gr.Tab("Study", id="study"):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
                 with gr.Row():
-                    content = picture("Content", "The photograph", named(studio.photographs, "rocket"), "study-content")
-                    style = picture("Style", "The style", named(studio.drawings, "night_swirls"), "study-style")
+                    content = image_input(
+                        "Content", "The content image", named(context.photographs, "rocket"), "study-content"
+                    )
+                    style = image_input(
+                        "Style", "The style image", named(context.paintings, "night_swirls"), "study-style"
+                    )
                 with gr.Row():
                     run = gr.Button("Make the grid", variant="primary", elem_id="study")
                     stop = gr.Button("Stop", interactive=False, elem_id="study-stop")
-                examples("Photographs", studio.photographs, content)
-                examples("Styles", studio.drawings, style)
-                synthesis = gr.Radio(list(SYNTHESES), value="transfer", label="Of a")
+                examples("Photographs", context.photographs, content)
+                examples("Styles", context.paintings, style)
+                synthesis = gr.Radio(list(SYNTHESES), value="transfer", label="Synthesis")
                 with gr.Row():
-                    rows = gr.Dropdown(list(kinds), value="style-layers", label="Rows", elem_id="rows")
+                    rows = gr.Dropdown(
+                        list(kinds),
+                        value="style-layers",
+                        label="Rows",
+                        info="What varies from row to row",
+                        elem_id="rows",
+                    )
                     row_values = gr.Textbox(
-                        "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1", label="Their values", elem_id="row-values"
+                        "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1",
+                        label="Values",
+                        info="Separated by commas; the usual ones when empty",
+                        elem_id="row-values",
                     )
                 with gr.Row():
-                    columns = gr.Dropdown([NO_COLUMNS, *kinds], value="iterations", label="Columns", elem_id="columns")
-                    column_values = gr.Textbox("10, 30, 100", label="Their values", elem_id="column-values")
-                size, length = size_and_length(studio, 192, 60)
-                network = network_choice(studio)
+                    columns = gr.Dropdown(
+                        [NO_COLUMNS, *kinds],
+                        value="iterations",
+                        label="Columns",
+                        info="What varies from column to column",
+                        elem_id="columns",
+                    )
+                    column_values = gr.Textbox(
+                        "10, 30, 60",
+                        label="Values",
+                        info="Separated by commas; the usual ones when empty",
+                        elem_id="column-values",
+                    )
+                size, iterations = size_and_iterations(context, 192, 30)
+                network = network_choice(context)
             with gr.Column(scale=1, min_width=340):
-                stage = Stage(studio, "study", run, stop)
+                job_controls = JobControls(context, "study", run, stop)
                 grid = gr.Image(
                     label="The grid",
                     type="filepath",
@@ -65,79 +91,54 @@ def study_tab(studio: Studio) -> None:
                     buttons=["download", "fullscreen"],
                     elem_id="study-grid",
                 )
-                stage.status.render()
+                job_controls.status.render()
                 with gr.Row():
-                    download = gr.DownloadButton("Download as a picture", interactive=False, elem_id="study-download")
+                    download = gr.DownloadButton("Download the grid", interactive=False, elem_id="study-download")
                     figures = gr.DownloadButton("Download its data", interactive=False, elem_id="study-data")
 
     def study(
         request: gr.Request,
-        content: str | None = None,
-        style: str | None = None,
-        synthesis: str = "transfer",
-        rows: str = "style-layers",
-        row_values: str = "",
-        columns: str = "iterations",
-        column_values: str = "",
-        size: int = 192,
-        length: int = 60,
-        network: str = "",
+        content: str | None,
+        style: str | None,
+        synthesis: SynthesisName,
+        rows: str,
+        row_values: str,
+        columns: str,
+        column_values: str,
+        network: str,
+        **fields: Any,
     ) -> Iterator[Updates]:
-        """Makes a labelled grid of syntheses.
+        """Makes a labelled grid of syntheses."""
 
-        Args:
-            request: who asks.
-            content: the content image.
-            style: the style image.
-            synthesis: transfer, reconstruction or texture.
-            rows: what varies from row to row: content-layers, style-layers, style-layer, ratio, iterations, size,
-                seed, network or normalization.
-            row_values: its values, between commas; the usual ones when empty.
-            columns: what varies from column to column, likewise, or nothing.
-            column_values: its values.
-            size: longest side of each picture in pixels.
-            length: number of evaluations of each.
-            network: which of the networks on offer.
-        """
-
-        def axis(name: str, values: str) -> Axis:
-            if name not in kinds:
-                raise ToolkitError(f"{name!r} can't be varied: choose one of {', '.join(kinds)}.")
-            return kinds[name](values or "")
-
-        def show(job: Job) -> Iterator[Updates]:
-            recipe = Recipe.preset(
-                synthesis,  # type: ignore[arg-type]  # the recipe refuses others in a sentence
-                **studio.limits.granted(size, length),
-            )
-            along = axis(rows, row_values), None if columns == NO_COLUMNS else axis(columns, column_values)
-            count(*along)
-            made = Study(
-                studio.network(network),
-                recipe,
-                *along,
+        def work(job: Job) -> Iterator[Updates]:
+            axes = kinds[rows](row_values), None if columns == NO_COLUMNS else kinds[columns](column_values)
+            count_cells(*axes)
+            study = Study(
+                context.network(network),
+                Recipe.preset(synthesis, **fields),
+                *axes,
                 content=None if synthesis == "texture" else opened(content, "content"),
                 styles=[] if synthesis == "reconstruction" else [opened(style, "style")],
                 device=job.device,
             )
-            checked(made, studio)
+            within_limits(study, context)
             with tempfile.TemporaryDirectory() as folder:
                 preview, numbers = Path(folder) / "study.jpg", Path(folder) / "study.json"
-                yield {grid: as_file(sheet(made), preview)}
-                for step in steps(made, job):
-                    update: Updates = {stage.status: told(step, job)}
-                    yield update | ({grid: as_file(sheet(made), preview)} if step.finished else {})
-                job.notes |= {"cells": len(made.cells), "size": recipe.size}
-                numbers.write_text(json.dumps(data(made), indent=2))
-                saved = as_file(sheet(made), Path(folder) / "study.png")
+                yield {grid: as_file(sheet(study), preview)}
+                for step in steps(study, job):
+                    update: Updates = {job_controls.status: status(step, job)}
+                    yield update | ({grid: as_file(sheet(study), preview)} if step.finished else {})
+                job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
+                numbers.write_text(json.dumps(data(study), indent=2))
+                saved = as_file(sheet(study), Path(folder) / "study.png")
                 yield {
                     grid: saved,
-                    stage.status: f"{job.ending}: {len(made.cells)} pictures in {job.elapsed:.0f} s.",
+                    job_controls.status: f"{job.ending}: {len(study.cells)} images in {job.elapsed:.0f} s.",
                     download: saved,
                     figures: str(numbers),
                 }
 
-        yield from stage.play(request, show)
+        yield from job_controls.run(request, work)
 
     controls = {
         "content": content,
@@ -148,20 +149,20 @@ def study_tab(studio: Studio) -> None:
         "columns": columns,
         "column_values": column_values,
         "size": size,
-        "length": length,
+        "iterations": iterations,
         "network": network,
     }
-    outputs = [grid, stage.status, download, figures]
-    stage.on(run.click, study, outputs, inputs_kwargs=controls, api_name="study")
+    outputs = [grid, job_controls.status, download, figures]
+    job_controls.connect(run.click, study, controls, outputs, api_name="study")
     usual = {name: [kind.usual] for name, kind in kinds.items()} | {NO_COLUMNS: [""]}
     follow(rows, usual, [row_values])
     follow(columns, usual, [column_values])
 
 
-def _networks(studio: Studio) -> Kind:
+def _networks(context: Context) -> Kind:
     """The axis of the networks on offer here, and of no others."""
     return Kind(
         "network",
-        ",".join(studio.networks),
-        lambda names: [Variation(name, network=studio.network(name)) for name in names],
+        ",".join(context.networks),
+        lambda names: [Variation(name, network=context.network(name)) for name in names],
     )

@@ -1,6 +1,6 @@
 """The transfer tab: a content image painted in up to four styles."""
 
-import math
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,89 +12,104 @@ from torch import Tensor
 from toolkit.errors import ToolkitError
 from toolkit.images.io import fit, read_recipe, to_picture
 from toolkit.synthesis import Recipe, Synthesis
-from toolkit.synthesis.recipe import CONTENT_LAYERS, STYLE_LAYERS, format_layers, parse_layers
+from toolkit.synthesis.recipe import STRENGTHS
 
-from ..components.inputs import examples, follow, named, network_choice, opened, picture, size_and_length
+from ..components.controls import DEFAULTS, as_text, control, follow, network_choice, size_and_iterations
+from ..components.images import examples, image_input, named, opened
 from ..components.job_controls import QUICK, Updates
-from ..components.live_image import Easel
+from ..components.live_image import LiveImage
 from ..components.regions import COLOURS, masks
-from ..context import Studio
+from ..context import Context
+from ..gradio_internals import as_paths
 
-#: What a preset sets; strength is the decimal logarithm of the style weight.
-PRESETS: dict[str, dict[str, Any]] = {
-    "Balanced": {"strength": 2.0, "style_scale": 1.0, "colour": "style"},
-    "Strong": {"strength": 3.0, "style_scale": 1.0, "colour": "style"},
-    "Fine strokes": {"strength": 2.0, "style_scale": 0.5, "colour": "style"},
-    "Broad strokes": {"strength": 2.0, "style_scale": 1.8, "colour": "style"},
-    "My colours": {"strength": 2.0, "style_scale": 1.0, "colour": "covariance"},
-}
+#: Words for the style weights that have one.
+WORDS = {weight: word for word, weight in STRENGTHS.items()}
 
-#: Longest side of the content that regions are painted on.
+COLOUR_CHOICES = [
+    ("from the style", "style"),
+    ("from the content: only its brightness is painted", "luminance"),
+    ("from the content: the style is given their mean and covariance", "covariance"),
+    ("from the content: the style is given their histogram", "histogram"),
+]
+
+STATISTIC_CHOICES = [
+    ("Gram matrices, as in the paper", "gram"),
+    ("means and covariances", "moments"),
+    ("Wasserstein distance between them", "wasserstein"),
+]
+
+#: What the page can start from. A recipe's other choice, ``image``, is what Continue does.
+STARTS = ["content", "style", "noise", "grey"]
+
+#: Longest side in pixels of the content image that regions are painted on.
 EDITOR = 640
 
 RESTORED = (
-    "The recipe is in place. Press **Continue** to go on from this picture, "
-    "or choose the pictures that it was made from and press **Paint**."
+    "The controls now show this image's recipe. Press **Continue** to go on from the image. "
+    "To make it again, choose the images that it was made from and press **Paint**."
 )
 
 REGIONS = """\
-Paint on the photograph where each style is to show: green for the second, blue for the third, yellow for the fourth.
-What you leave bare is the first one's. Paint nothing, and the styles blend.
+Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
+The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
 """
 
-#: Styles at most.
+#: Most style images.
 STYLES = 1 + len(COLOURS)
 
 
-def transfer_tab(studio: Studio) -> None:
-    """Lays out the tab inside the current ``gr.Blocks`` and wires it."""
+def transfer_tab(context: Context) -> None:
+    """Adds the tab to the current ``gr.Blocks``."""
     with gr.Tab("Transfer", id="transfer"):
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
                 with gr.Row():
-                    content = picture("Content", "What to paint", named(studio.photographs, "chelsea"), "content")
-                    style = picture("Style", "Whose style to take", named(studio.drawings, "stained_glass"), "style")
+                    content = image_input(
+                        "Content", "The image to paint", named(context.photographs, "chelsea"), "content"
+                    )
+                    style = image_input(
+                        "Style", "The image to take the style from", named(context.paintings, "stained_glass"), "style"
+                    )
                 with gr.Row():
                     run = gr.Button("Paint", variant="primary", elem_id="paint", min_width=80)
                     stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
                     further = gr.Button("Continue", interactive=False, elem_id="continue", min_width=80)
                     larger = gr.Button("Go larger", interactive=False, elem_id="larger", min_width=80)
-                examples("Photographs", studio.photographs, content)
-                examples("Styles", studio.drawings, style)
+                examples("Photographs", context.photographs, content)
+                examples("Styles", context.paintings, style)
             with gr.Column(scale=1, min_width=340):
-                easel = Easel(studio, "transfer", run, stop, further, larger)
+                live = LiveImage(context, "transfer", run, stop, further, larger)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
-                preset = gr.Radio(list(PRESETS), value="Balanced", label="Preset", elem_id="preset")
-                strength = gr.Slider(
-                    0,
-                    4,
-                    value=2,
-                    step=0.1,
-                    label="Strength of the style",
-                    info="0 a hint · 1 gentle · 2 balanced · 3 strong · 4 all style",
+                strength = gr.Radio(
+                    [(f"{word} · {weight:g}", word) for word, weight in STRENGTHS.items()],
+                    value=WORDS[DEFAULTS.style_weight],
+                    label="Strength",
+                    info="How much of the style: the style weight under Advanced",
+                    elem_id="strength",
                 )
-                size, length = size_and_length(studio, 384, 150)
-                with gr.Accordion("More styles, and where each shows", open=False):
-                    more_styles = gr.Gallery(
-                        label=f"Up to {STYLES - 1} more styles",
-                        type="filepath",
-                        interactive=True,
-                        columns=3,
-                        height=180,
-                        sources=["upload", "clipboard"],
-                        elem_id="more-styles",
+                size, iterations = size_and_iterations(context, 384, DEFAULTS.iterations)
+                with gr.Row():
+                    style_scale = control(
+                        "style_scale", "Stroke size", step=0.05, minimum=0.25, info="1 is the size in the style image"
                     )
-                    more_styles.preprocess = _paths  # type: ignore
-                    shares = gr.Textbox(
-                        "",
-                        label="Shares",
-                        placeholder="1, 1",
-                        info="How much of each style, the first one's first",
+                    colour = control("colour", "Colours", choices=COLOUR_CHOICES, info="Where the colours come from")
+                with gr.Accordion("More styles and regions", open=False):
+                    more_styles = as_paths(
+                        gr.Gallery(
+                            label=f"Up to {STYLES - 1} more styles",
+                            type="filepath",
+                            interactive=True,
+                            columns=3,
+                            height=180,
+                            sources=["upload", "clipboard"],
+                            elem_id="more-styles",
+                        )
                     )
+                    style_image_weights = control("style_image_weights", "Weights of the styles", placeholder="1, 1")
                     gr.Markdown(REGIONS)
                     regions = gr.ImageEditor(
-                        _editable(named(studio.photographs, "chelsea")),
+                        _editable(named(context.photographs, "chelsea")),
                         label="Regions",
                         type="pil",
                         sources=[],
@@ -105,149 +120,65 @@ def transfer_tab(studio: Studio) -> None:
                         elem_id="regions",
                     )
                 with gr.Accordion("Advanced", open=False):
-                    network = network_choice(studio)
-                    with gr.Row():
-                        colour = gr.Dropdown(
-                            [
-                                ("the style's", "style"),
-                                ("mine: brightness is painted, colours stay", "luminance"),
-                                ("mine: the style takes on their mean and spread", "covariance"),
-                                ("mine: the style takes on their histogram", "histogram"),
-                            ],
-                            value="style",
-                            label="Colours",
-                        )
-                        style_scale = gr.Slider(
-                            0.25, 2, value=1, step=0.05, label="Stroke size", info="1 as in the style"
-                        )
-                    content_layers = gr.Textbox(format_layers(CONTENT_LAYERS), label="Content layers")
-                    style_layers = gr.Textbox(
-                        format_layers(STYLE_LAYERS),
-                        label="Style layers",
-                        info="relu3_1=2 weighs one",
+                    network = network_choice(context)
+                    style_weight = control(
+                        "style_weight", "Style weight", info="Weight of the style loss; that of the content loss is 1"
                     )
+                    style_statistic = control(
+                        "style_statistic",
+                        "Style statistic",
+                        choices=STATISTIC_CHOICES,
+                        info="What is compared of the features of two styles",
+                    )
+                    content_layers = control("content_layers", "Content layers")
+                    style_layers = control("style_layers", "Style layers")
                     with gr.Row():
-                        start = gr.Dropdown(
-                            ["content", "style", "noise", "grey"],
-                            value="content",
-                            label="Start",
-                            info="The first image",
-                        )
-                        optimizer = gr.Dropdown(["lbfgs", "adam"], value="lbfgs", label="Optimizer")
+                        start = control("start", "Start", choices=STARTS)
+                        optimizer = control("optimizer", "Optimizer", choices=[("L-BFGS", "lbfgs"), ("Adam", "adam")])
                     with gr.Row():
-                        smoothness = gr.Number(0, minimum=0, label="Smoothness", info="Weight of the total variation")
-                        seed = gr.Number(0, minimum=0, precision=0, label="Seed", info="Of the noise")
+                        total_variation_weight = control("total_variation_weight", "Smoothness")
+                        seed = control("seed", "Seed")
             with gr.Column(scale=1, min_width=340):
-                easel.curve.render()
+                live.losses.render()
                 recipe = gr.File(
-                    label="Drop a PNG made here for its recipe",
+                    label="Drop a PNG made here to use its recipe",
                     file_types=[".png"],
                     height=130,
                     elem_id="recipe",
                 )
 
-    controls = {
-        "content": content,
-        "style": style,
-        "more_styles": more_styles,
-        "shares": shares,
-        "regions": regions,
-        "strength": strength,
+    images = {"content": content, "style": style, "more_styles": more_styles, "regions": regions}
+    fields = {
+        "style_weight": style_weight,
+        "style_image_weights": style_image_weights,
         "size": size,
-        "length": length,
+        "iterations": iterations,
         "colour": colour,
         "style_scale": style_scale,
+        "style_statistic": style_statistic,
         "content_layers": content_layers,
         "style_layers": style_layers,
         "start": start,
         "optimizer": optimizer,
-        "smoothness": smoothness,
+        "total_variation_weight": total_variation_weight,
         "seed": seed,
-        "network": network,
     }
+    controls = {**images, **fields, "network": network}
 
-    def transfer(
-        request: gr.Request,
-        content: str | None = None,
-        style: str | None = None,
-        more_styles: list[str] | None = None,
-        shares: str = "",
-        regions: dict[str, Any] | None = None,
-        strength: float = 2.0,
-        size: int = 384,
-        length: int = 150,
-        colour: str = "style",
-        style_scale: float = 1.0,
-        content_layers: str = "",
-        style_layers: str = "",
-        start: str = "content",
-        optimizer: str = "lbfgs",
-        smoothness: float = 0.0,
-        seed: int = 0,
-        network: str = "",
-        start_image: str | None = None,
-    ) -> Iterator[Updates]:
-        """Paints the content image in the style of others, showing it as it goes.
+    def transfer(request: gr.Request, **values: Any) -> Iterator[Updates]:
+        """Paints the content image in the style of other images."""
+        yield from live.show(request, lambda device: _synthesis(context, device, **values))
 
-        Args:
-            request: who asks.
-            content: the picture to paint.
-            style: the picture that lends its style.
-            more_styles: up to three more of them.
-            shares: how much of each style, the first one's first, such as "2, 1"; even when empty.
-            regions: the content with the styles' regions painted on it: green for the second, then blue, yellow.
-            strength: decimal logarithm of the style weight, 0 to 4.
-            size: longest side of the result in pixels.
-            length: number of evaluations.
-            colour: whose colours; style, or a way to keep the content's: luminance, covariance, histogram.
-            style_scale: size of the strokes, 1 as in the style.
-            content_layers: such as "relu4_2".
-            style_layers: such as "relu1_1, relu2_1=0.5".
-            start: the first image: content, style, noise or grey.
-            optimizer: lbfgs or adam.
-            smoothness: weight of the total variation.
-            seed: of the noise.
-            network: which of the networks on offer.
-            start_image: a picture to go on from.
-        """
-
+    def go_on(request: gr.Request, result: str | None, **values: Any) -> Iterator[Updates]:
         def make(device: str) -> tuple[Synthesis, Tensor]:
-            before = opened(content, "content")
-            styles = [opened(path, "style") for path in [style, *(more_styles or [])[: STYLES - 1]]]
-            recipe = Recipe.preset(
-                "transfer",
-                style_weight=10.0 ** float(strength),
-                style_image_weights=_numbers(shares),
-                **studio.limits.granted(size, length),
-                colour=colour,
-                style_scale=style_scale,
-                content_layers=parse_layers(content_layers) or CONTENT_LAYERS,
-                style_layers=parse_layers(style_layers) or STYLE_LAYERS,
-                start="image" if start_image else start,
-                # What goes on from a picture has been coarse already.
-                levels=1 if start_image else 4,
-                optimizer=optimizer,
-                total_variation_weight=smoothness or 0,
-                seed=int(seed or 0),
-            )
-            synthesis = Synthesis(
-                studio.network(network),
-                recipe,
-                content=before,
-                styles=styles,
-                masks=masks(regions, len(styles)),
-                start=opened(start_image, "start") if start_image else None,
-                device=device,
-            )
-            return synthesis, before
+            # The coarse levels are behind it.
+            again = {**values, "start": "image", "levels": 1}
+            return _synthesis(context, device, start_image=opened(result, "start"), **again)
 
-        yield from easel.paint(request, make)
-
-    def go_on(request: gr.Request, result: str | None = None, **wishes: Any) -> Iterator[Updates]:
-        yield from transfer(request, start_image=result, **wishes)
+        yield from live.show(request, make)
 
     def double(size: float) -> float:
-        return min(2 * size, studio.limits.size)
+        return min(2 * size, context.settings.max_size)
 
     def restore(path: str | None) -> list[Any]:
         if path is None:
@@ -259,55 +190,60 @@ def transfer_tab(studio: Studio) -> None:
                 raise ToolkitError(f"This is the recipe of a {recipe.synthesis}, not of a transfer.")
         except ToolkitError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        again = gr.update(interactive=True)
-        return [path, RESTORED, again, again, *_as_controls(recipe, studio).values()]
+        shown = {name: as_text(getattr(recipe, name)) for name in fields} | {
+            "size": min(recipe.size, context.settings.max_size),
+            "iterations": min(recipe.iterations, context.settings.max_iterations),
+            "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
+        }
+        name = context.name_of(recipe.made_from.network if recipe.made_from else "")
+        ready = gr.update(interactive=True)
+        return [path, RESTORED, ready, ready, WORDS.get(recipe.style_weight), name, *shown.values()]
 
-    easel.on(run.click, transfer, easel.outputs, inputs_kwargs=controls, api_name="transfer")
-    going_on = {"result": easel.result, **controls}
-    easel.on(further.click, go_on, easel.outputs, inputs_kwargs=going_on, api_visibility="private")
+    live.connect(run.click, transfer, controls, live.outputs, api_name="transfer")
+    with_result = {"result": live.result, **controls}
+    live.connect(further.click, go_on, with_result, live.outputs, api_visibility="private")
     doubled = larger.click(double, size, size, **QUICK)
-    easel.on(doubled.then, go_on, easel.outputs, inputs_kwargs=going_on, api_visibility="private")
-    names = _as_controls(Recipe.preset("transfer"), studio)
-    restored = [easel.result, easel.status, further, larger, *(controls[name] for name in names)]
+    live.connect(doubled.then, go_on, with_result, live.outputs, api_visibility="private")
+    restored = [live.result, live.status, further, larger, strength, network, *fields.values()]
     recipe.upload(restore, recipe, restored, **QUICK)
     content.change(_editable, content, regions, **QUICK)
-    follow(preset, {name: list(values.values()) for name, values in PRESETS.items()}, [strength, style_scale, colour])
+    follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])
+    words = json.dumps({f"{weight:g}": word for weight, word in WORDS.items()})
+    style_weight.input(
+        None, style_weight, strength, js=f"weight => [({words})[weight] ?? null]", api_visibility="private"
+    )
 
 
-def _as_controls(recipe: Recipe, studio: Studio) -> dict[str, Any]:
-    """What the controls show for a recipe, by name."""
-    return {
-        "strength": round(math.log10(max(recipe.style_weight, 1.0)), 2),
-        "shares": ", ".join(f"{share:g}" for share in recipe.style_image_weights),
-        "size": min(recipe.size, studio.limits.size),
-        "length": min(recipe.evaluations, studio.limits.evaluations),
-        "colour": recipe.colour,
-        "style_scale": recipe.style_scale,
-        "content_layers": format_layers(recipe.content_layers),
-        "style_layers": format_layers(recipe.style_layers),
-        "start": "content" if recipe.start == "image" else recipe.start,
-        "optimizer": recipe.optimizer,
-        "smoothness": recipe.total_variation_weight,
-        "seed": recipe.seed,
-        "network": studio.named_by(recipe.made_from.network if recipe.made_from else ""),
-    }
+def _synthesis(
+    context: Context,
+    device: str,
+    content: str | None,
+    style: str | None,
+    more_styles: list[str],
+    regions: dict[str, Any] | None,
+    network: str,
+    start_image: Tensor | None = None,
+    **fields: Any,
+) -> tuple[Synthesis, Tensor]:
+    """A transfer from the controls' values, and its content image. Empty texts stand for the usual values."""
+    before = opened(content, "content")
+    styles = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
+    recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
+    synthesis = Synthesis(
+        context.network(network),
+        recipe,
+        content=before,
+        styles=styles,
+        masks=masks(regions, len(styles)),
+        start=start_image,
+        device=device,
+    )
+    return synthesis, before
 
 
 def _editable(path: str | None) -> Image.Image | None:
-    """The content as something to paint regions on; nothing when it can't be read, of which painting tells."""
+    """The content image to paint regions on. None if it cannot be read: the job says why when it starts."""
     try:
         return to_picture(fit(opened(path, "content"), EDITOR))
     except ToolkitError:
         return None
-
-
-def _paths(payload: Any) -> list[str]:
-    """The files of a gallery, left for the toolkit to open."""
-    return [item.image.path for item in payload.root] if payload else []
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ToolkitError(f"{text!r} is no list of shares such as 2, 1.") from None
