@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from demo.app import page
-from demo.context import Studio
+from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
-from demo.settings import Limits
+from demo.settings import Settings
 from toolkit.network import find_network, load_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -27,13 +27,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
 @pytest.fixture(scope="session")
-def studio():
-    """The bundled network, one place to compute, small limits."""
+def context():
+    """The small network, one slot, small limits."""
     file = find_network("vgg19-small")
-    return Studio(
+    return Context(
         {"vgg19-small": load_network("vgg19-small")},
         Jobs(["cpu"], 120),
-        Limits(512, 1000, 120),
+        Settings(max_size=512, max_iterations=1000, max_seconds=120),
         content_files(),
         style_files(),
         files={"vgg19-small": [file]},
@@ -41,8 +41,8 @@ def studio():
 
 
 @pytest.fixture(scope="session")
-def address(studio):
-    blocks = page(studio)
+def address(context):
+    blocks = page(context)
     _, url, _ = blocks.queue(max_size=40).launch(
         server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True, max_file_size="2mb"
     )
@@ -126,7 +126,7 @@ def _served(*arguments, command=("-m", "demo"), **environment):
     process = subprocess.Popen(
         [sys.executable, *command, *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "DEMO_NETWORK": "vgg19-small", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from toolkit.images.io import read_recipe
 
-SMALL = {"size": 64, "length": 10}
+SMALL = {"size": 64, "iterations": 10}
 
 #: What each endpoint takes: its parameters' Python types, as a client is told them.
 PARAMETERS = {
@@ -21,7 +21,7 @@ PARAMETERS = {
         "regions": "dict(background: filepath | None",
         "strength": "float",
         "size": "float",
-        "length": "float",
+        "iterations": "float",
         "colour": "Literal['style', 'luminance', 'covariance', 'histogram']",
         "style_scale": "float",
         "content_layers": "str",
@@ -37,7 +37,7 @@ PARAMETERS = {
         "what": "Literal['content', 'style']",
         "layers": "list[Literal['relu1_1'",
         "size": "float",
-        "length": "float",
+        "iterations": "float",
         "network": "Literal['vgg19-small']",
     },
     "/amalgamate": {
@@ -45,7 +45,7 @@ PARAMETERS = {
         "ground": "filepath",
         "layer": "Literal['relu1_1'",
         "size": "float",
-        "length": "float",
+        "iterations": "float",
         "network": "Literal['vgg19-small']",
     },
     "/study": {
@@ -57,7 +57,7 @@ PARAMETERS = {
         "columns": "Literal['nothing', 'content-layers'",
         "column_values": "str",
         "size": "float",
-        "length": "float",
+        "iterations": "float",
         "network": "Literal['vgg19-small']",
     },
     "/network": {"network": "Literal['vgg19-small']"},
@@ -117,7 +117,7 @@ def test_every_endpoint_tells_what_it_does_and_what_each_parameter_is(client, na
 def test_the_snippet_of_the_readme_gives_a_picture_with_its_recipe(address, pictures):
     photo, painting = pictures
     saved = Client(address, verbose=False).predict(
-        content=handle_file(photo), style=handle_file(painting), size=384, length=10, api_name="/transfer"
+        content=handle_file(photo), style=handle_file(painting), size=384, iterations=10, api_name="/transfer"
     )[0]
     recipe = json.loads(read_recipe(saved))
     assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 384, 10)
@@ -146,7 +146,7 @@ def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
 
 
 def test_what_the_page_cannot_offer_is_done_within_its_limits(client):
-    saved = client.predict(size=10_000, length=-3, api_name="/amalgamate")[0]
+    saved = client.predict(size=10_000, iterations=-3, api_name="/amalgamate")[0]
     recipe = json.loads(read_recipe(saved))
     assert (recipe["size"], recipe["evaluations"]) == (512, 10)
 

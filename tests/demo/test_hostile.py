@@ -129,8 +129,8 @@ ELSEWHERE = {
 WISHES = [
     ("transfer", {"size": "large"}, "Size must be a number."),
     ("transfer", {"size": "nan"}, "Size must be a number."),
-    ("transfer", {"length": [10]}, "Length must be a number."),
-    ("transfer", {"length": {"a": 1}}, "Length must be a number."),
+    ("transfer", {"iterations": [10]}, "Length must be a number."),
+    ("transfer", {"iterations": {"a": 1}}, "Length must be a number."),
     ("transfer", {"strength": "inf"}, "Strength of the style must be a number."),
     ("transfer", {"seed": 1e30}, "seed: Input should be less than 9223372036854775808."),
     (
@@ -179,7 +179,7 @@ WISHES = [
 CLAMPED = [
     {"size": -5},
     {"size": None, "network": None, "seed": None, "smoothness": None, "colour": None, "shares": None},
-    {"size": "64", "length": 1.5e-9, "seed": -1, "strength": 1e9},
+    {"size": "64", "iterations": 1.5e-9, "seed": -1, "strength": 1e9},
     {"more_styles": None, "regions": None, "content_layers": None},
 ]
 
@@ -205,7 +205,7 @@ class Stranger:
         described = self.described.get(f"/{event['api_name']}", {"parameters": [{"parameter_name": "sent"}]})
         names = [parameter["parameter_name"] for parameter in described["parameters"]]
         values = {name: field["props"].get("value") for name, field in zip(names, fields, strict=True)}
-        values |= {name: few for name, few in {"size": 64, "length": 10}.items() if name in values} | wishes
+        values |= {name: few for name, few in {"size": 64, "iterations": 10}.items() if name in values} | wishes
         return self.send({"data": list(values.values()), "fn_index": event["id"]})
 
     def send(self, body):

@@ -1,4 +1,4 @@
-"""One job at a time on each place, stopped by who started it and by nobody else."""
+"""One job at a time on each slot, stopped by the session that started it and by no other."""
 
 import json
 import logging
@@ -13,30 +13,30 @@ from toolkit.errors import ToolkitError
 
 def test_stopping_one_session_leaves_the_others_alone():
     jobs = Jobs(["cpu"] * 3)
-    with jobs.under_way("a", "x") as a, jobs.under_way("b", "x") as b, jobs.under_way("a", "x") as again:
+    with jobs.run("a", "x") as a, jobs.run("b", "x") as b, jobs.run("a", "x") as again:
         jobs.stop("a")
         jobs.stop("nobody")
-        assert (a.over, again.over, b.over) == (True, True, False)
+        assert (a.should_end, again.should_end, b.should_end) == (True, True, False)
         assert (a.ending, b.ending) == ("Stopped", "Done")
 
 
 def test_a_session_that_starts_again_is_not_stopped():
     jobs = Jobs(["cpu"])
-    with jobs.under_way("a", "x"):
+    with jobs.run("a", "x"):
         jobs.stop("a")
-    with jobs.under_way("a", "x") as job:
-        assert not job.over
+    with jobs.run("a", "x") as job:
+        assert not job.should_end
 
 
 def test_who_gives_up_while_waiting_is_not_served():
     jobs = Jobs(["cpu"])
     jobs.stop("a", waiting=True)
-    with jobs.under_way("b", "x") as other:
-        assert not other.over
-    with jobs.under_way("a", "x") as job:
-        assert job.over
-    with jobs.under_way("a", "x") as again:
-        assert not again.over
+    with jobs.run("b", "x") as other:
+        assert not other.should_end
+    with jobs.run("a", "x") as job:
+        assert job.should_end
+    with jobs.run("a", "x") as again:
+        assert not again.should_end
 
 
 def test_a_job_waits_for_a_place_and_gets_its_device():
@@ -44,12 +44,12 @@ def test_a_job_waits_for_a_place_and_gets_its_device():
     entered = threading.Event()
 
     def third():
-        with jobs.under_way("c", "x") as job:
+        with jobs.run("c", "x") as job:
             assert job.device == "second"
             entered.set()
 
-    with jobs.under_way("a", "x") as a:
-        with jobs.under_way("b", "x") as b:
+    with jobs.run("a", "x") as a:
+        with jobs.run("b", "x") as b:
             assert (a.device, b.device, jobs.running) == ("first", "second", 2)
             waiting = threading.Thread(target=third)
             waiting.start()
@@ -60,9 +60,9 @@ def test_a_job_waits_for_a_place_and_gets_its_device():
 
 
 def test_a_job_ends_when_its_time_is_up():
-    with Jobs(["cpu"], seconds=0.01).under_way("a", "x") as job:
+    with Jobs(["cpu"], max_seconds=0.01).run("a", "x") as job:
         time.sleep(0.02)
-        assert job.over and job.ending == "Time is up"
+        assert job.should_end and job.ending == "Time is up"
 
 
 def leave(job):
@@ -81,16 +81,16 @@ def test_every_job_is_logged_and_frees_its_place(caplog, happens, ending):
     caplog.set_level(logging.INFO, "demo")
     jobs = Jobs(["cpu"])
     try:
-        with jobs.under_way("a", "transfer") as job:
+        with jobs.run("a", "transfer") as job:
             job.notes["size"] = 64
             happens(job)
     except GeneratorExit:
         pass
     except ToolkitError as error:
-        assert str(error) == f"Something went wrong here: it is in the log as job {job.number}."
+        assert str(error) == f"Something went wrong on the server: see job {job.number} in its log."
         assert "it broke" in caplog.records[0].message
     entry = json.loads(caplog.records[-1].message)
     assert (entry["ending"], entry["job"]) == (ending, job.number)
     assert {"job", "what", "device", "size", "seconds"} <= entry.keys()
-    with jobs.under_way("b", "x"):
+    with jobs.run("b", "x"):
         pass

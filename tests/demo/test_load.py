@@ -19,7 +19,7 @@ from demo.context import Studio
 from demo.jobs import Jobs
 from demo.settings import Limits
 
-SMALL = {"size": 64, "length": 10, "api_name": "/transfer"}
+SMALL = {"size": 64, "iterations": 10, "api_name": "/transfer"}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, l
 
 def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
     address, jobs = hosted(max_queue=3)
-    told = visit(address, 10, lambda number: {"length": 50})
+    told = visit(address, 10, lambda number: {"iterations": 50})
     full = [words for words in told if "Queue is full" in words]
     done = [words for words in told if words.startswith("Done after 50 evaluations")]
     assert len(full) + len(done) == 10 and full and len(done) >= 3
@@ -97,7 +97,7 @@ def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
 def test_two_places_compute_two_jobs_at_once(hosted):
     address, jobs = hosted(("cpu", "cpu"))
     clients = [Client(address, verbose=False) for _ in range(2)]
-    running = [client.submit(**SMALL | {"size": 512, "length": 1000}) for client in clients]
+    running = [client.submit(**SMALL | {"size": 512, "iterations": 1000}) for client in clients]
     wait_until(lambda: jobs.running == 2)
     for client in clients:
         jobs.stop(client.session_hash)
@@ -125,7 +125,7 @@ LONG = """
 import sys, time
 from gradio_client import Client
 client = Client(sys.argv[1], verbose=False)
-job = client.submit(size=256, length=1000, api_name="/transfer")
+job = client.submit(size=256, iterations=1000, api_name="/transfer")
 time.sleep(600)
 """
 

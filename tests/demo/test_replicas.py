@@ -35,7 +35,7 @@ def test_visitors_are_spread_and_each_stays_where_it_is(serve, free_port, tmp_pa
             def visit(_):
                 client = Client(f"http://127.0.0.1:{entrance}", verbose=False)
                 for _ in range(2):
-                    saved = client.predict(size=64, length=10, api_name="/transfer")[0]
+                    saved = client.predict(size=64, iterations=10, api_name="/transfer")[0]
                     assert Image.open(saved).format == "PNG"
                 return client.cookies["replica"]
 

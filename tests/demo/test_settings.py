@@ -11,9 +11,9 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
-from demo import stage
+from demo.components import job_controls
 from demo.app import main
-from demo.settings import settings
+from demo.settings import read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,10 @@ def plain_environment(monkeypatch):
 
 
 def test_a_wish_is_an_option_an_environment_variable_or_the_default(monkeypatch):
-    assert settings([]).max_size == 1024
+    assert read_settings([]).max_size == 1024
     monkeypatch.setenv("DEMO_MAX_SIZE", "256")
-    assert settings([]).max_size == 256
-    assert settings(["--max-size", "128"]).max_size == 128
+    assert read_settings([]).max_size == 256
+    assert read_settings(["--max-size", "128"]).max_size == 128
 
 
 def test_every_option_has_its_environment_variable(monkeypatch):
@@ -35,7 +35,7 @@ def test_every_option_has_its_environment_variable(monkeypatch):
         "NETWORK": ("a, b", ("a", "b")),
         "DEVICE": ("cuda:0,cuda:1", ("cuda:0", "cuda:1")),
         "JOBS": ("2", 2),
-        "MAX_EVALUATIONS": ("50", 50),
+        "MAX_ITERATIONS": ("50", 50),
         "MAX_SECONDS": ("9", 9),
         "MAX_QUEUE": ("3", 3),
         "MAX_UPLOAD": ("1mb", "1mb"),
@@ -51,41 +51,41 @@ def test_every_option_has_its_environment_variable(monkeypatch):
     }
     for name, (text, _) in wished.items():
         monkeypatch.setenv(f"DEMO_{name}", text)
-    chosen = vars(settings([]))
+    chosen = read_settings([]).model_dump()
     assert {name: chosen[name.lower()] for name in wished} == {name: value for name, (_, value) in wished.items()}
 
 
 @pytest.mark.parametrize("text", ["", "0", "no", "off", "False"])
 def test_a_switch_that_is_not_on_is_off(monkeypatch, text):
     monkeypatch.setenv("DEMO_SHARE", text)
-    assert settings([]).share is False
+    assert read_settings([]).share is False
 
 
 def test_host_and_port_give_way_to_those_of_gradio(monkeypatch):
-    assert (settings([]).host, settings([]).port) == ("127.0.0.1", 7860)
+    assert (read_settings([]).host, read_settings([]).port) == ("127.0.0.1", 7860)
     monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
     monkeypatch.setenv("GRADIO_SERVER_PORT", "7000")
-    assert (settings([]).host, settings([]).port) == ("0.0.0.0", 7000)
-    assert settings(["--host", "::1", "--port", "7001"]).host == "::1"
+    assert (read_settings([]).host, read_settings([]).port) == ("0.0.0.0", 7000)
+    assert read_settings(["--host", "::1", "--port", "7001"]).host == "::1"
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--max-size", "large"], "argument --max-size: 'large' is no number from 1 on"),
-        (["--max-queue", "0"], "argument --max-queue: '0' is no number from 1 on"),
-        (["--jobs", "-1"], "argument --jobs: '-1' is no number from 1 on"),
-        (["--network", " , "], "argument --network: name at least one"),
-        (["--auth", "me"], "argument --auth: it must be NAME:PASSWORD"),
-        (["--auth", "me:"], "argument --auth: it must be NAME:PASSWORD"),
-        (["--port", "high"], "argument --port: 'high' is no port: choose a number from 1 to 65535"),
-        (["--port", "99999"], "argument --port: '99999' is no port: choose a number from 1 to 65535"),
-        (["--max-upload", "much"], "argument --max-upload: 'much' is no size such as 20mb"),
+        (["--max-size", "large"], "--max-size: 'large' is wrong: input should be a valid integer, unable to parse string as an integer."),
+        (["--max-queue", "0"], "--max-queue: '0' is wrong: input should be greater than or equal to 1."),
+        (["--jobs", "-1"], "--jobs: '-1' is wrong: input should be greater than or equal to 1."),
+        (["--network", " , "], "--network: give at least one name."),
+        (["--auth", "me"], "--auth: use the form NAME:PASSWORD."),
+        (["--auth", "me:"], "--auth: use the form NAME:PASSWORD."),
+        (["--port", "high"], "--port: 'high' is wrong: input should be a valid integer, unable to parse string as an integer."),
+        (["--port", "99999"], "--port: '99999' is wrong: input should be less than or equal to 65535."),
+        (["--max-upload", "much"], "--max-upload: 'much' is not a file size such as 20mb."),
     ],
 )
 def test_a_wrong_value_is_told_in_one_sentence(capsys, arguments, sentence):
     with pytest.raises(SystemExit) as ended:
-        settings(arguments)
+        read_settings(arguments)
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith(sentence)
 
@@ -93,8 +93,8 @@ def test_a_wrong_value_is_told_in_one_sentence(capsys, arguments, sentence):
 def test_a_wrong_variable_is_told_as_a_wrong_option(monkeypatch, capsys):
     monkeypatch.setenv("DEMO_KEEP", "long")
     with pytest.raises(SystemExit):
-        settings([])
-    assert "argument --keep: 'long' is no number from 1 on" in capsys.readouterr().err
+        read_settings([])
+    assert "--keep: 'long' is wrong: input should be a valid integer" in capsys.readouterr().err
 
 
 def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys):
@@ -108,19 +108,19 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free
     login = {"DEMO_AUTH": "me:secret", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(free_port())}
     with serve(command=("demo/app.py",), **login) as (address, lines):
         health = httpx.get(f"{address}health").json()
-        assert health.keys() == {"status", "running", "places", "seconds"}
-        assert (health["status"], health["running"], health["places"]) == ("ok", 0, 1)
+        assert health.keys() == {"status", "running", "slots", "seconds"}
+        assert (health["status"], health["running"], health["slots"]) == ("ok", 0, 1)
         assert httpx.get(f"{address}config").status_code == 401
         assert httpx.post(f"{address}gradio_api/queue/join", json={}).status_code in (401, 422)
         assert httpx.get(f"{address}gradio_api/info").status_code == 401
         with pytest.raises(ValueError, match="Could not login"):
             Client(address, verbose=False, auth=("me", "wrong"))
         client = Client(address, verbose=False, auth=("me", "secret"))
-        saved = client.predict(size=64, length=10, api_name="/transfer")[0]
+        saved = client.predict(size=64, iterations=10, api_name="/transfer")[0]
         assert Image.open(saved).format == "PNG"
     logged = [json.loads(line) for line in lines if line.startswith("{")]
     assert [entry["what"] for entry in logged] == ["transfer"]
-    assert logged[0].keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
+    assert logged[0].keys() == {"job", "what", "device", "size", "iterations", "seconds", "ending"}
 
 
 def test_an_assistant_finds_the_tools_and_paints(serve):
@@ -135,7 +135,7 @@ def test_an_assistant_finds_the_tools_and_paints(serve):
         ):
             await assistant.initialize()
             tools = (await assistant.list_tools()).tools
-            painted = await assistant.call_tool("transfer", {"size": 64, "length": 10})
+            painted = await assistant.call_tool("transfer", {"size": 64, "iterations": 10})
             refused = await assistant.call_tool("transfer", {"style_layers": "relu9_9"})
             return {tool.name: tool for tool in tools}, painted, refused
 
@@ -143,9 +143,9 @@ def test_an_assistant_finds_the_tools_and_paints(serve):
         with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
             tools, painted, refused = thread.submit(asyncio.run, talk(address)).result()
         assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
-        assert tools["transfer"].description.startswith("Paints the content image in the style of others")
+        assert tools["transfer"].description.startswith("Paints the content image in the style of other images")
         described = tools["transfer"].inputSchema["properties"]
-        assert described["length"]["description"] == "number of evaluations."
+        assert described["iterations"]["description"].startswith("Steps of the optimiser")
         assert not painted.isError and "transfer.png" in painted.content[0].text
         assert refused.isError and refused.content[0].text.startswith("Unknown layer 'relu9_9' of vgg19")
 
@@ -157,7 +157,7 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path(serve):
         assert "/paint/gradio_api/file=" in json.dumps(config["components"])
 
 
-def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, studio):
+def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     lent = []
 
     class Spaces:
@@ -165,14 +165,14 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, studio):
         def GPU(duration):  # noqa: N802
             return lambda function: lent.append((function.__name__, duration)) or function
 
-    monkeypatch.setattr(stage, "spaces", Spaces)
+    monkeypatch.setattr(job_controls, "spaces", Spaces)
     from demo.app import page
 
-    assert isinstance(page(studio), gr.Blocks)
+    assert isinstance(page(context), gr.Blocks)
     assert {name for name, _ in lent} == {"transfer", "go_on", "reconstruct", "amalgamate", "study"}
     assert {duration for _, duration in lent} == {120}
 
 
 def test_two_networks_of_one_name_are_refused(capsys):
     assert main(["--network", "vgg19-small,vgg19-small"]) == 2
-    assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename the file of one.\n"
+    assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename one of the files.\n"
