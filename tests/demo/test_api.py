@@ -17,18 +17,19 @@ PARAMETERS = {
         "content": "filepath",
         "style": "filepath",
         "more_styles": "list[dict(",
-        "shares": "str",
         "regions": "dict(background: filepath | None",
-        "strength": "float",
-        "size": "float",
-        "iterations": "float",
+        "style_weight": "float",
+        "style_image_weights": "str",
+        "size": "int",
+        "iterations": "int",
         "colour": "Literal['style', 'luminance', 'covariance', 'histogram']",
         "style_scale": "float",
+        "style_statistic": "Literal['gram', 'moments', 'wasserstein']",
         "content_layers": "str",
         "style_layers": "str",
         "start": "Literal['content', 'style', 'noise', 'grey']",
         "optimizer": "Literal['lbfgs', 'adam']",
-        "smoothness": "float",
+        "total_variation_weight": "float",
         "seed": "int",
         "network": "Literal['vgg19-small']",
     },
@@ -36,16 +37,16 @@ PARAMETERS = {
         "image": "filepath",
         "what": "Literal['content', 'style']",
         "layers": "list[Literal['relu1_1'",
-        "size": "float",
-        "iterations": "float",
+        "size": "int",
+        "iterations": "int",
         "network": "Literal['vgg19-small']",
     },
     "/amalgamate": {
         "content": "filepath",
         "ground": "filepath",
         "layer": "Literal['relu1_1'",
-        "size": "float",
-        "iterations": "float",
+        "size": "int",
+        "iterations": "int",
         "network": "Literal['vgg19-small']",
     },
     "/study": {
@@ -56,12 +57,12 @@ PARAMETERS = {
         "row_values": "str",
         "columns": "Literal['nothing', 'content-layers'",
         "column_values": "str",
-        "size": "float",
-        "iterations": "float",
+        "size": "int",
+        "iterations": "int",
         "network": "Literal['vgg19-small']",
     },
     "/network": {"network": "Literal['vgg19-small']"},
-    "/atlas": {"layer": "Literal['relu1_1', 'relu2_1'", "channel": "float", "network": "Literal['vgg19-small']"},
+    "/atlas": {"layer": "Literal['relu1_1', 'relu2_1'", "channel": "int", "network": "Literal['vgg19-small']"},
 }
 
 RETURNS = {
@@ -120,12 +121,12 @@ def test_the_snippet_of_the_readme_gives_a_picture_with_its_recipe(address, pict
         content=handle_file(photo), style=handle_file(painting), size=384, iterations=10, api_name="/transfer"
     )[0]
     recipe = json.loads(read_recipe(saved))
-    assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 384, 10)
+    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 384, 10)
     assert Image.open(saved).size == (384, 307)
 
 
 def test_without_pictures_those_of_the_page_are_taken(client):
-    assert client.predict(**SMALL, api_name="/transfer")[1].startswith("Done after 10 evaluations")
+    assert client.predict(**SMALL, api_name="/transfer")[1].startswith("Done after 10 iterations")
 
 
 def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
@@ -148,7 +149,7 @@ def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
 def test_what_the_page_cannot_offer_is_done_within_its_limits(client):
     saved = client.predict(size=10_000, iterations=-3, api_name="/amalgamate")[0]
     recipe = json.loads(read_recipe(saved))
-    assert (recipe["size"], recipe["evaluations"]) == (512, 10)
+    assert (recipe["size"], recipe["iterations"]) == (512, 1)
 
 
 def test_a_reconstruction_gives_a_picture_for_every_layer(client, pictures):
@@ -163,7 +164,7 @@ def test_a_study_gives_a_grid_and_its_data(client):
     sheet, status, download, figures = client.predict(
         rows="seed", row_values="0, 1", columns="nothing", **SMALL, api_name="/study"
     )
-    assert status.startswith("Done: 2 pictures")
+    assert status.startswith("Done: 2 images")
     assert Image.open(sheet).size == Image.open(download).size
     assert [cell["recipe"]["seed"] for cell in json.loads(Path(figures).read_text())["cells"]] == [0, 1]
 

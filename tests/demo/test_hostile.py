@@ -16,7 +16,7 @@ from toolkit.synthesis import Recipe
 
 UNKNOWN = "is not a picture in a known format: use PNG, JPEG or WebP."
 DAMAGED = "could not be read (damaged or cut short)."
-UNUSABLE = "That could not be used: send pictures as files, and a value for every input"
+UNUSABLE = "This request could not be used: send images as files, and a value for every input"
 TOO_LARGE = "pixels that are read: scale it down."
 
 #: What no answer may hold.
@@ -125,61 +125,61 @@ ELSEWHERE = {
     "a list": [1, 2],
 }
 
-#: Wishes that can't be granted, by endpoint, and what is said of them.
+#: Wishes that cannot be granted, by endpoint, and what is said of them.
 WISHES = [
     ("transfer", {"size": "large"}, "Size must be a number."),
     ("transfer", {"size": "nan"}, "Size must be a number."),
-    ("transfer", {"iterations": [10]}, "Length must be a number."),
-    ("transfer", {"iterations": {"a": 1}}, "Length must be a number."),
-    ("transfer", {"strength": "inf"}, "Strength of the style must be a number."),
+    ("transfer", {"iterations": [10]}, "Iterations must be a number."),
+    ("transfer", {"iterations": {"a": 1}}, "Iterations must be a number."),
+    ("transfer", {"style_weight": "inf"}, "Style weight must be a number."),
     ("transfer", {"seed": 1e30}, "seed: Input should be less than 9223372036854775808."),
     (
         "transfer",
         {"colour": "mauve"},
-        "Colours can't be 'mauve': choose among style, luminance, covariance, histogram.",
+        "Colours cannot be 'mauve': choose one of style, luminance, covariance, histogram.",
     ),
-    ("transfer", {"start": "image"}, "Start can't be 'image': choose among content, style, noise, grey."),
-    ("transfer", {"optimizer": ["adam"]}, "choose among lbfgs, adam."),
-    ("transfer", {"network": "/etc/passwd"}, "Network can't be '/etc/passwd': choose among vgg19-small."),
+    ("transfer", {"start": "image"}, "Start cannot be 'image': choose one of content, style, noise, grey."),
+    ("transfer", {"optimizer": ["adam"]}, "choose one of lbfgs, adam."),
+    ("transfer", {"network": "/etc/passwd"}, "Network cannot be '/etc/passwd': choose one of vgg19-small."),
     ("transfer", {"style_layers": "relu9_9"}, "Unknown layer 'relu9_9' of vgg19: did you mean"),
     ("transfer", {"style_layers": "relu1_1=much"}, "is no list of layers such as relu1_1,relu2_1=0.5."),
     ("transfer", {"content_layers": "relu4_2=nan"}, "content_layers.relu4_2: Input should be a finite number."),
-    ("transfer", {"shares": "1; drop"}, "'1; drop' is no list of shares such as 2, 1."),
-    ("transfer", {"shares": "1," * 5000}, "Shares may have 1,000 characters: send fewer."),
+    ("transfer", {"style_image_weights": "1; drop"}, "style_image_weights.0: Input should be a valid number"),
+    ("transfer", {"style_image_weights": "1," * 5000}, "Weights of the styles"),
     ("transfer", {"regions": "everywhere"}, UNUSABLE),
     ("transfer", {"regions": {"background": None, "layers": [{"path": __file__}], "composite": None}}, UNUSABLE),
     ("transfer", {"more_styles": "all"}, UNUSABLE),
     ("transfer", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
-    ("transfer", {"content": None}, "There is no content picture yet: choose one, or an example."),
-    ("reconstruct", {"what": "soul"}, "What of it can't be 'soul': choose among content, style."),
+    ("transfer", {"content": None}, "There is no content image yet: choose one, or an example."),
+    ("reconstruct", {"what": "soul"}, "What to reconstruct cannot be 'soul': choose one of content, style."),
     ("reconstruct", {"layers": "relu1_1"}, "Layers must be a list."),
-    ("reconstruct", {"layers": ["relu9_9"]}, "Layers can't be 'relu9_9': choose among relu1_1"),
+    ("reconstruct", {"layers": ["relu9_9"]}, "Layers cannot be 'relu9_9': choose one of relu1_1"),
     ("reconstruct", {"layers": []}, "Choose at least one layer."),
-    ("amalgamate", {"layer": "conv1_1"}, "Layer can't be 'conv1_1': choose among relu1_1"),
+    ("amalgamate", {"layer": "conv1_1"}, "Layer cannot be 'conv1_1': choose one of relu1_1"),
     (
         "study",
         {"rows": "network", "row_values": "/etc/passwd"},
         "There is no network '/etc/passwd' here: choose one of",
     ),
-    ("study", {"rows": "everything"}, "Rows can't be 'everything': choose among content-layers"),
+    ("study", {"rows": "everything"}, "Rows cannot be 'everything': choose one of content-layers"),
     (
         "study",
         {"rows": "seed", "row_values": ",".join(map(str, range(200)))},
-        "That makes 600 pictures, more than the 64",
+        "This study has 600 images, but at most 64 are allowed",
     ),
-    ("study", {"rows": "size", "row_values": "64, 9000"}, "Pictures may be 512 pixels large here: name smaller sizes."),
-    ("study", {"columns": "iterations", "column_values": "99999"}, "Pictures may take 1000 evaluations here"),
+    ("study", {"rows": "size", "row_values": "64, 9000"}, "Images may have at most 512 pixels a side here: use smaller sizes."),
+    ("study", {"columns": "iterations", "column_values": "99999"}, "Images may take at most 1000 iterations here"),
     ("study", {"columns": "style-layers"}, "Rows and columns both set"),
-    ("atlas", {"layer": "relu9_1"}, "Layer can't be 'relu9_1': choose among relu1_1"),
+    ("atlas", {"layer": "relu9_1"}, "Layer cannot be 'relu9_1': choose one of relu1_1"),
     ("atlas", {"channel": "first"}, "Channel must be a number."),
-    ("network", {"network": "../models"}, "Network can't be '../models': choose among vgg19-small."),
+    ("network", {"network": "../models"}, "Network cannot be '../models': choose one of vgg19-small."),
 ]
 
 #: Wishes that are granted within the limits.
 CLAMPED = [
     {"size": -5},
-    {"size": None, "network": None, "seed": None, "smoothness": None, "colour": None, "shares": None},
-    {"size": "64", "iterations": 1.5e-9, "seed": -1, "strength": 1e9},
+    {"size": None, "network": None, "seed": None, "total_variation_weight": None, "colour": None, "style_image_weights": None},
+    {"size": "64", "iterations": 1.5e-9, "seed": -1, "style_weight": 1e99},
     {"more_styles": None, "regions": None, "content_layers": None},
 ]
 
@@ -231,16 +231,16 @@ def stranger(address):
 
 
 @pytest.fixture(autouse=True)
-def alive_afterwards(studio):
+def alive_afterwards(context):
     yield
-    assert studio.jobs.running == 0
+    assert context.jobs.running == 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(stranger, name):
     data, sentence = REFUSED[name]
     told = stranger.refusal("transfer", content=stranger.upload(name, data))
-    assert sentence in told and told.startswith("The content picture ")
+    assert sentence in told and told.startswith("The content image ")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(stranger, name):
 )
 def test_every_endpoint_says_which_picture_it_was(stranger, event, field, role):
     told = stranger.refusal(event, **{field: stranger.upload("page.html", REFUSED["page.html"][0])})
-    assert told == f"The {role} picture {UNKNOWN}"
+    assert told == f"The {role} image {UNKNOWN}"
 
 
 @pytest.mark.parametrize("name", WELCOME)
@@ -267,7 +267,7 @@ def test_an_odd_picture_is_painted(stranger, name):
 def test_a_line_is_a_style_and_too_thin_to_be_painted(stranger, size):
     line = stranger.upload("line.png", saved(noise(size), "PNG"))
     assert stranger.ask("amalgamate", ground=line)[0]
-    assert "is too small for relu4_2: use at least 8 x 8" in stranger.refusal("transfer", content=line)
+    assert "is too small for relu5_1: use at least 16 x 16" in stranger.refusal("transfer", content=line)
 
 
 @pytest.mark.parametrize("sent", ELSEWHERE.values(), ids=ELSEWHERE)

@@ -15,21 +15,22 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from demo.app import page
-from demo.context import Studio
+from demo.context import Context
 from demo.jobs import Jobs
-from demo.settings import Limits
+from demo.settings import Settings
 
 SMALL = {"size": 64, "iterations": 10, "api_name": "/transfer"}
 
 
 @pytest.fixture
-def hosted(studio, tiny_network):
+def hosted(context, tiny_network):
     """Serves the page on a few places, with a queue of some length; gives its address and its jobs."""
     served = []
 
     def host(devices=("cpu",), max_queue=40):
-        own = Studio(
-            {"tiny": tiny_network()}, Jobs(devices, 120), Limits(512, 1000, 120), studio.photographs, studio.drawings
+        settings = Settings(max_size=512, max_iterations=1000, max_seconds=120)
+        own = Context(
+            {"tiny": tiny_network()}, Jobs(devices, 120), settings, context.photographs, context.paintings
         )
         served.append(page(own))
         _, address, _ = (
@@ -78,7 +79,7 @@ def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, l
     address, jobs = hosted()
     told = visit(address, 30, lambda number: {"style_layers": "relu9_9"} if number % 10 == 3 else {})
     for number, words in enumerate(told):
-        assert words.startswith("Unknown layer" if number % 10 == 3 else "Done after 10 evaluations")
+        assert words.startswith("Unknown layer" if number % 10 == 3 else "Done after 10 iterations")
     assert jobs.running == 0
     assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 27
     assert len({entry["job"] for entry in log()}) == 30
@@ -88,7 +89,7 @@ def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
     address, jobs = hosted(max_queue=3)
     told = visit(address, 10, lambda number: {"iterations": 50})
     full = [words for words in told if "Queue is full" in words]
-    done = [words for words in told if words.startswith("Done after 50 evaluations")]
+    done = [words for words in told if words.startswith("Done after 50 iterations")]
     assert len(full) + len(done) == 10 and full and len(done) >= 3
     assert jobs.running == 0
     assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
@@ -108,9 +109,9 @@ def test_a_fault_is_told_in_a_sentence_logged_and_hurts_nobody(hosted, log, monk
     address, jobs = hosted()
     client = Client(address, verbose=False)
     with monkeypatch.context() as broken:
-        broken.setattr("demo.transfer.Synthesis", lambda *_, **__: 1 / 0)
+        broken.setattr("demo.tabs.transfer.Synthesis", lambda *_, **__: 1 / 0)
         with pytest.raises(
-            AppError, match=r"^Something went wrong here: it is in the log as job [0-9a-f]{8}\.$"
+            AppError, match=r"^Something went wrong on the server: see job [0-9a-f]{8} in its log\.$"
         ) as told:
             client.predict(**SMALL)
     fault, entry = log()
@@ -153,6 +154,6 @@ def test_the_log_tells_of_a_job_and_of_no_picture(hosted, log, pictures):
     address, _ = hosted()
     Client(address, verbose=False).predict(content=handle_file(pictures[0]), **SMALL)
     (entry,) = log()
-    assert entry.keys() == {"job", "what", "device", "size", "evaluations", "seconds", "ending"}
-    assert (entry["what"], entry["device"], entry["size"], entry["evaluations"]) == ("transfer", "cpu", 64, 10)
+    assert entry.keys() == {"job", "what", "device", "size", "iterations", "seconds", "ending"}
+    assert (entry["what"], entry["device"], entry["size"], entry["iterations"]) == ("transfer", "cpu", 64, 10)
     assert entry["ending"] == "Done" and "/" not in json.dumps(entry)

@@ -49,9 +49,9 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page = visit()
     upload(page, pictures)
     set_number(page, "Size", 128)
-    set_number(page, "Length", 1000)
+    set_number(page, "Iterations", 1000)
     page.click("#paint")
-    wait_for_status(page, "Evaluation ")
+    wait_for_status(page, "Iteration ")
     first = page.locator("#transfer-result img").get_attribute("src")
     page.wait_for_function(
         "src => document.querySelector('#transfer-result img').src !== src", arg=first, timeout=60_000
@@ -62,17 +62,17 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     is_ready(page, "#continue")
     page.wait_for_selector("#transfer-curve svg, #transfer-curve canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
-    assert (recipe["synthesis"], recipe["size"], recipe["evaluations"]) == ("transfer", 128, 1000)
+    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 128, 1000)
     assert Image.open(tmp_path / "first.png").size == (128, 102)
 
-    set_number(page, "Length", 10)
+    set_number(page, "Iterations", 10)
     page.click("#larger")
     wait_for_status(page, "Done after 10 ")
     is_ready(page, "#continue")
     recipe = saved_recipe(page, tmp_path / "larger.png")
     assert (recipe["size"], recipe["start"], recipe["levels"]) == (256, "image", 1)
     page.click("#continue")
-    page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('Evaluation')")
+    page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('Iteration')")
     wait_for_status(page, "Done after 10 ")
     is_ready(page, "#continue")
     assert saved_recipe(page, tmp_path / "further.png")["made_from"]["start"] != recipe["made_from"]["start"]
@@ -85,17 +85,17 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.reload()
     page.wait_for_selector("#paint")
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
-    wait_for_status(page, "The recipe is in place")
+    wait_for_status(page, "The controls now show this image's recipe.")
     expect(page.get_by_label("number input for Size").first).to_have_value("256")
-    expect(page.get_by_label("number input for Length").first).to_have_value("10")
+    expect(page.get_by_label("number input for Iterations").first).to_have_value("10")
     is_ready(page, "#continue")
 
 
 def test_regions_painted_on_the_content_reach_the_recipe(visit, pictures, tmp_path):
     page = visit()
     set_number(page, "Size", 64)
-    set_number(page, "Length", 10)
-    page.get_by_text("More styles, and where each shows").click()
+    set_number(page, "Iterations", 10)
+    page.get_by_text("More styles and regions").click()
     page.set_input_files("#more-styles input[type=file]", pictures[1])
     page.wait_for_selector("#more-styles img")
     page.locator("#regions").get_by_role("button", name="Brush", exact=True).click()
@@ -117,15 +117,18 @@ def test_a_missing_picture_is_told_in_a_sentence(visit):
     page = visit()
     page.locator("#content").get_by_label("Remove Image").click()
     page.click("#paint")
-    wait_for_status(page, "There is no content picture yet: choose one, or an example.")
+    wait_for_status(page, "There is no content image yet: choose one, or an example.")
     is_ready(page, "#paint")
 
 
-def test_a_preset_and_an_axis_fill_in_what_goes_with_them_without_the_server(visit, expect):
+def test_a_strength_and_an_axis_fill_in_what_goes_with_them_without_the_server(visit, expect):
     page = visit()
     page.route("**/queue/join**", lambda route: route.abort())
-    page.locator("#preset").get_by_label("Strong").check()
-    expect(page.get_by_label("number input for Strength of the style")).to_have_value("3")
+    page.get_by_role("button", name="Advanced").click()
+    page.locator("#strength").get_by_label("strong · 100").check()
+    expect(page.get_by_label("Style weight")).to_have_value("100")
+    page.get_by_label("Style weight").fill("1")
+    expect(page.locator("#strength").get_by_label("gentle · 1")).to_be_checked()
     page.get_by_role("tab", name="Study").click()
     for axis, values in (("nothing", ""), ("iterations", AXES["iterations"].usual)):
         page.locator("#columns input").click()
@@ -136,7 +139,7 @@ def test_a_preset_and_an_axis_fill_in_what_goes_with_them_without_the_server(vis
 def test_reconstruction_fills_a_gallery(visit, expect):
     page = visit("Reconstruct")
     set_number(page, "Size", 64)
-    set_number(page, "Length", 10)
+    set_number(page, "Iterations", 10)
     page.locator("#what").get_by_label("style").check()
     expect(page.get_by_role("checkbox", name="relu5_1").locator("visible=true")).to_be_checked()
     page.click("#reconstruct")
@@ -148,7 +151,7 @@ def test_reconstruction_fills_a_gallery(visit, expect):
 def test_amalgamation_ends_with_a_film(visit):
     page = visit("Amalgamate")
     set_number(page, "Size", 64)
-    set_number(page, "Length", 10)
+    set_number(page, "Iterations", 10)
     page.click("#imprint")
     wait_for_status(page, "Done after 10", "amalgamate")
     page.get_by_role("tabpanel").get_by_role("tab", name="Film").locator("visible=true").click()
@@ -160,7 +163,7 @@ def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
     set_number(page, "Size", 64)
     page.locator("#column-values textarea, #column-values input").first.fill("2, 4")
     page.click("#study")
-    wait_for_status(page, "Done: 10 pictures", "study")
+    wait_for_status(page, "Done: 10 images", "study")
     is_ready(page, "#study")
     with page.expect_download() as download:
         page.click("#study-data")
@@ -177,21 +180,21 @@ def test_the_network_tab_shows_means_files_and_patches(visit, expect):
     expect(page.locator("#atlas-patches img")).to_have_count(9)
 
 
-def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, studio):
+def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
     first, second = visit(), visit()
     for page in (first, second):
         set_number(page, "Size", 256)
-        set_number(page, "Length", 1000)
+        set_number(page, "Iterations", 1000)
     first.click("#paint")
-    wait_for_status(first, "Evaluation ")
+    wait_for_status(first, "Iteration ")
     set_number(second, "Size", 64)
-    set_number(second, "Length", 10)
+    set_number(second, "Iterations", 10)
     second.click("#paint")
     time.sleep(1)
-    assert studio.jobs.running == 1
+    assert context.jobs.running == 1
     third = visit()
     third.click("#paint")
-    wait_for_status(third, "Waiting for a place")
+    wait_for_status(third, "Waiting in the queue")
     third.click("#stop")
     first.close()
     wait_for_status(second, "Done after 10 ")
@@ -209,7 +212,7 @@ def test_the_page_fits_a_phone(visit, tab):
     [
         (b"I am a picture, believe me.", "is not a picture in a known format: use PNG, JPEG or WebP."),
         (b"", "is not a picture in a known format: use PNG, JPEG or WebP."),
-        (b"GIF89a" + bytes(7), "The content picture "),
+        (b"GIF89a" + bytes(7), "The content image "),
     ],
     ids=["text", "empty", "cut"],
 )
