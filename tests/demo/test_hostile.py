@@ -167,7 +167,11 @@ WISHES = [
         {"rows": "seed", "row_values": ",".join(map(str, range(200)))},
         "This study has 600 images, but at most 64 are allowed",
     ),
-    ("study", {"rows": "size", "row_values": "64, 9000"}, "Images may have at most 512 pixels a side here: use smaller sizes."),
+    (
+        "study",
+        {"rows": "size", "row_values": "64, 9000"},
+        "Images may have at most 512 pixels a side here: use smaller sizes.",
+    ),
     ("study", {"columns": "iterations", "column_values": "99999"}, "Images may take at most 1000 iterations here"),
     ("study", {"columns": "style-layers"}, "Rows and columns both set"),
     ("atlas", {"layer": "relu9_1"}, "Layer cannot be 'relu9_1': choose one of relu1_1"),
@@ -178,7 +182,14 @@ WISHES = [
 #: Wishes that are granted within the limits.
 CLAMPED = [
     {"size": -5},
-    {"size": None, "network": None, "seed": None, "total_variation_weight": None, "colour": None, "style_image_weights": None},
+    {
+        "size": None,
+        "network": None,
+        "seed": None,
+        "total_variation_weight": None,
+        "colour": None,
+        "style_image_weights": None,
+    },
     {"size": "64", "iterations": 1.5e-9, "seed": -1, "style_weight": 1e99},
     {"more_styles": None, "regions": None, "content_layers": None},
 ]

@@ -29,9 +29,7 @@ def hosted(context, tiny_network):
 
     def host(devices=("cpu",), max_queue=40):
         settings = Settings(max_size=512, max_iterations=1000, max_seconds=120)
-        own = Context(
-            {"tiny": tiny_network()}, Jobs(devices, 120), settings, context.photographs, context.paintings
-        )
+        own = Context({"tiny": tiny_network()}, Jobs(devices, 120), settings, context.photographs, context.paintings)
         served.append(page(own))
         _, address, _ = (
             served[-1]

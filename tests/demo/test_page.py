@@ -60,7 +60,7 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.click("#stop")
     wait_for_status(page, "Stopped after ")
     is_ready(page, "#continue")
-    page.wait_for_selector("#transfer-curve svg, #transfer-curve canvas")
+    page.wait_for_selector("#transfer-losses svg, #transfer-losses canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
     assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 128, 1000)
     assert Image.open(tmp_path / "first.png").size == (128, 102)

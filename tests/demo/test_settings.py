@@ -11,8 +11,8 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
-from demo.components import job_controls
 from demo.app import main
+from demo.components import job_controls
 from demo.settings import read_settings
 
 
@@ -72,13 +72,19 @@ def test_host_and_port_give_way_to_those_of_gradio(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--max-size", "large"], "--max-size: 'large' is wrong: input should be a valid integer, unable to parse string as an integer."),
+        (
+            ["--max-size", "large"],
+            "--max-size: 'large' is wrong: input should be a valid integer, unable to parse string as an integer.",
+        ),
         (["--max-queue", "0"], "--max-queue: '0' is wrong: input should be greater than or equal to 1."),
         (["--jobs", "-1"], "--jobs: '-1' is wrong: input should be greater than or equal to 1."),
         (["--network", " , "], "--network: give at least one name."),
         (["--auth", "me"], "--auth: use the form NAME:PASSWORD."),
         (["--auth", "me:"], "--auth: use the form NAME:PASSWORD."),
-        (["--port", "high"], "--port: 'high' is wrong: input should be a valid integer, unable to parse string as an integer."),
+        (
+            ["--port", "high"],
+            "--port: 'high' is wrong: input should be a valid integer, unable to parse string as an integer.",
+        ),
         (["--port", "99999"], "--port: '99999' is wrong: input should be less than or equal to 65535."),
         (["--max-upload", "much"], "--max-upload: 'much' is not a file size such as 20mb."),
     ],

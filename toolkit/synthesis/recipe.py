@@ -123,7 +123,9 @@ class Recipe(BaseModel):
     size: int = _field(512, "result", "longest side of the result in pixels", ge=16, le=16384)
     start: Start = _field("content", "result", "the image that the optimisation starts from")
     seed: int = _field(0, "result", "seed of the noise that a synthesis may start from", ge=0, lt=2**63)
-    iterations: int = _field(150, "optimisation", "steps of the optimiser, over all levels: more is finer", ge=1, le=100_000)
+    iterations: int = _field(
+        150, "optimisation", "steps of the optimiser, over all levels: more is finer", ge=1, le=100_000
+    )
     early_stop: bool = _field(True, "optimisation", "end a level when more iterations hardly lower the loss")
     levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=4)
     optimizer: OptimizerName = _field("lbfgs", "optimisation", "L-BFGS, or Adam, which needs less memory")

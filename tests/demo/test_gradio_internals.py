@@ -1,0 +1,63 @@
+"""What the page uses of Gradio that Gradio does not document: each test fails when it changes."""
+
+import asyncio
+import inspect
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from demo.gradio_internals import CheckedBlocks, as_path, as_paths, declare_files, remove_from_queue
+
+
+def test_every_request_comes_through_process_api_with_its_inputs_and_its_state():
+    parameters = list(inspect.signature(gr.Blocks.process_api).parameters)
+    assert parameters[:4] == ["self", "block_fn", "inputs", "state"]
+    assert inspect.iscoroutinefunction(gr.Blocks.process_api)
+
+
+def test_what_is_sent_is_checked_and_a_fault_is_explained():
+    seen = []
+
+    def check(field, value):
+        seen.append((field.label, value))
+        return value + 1
+
+    def explain(name, error):
+        return gr.Error(f"{name}: {error}")
+
+    with CheckedBlocks(check, explain) as blocks:
+        number = gr.Number(label="Number")
+        number.submit(lambda value: 6 / value, number, number, api_name="divide")
+    (function,) = blocks.fns.values()
+    answer = asyncio.run(blocks.process_api(function, [2]))
+    assert seen == [("Number", 2)] and answer["data"] == [2]
+    with pytest.raises(gr.Error, match="divide: division by zero"):
+        asyncio.run(blocks.process_api(function, [-1]))
+
+
+def test_a_queue_forgets_a_sessions_events():
+    with gr.Blocks() as blocks:
+        pass
+    blocks.queue()
+    assert "session_hash" in inspect.signature(blocks._queue.clean_events).parameters
+    asyncio.run(remove_from_queue(blocks, "nobody"))
+
+
+def test_components_pass_the_paths_of_files_on_unopened():
+    def sent(path):
+        return SimpleNamespace(path=path)
+
+    image = as_path(gr.Image(type="filepath", render=False))
+    assert image.preprocess(sent("x.png")) == "x.png" and image.preprocess(None) is None
+    with pytest.raises(gr.Error, match="Send images as files"):
+        image.preprocess(sent(None))
+    gallery = as_paths(gr.Gallery(type="filepath", render=False))
+    assert gallery.preprocess(SimpleNamespace(root=[SimpleNamespace(image=sent("a"))])) == ["a"]
+    assert gallery.preprocess(None) == []
+
+
+def test_every_path_is_declared_a_file_however_deep():
+    mark = {"_type": "gradio.FileData"}
+    sent = {"layers": [{"path": "a", "meta": {"_type": "other"}}, 5], "name": "b"}
+    assert declare_files(sent) == {"layers": [{"path": "a", "meta": mark}, 5], "name": "b"}
