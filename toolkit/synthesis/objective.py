@@ -14,7 +14,7 @@ from ..optimize import Evaluation
 from .losses import ContentLoss, Loss, StyleLoss, guides_of, total_variation
 from .pullback import Pullback
 from .recipe import Recipe
-from .statistics import STATISTICS, moment_sums, moments
+from .statistics import SCALES, STATISTICS, moment_sums, moments
 
 
 class ObjectiveLike(Protocol):
@@ -118,7 +118,8 @@ def bind(
     losses: dict[str, list[Loss]] = defaultdict(list)
     for name, weight in content_weights.items():
         losses[name].append(ContentLoss.of(f"content {name}", weight, features[name], recipe.formula))
-    statistic, factor = STATISTICS[recipe.style_statistic], 0.25 if recipe.formula == "paper" else 1.0
+    statistic = STATISTICS[recipe.style_statistic]
+    factor = SCALES[recipe.style_statistic] * (0.25 if recipe.formula == "paper" else 1.0)
     wanted = recipe.style_image_weights or (1.0,) * len(sums)
     shares = [share / sum(wanted) for share in wanted]
     for name, weight in style_weights.items():

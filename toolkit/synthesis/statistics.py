@@ -3,7 +3,8 @@
 A style statistic is a function of two small things, the mean m = F 1 / M (C) and the Gram matrix G = F Fᵀ / M (C, C) of
 a layer's features F (C, M). Both come from sums over positions, so they add up over parts of an image, and a mask
 weights them. A statistic returns its value with dL/dm and the symmetric dL/dG; the gradient in F is always
-(2 dL/dG F + dL/dm 1ᵀ) / M. A new statistic is one such function, named in ``StatisticName`` and ``STATISTICS``.
+(2 dL/dG F + dL/dm 1ᵀ) / M. A new statistic is one such function, named in ``StatisticName``, ``STATISTICS`` and
+``SCALES``.
 """
 
 from collections.abc import Callable
@@ -67,6 +68,9 @@ STATISTICS: dict[StatisticName, Statistic] = {
     "moments": covariance_and_mean,
     "wasserstein": wasserstein,
 }
+
+#: With these factors one style weight keeps as much of the content by any of them.
+SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74}
 
 
 def _covariance(moments: Moments) -> Tensor:
