@@ -46,6 +46,9 @@ FONT = ["system-ui", "sans-serif"]
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
+#: How the names of the files exported from a network end.
+EXPORTS = ("features", "step")
+
 TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
 
 
@@ -134,7 +137,8 @@ def _context(settings: Settings) -> Context:
 
 def _files(network: Path) -> list[Path]:
     """A network's file, and the files exported from it in the same folder."""
-    return [network, *sorted(network.parent.glob(f"{network.stem}-*.onnx"))]
+    exported = (network.with_name(f"{network.stem}-{part}.onnx") for part in EXPORTS)
+    return [network, *(path for path in exported if path.exists())]
 
 
 if __name__ == "__main__":
