@@ -243,7 +243,7 @@ def test_masks_are_resized_to_the_result(make):
         ("transfer", {"start": "image"}, "The recipe starts from the start image, but there is none: name it."),
         ("transfer", {"style_image_weights": (1, 2)}, "There are 1 style images but 2 weights: give one for each."),
         ("transfer", {"style_layers": {"relu6_1": 1}}, "Unknown layer 'relu6_1' of vgg19: did you mean"),
-        ("transfer", {"size": 16, "style_layers": {"pool5": 1}}, "An image of 16 x 11 pixels is too small for pool5"),
+        ("transfer", {"size": 16, "style_layers": {"pool5": 1}}, "An image of 16 x 12 pixels is too small for pool5"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(make, kind, fields, sentence):

@@ -157,13 +157,13 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.clamp_(0, 1)
 
 
-def save_png(image: Tensor, path: Path, recipe: str) -> None:
+def save_png(image: Tensor, path: str | Path, recipe: str) -> None:
     """Writes an image (1, 3, H, W) as a PNG with its recipe, as JSON, inside; atomically.
 
     Raises:
         ToolkitError: when it can't be written.
     """
-    with written_atomically(path) as temporary:
+    with written_atomically(Path(path)) as temporary:
         temporary.write_bytes(png_bytes(image, recipe))
 
 
