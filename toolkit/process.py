@@ -9,9 +9,12 @@ from pathlib import Path
 #: milliseconds by default, and keeps its core busy meanwhile: on a busy machine the threads waited for can't run.
 SPINS = "20000"
 
-#: glibc's parameters of mallopt(3) and their values: never return the end of the heap (M_TRIM_THRESHOLD), have no large
-#: blocks from the system one by one (M_MMAP_MAX), and have the heap grow by 256 MB at a time (M_TOP_PAD).
+#: glibc's parameters of mallopt(3): M_TRIM_THRESHOLD, M_MMAP_MAX, M_TOP_PAD. To keep freed memory, the heap's end is
+#: never returned, no block comes from the system by itself, and the heap grows by 256 MB at a time.
 KEEP = {-1: -1, -4: 0, -2: 1 << 28}
+
+#: The same as glibc sets them by itself once large blocks were freed.
+USUAL = {-1: 1 << 26, -4: 1 << 16, -2: 1 << 17}
 
 
 def cores() -> int:
@@ -31,11 +34,15 @@ def configure_threads() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
-def keep_freed_memory() -> None:
-    """Has glibc keep freed memory: each iteration frees what the next one needs, and new pages cost time."""
+def keep_freed_memory(keep: bool = True) -> None:
+    """Has glibc keep freed memory: each iteration frees what the next one needs, and new pages cost time.
+
+    Args:
+        keep: or else treat it as usual.
+    """
     mallopt = getattr(_c_library(), "mallopt", None)
     if mallopt is not None:
-        for parameter, value in KEEP.items():
+        for parameter, value in (KEEP if keep else USUAL).items():
             mallopt(parameter, value)
 
 
