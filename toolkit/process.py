@@ -9,12 +9,12 @@ from pathlib import Path
 #: milliseconds by default, and keeps its core busy meanwhile: on a busy machine the threads waited for can't run.
 SPINS = "20000"
 
-#: glibc's parameters of mallopt(3): M_TRIM_THRESHOLD, M_MMAP_MAX, M_TOP_PAD. To keep freed memory, the heap's end is
-#: never returned, no block comes from the system by itself, and the heap grows by 256 MB at a time.
-KEEP = {-1: -1, -4: 0, -2: 1 << 28}
+#: glibc's parameters of mallopt(3): M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_TOP_PAD. To keep freed memory, the heap's end
+#: is never returned, only blocks of 32 MB come from the system one by one, and the heap grows by 64 MB at a time.
+KEEP = {-1: -1, -3: 1 << 25, -2: 1 << 26}
 
 #: The same as glibc sets them by itself once large blocks were freed.
-USUAL = {-1: 1 << 26, -4: 1 << 16, -2: 1 << 17}
+USUAL = {-1: 1 << 26, -3: 1 << 25, -2: 1 << 17}
 
 
 def cores() -> int:

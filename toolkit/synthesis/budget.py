@@ -92,7 +92,7 @@ def plan(
     kind = OPTIMIZERS[recipe.optimizer]
     vectors, pairs = kind.tensors * image, PAIRS
     if kind.keeps_pairs:
-        pair = image if native else 2 * image
+        pair = image  # two vectors in bfloat16
         room = math.inf if memory == math.inf else (memory / 2 - vectors) / pair
         pairs = int(min(PAIRS, max(room, 0)))
         if pairs < FEWEST_PAIRS:
