@@ -46,8 +46,8 @@ FONT = ["system-ui", "sans-serif"]
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
-#: How the names of the files exported from a network end.
-EXPORTS = ("features", "step")
+#: How the names of exported graphs end. ``vgg19-*`` would match those of vgg19-small too.
+EXPORTS = ("features", "step", "targets")
 
 TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
 
@@ -129,13 +129,13 @@ def _context(settings: Settings) -> Context:
         if network.note:
             print(f"note: {network.note}", file=sys.stderr)
         else:
-            files[name] = _files(find_network(source))
+            files[name] = files_of(find_network(source))
     first = next(iter(networks.values()))
     atlas = Atlas.read(Path(settings.atlas), first) if settings.atlas else None
     return Context(networks, jobs, settings, content_files(), style_files(), atlas, files)
 
 
-def _files(network: Path) -> list[Path]:
+def files_of(network: Path) -> list[Path]:
     """A network's file, and the files exported from it in the same folder."""
     exported = (network.with_name(f"{network.stem}-{part}.onnx") for part in EXPORTS)
     return [network, *(path for path in exported if path.exists())]
