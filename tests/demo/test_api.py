@@ -174,6 +174,8 @@ def test_the_network_tells_of_itself_and_gives_its_files(client):
     assert "<svg" in means and "relu1_1" in [layer for layer, _, _ in losses["data"]]
     assert [path.endswith("vgg19-small.safetensors") for path in files] == [True]
     assert provenance
+    (colours,) = (each["props"]["color_map"] for each in client.config["components"] if each["props"].get("color_map"))
+    assert all(f".{kind} {{ fill: {colour}; }}" in means for kind, colour in colours.items())
 
 
 def test_the_atlas_gives_nine_patches(client):

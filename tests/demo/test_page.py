@@ -171,10 +171,16 @@ def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
     assert len(json.loads((tmp_path / "study.json").read_text())["cells"]) == 10
 
 
-def test_the_network_tab_shows_means_files_and_patches(visit, expect):
+def test_the_network_tab_shows_means_files_and_the_patches_of_any_channel(visit, expect, context):
     page = visit("Network")
     page.wait_for_selector("#means svg rect.after", timeout=60_000)
     assert "vgg19-small.safetensors" in page.locator("#files").inner_text().replace("\n", "")
+    channels = context.networks["vgg19-small"].architecture.convolutions
+    slider = page.locator("#atlas-channel input[type=range]")
+    expect(slider).to_have_attribute("max", str(channels["conv3_1"][1] - 1))
+    page.locator("#atlas-layer input").click()
+    page.get_by_role("option", name="relu5_1", exact=True).click()
+    expect(slider).to_have_attribute("max", str(channels["conv5_1"][1] - 1))
     page.click("#atlas-show")
     page.wait_for_selector("#atlas-patches img", timeout=90_000)
     expect(page.locator("#atlas-patches img")).to_have_count(9)

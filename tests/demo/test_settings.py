@@ -11,7 +11,7 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
-from demo.app import main
+from demo.app import files_of, main
 from demo.components import job_controls
 from demo.settings import read_settings
 
@@ -182,3 +182,9 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
 def test_two_networks_of_one_name_are_refused(capsys):
     assert main(["--network", "vgg19-small,vgg19-small"]) == 2
     assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename one of the files.\n"
+
+
+def test_a_network_comes_with_its_own_exported_files_and_no_others(tmp_path):
+    for name in ("a.safetensors", "a-step.onnx", "a-small.safetensors", "a-small-step.onnx"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files_of(tmp_path / "a.safetensors")] == ["a.safetensors", "a-step.onnx"]

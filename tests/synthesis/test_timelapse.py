@@ -31,6 +31,16 @@ def test_a_film_opens_and_holds_its_last_frame(tmp_path, suffix):
         assert min(film.convert("RGB").getpixel((5, 5))) > 250
 
 
+def test_frames_of_coarse_levels_are_as_large_as_the_last(tmp_path):
+    timelapse = Timelapse(tmp_path / "x.gif")
+    for number, size in enumerate(((16, 24), (16, 24), (32, 48)), 1):
+        image = torch.rand(1, 3, *size)
+        timelapse.add(Progress(number, 3, 1.0, {}, 0.0, 1.0, lambda image=image: image))
+    timelapse.save()
+    with Image.open(tmp_path / "x.gif") as film:
+        assert (film.size, film.n_frames) == ((48, 32), 3)
+
+
 def test_frames_thin_out_as_progress_slows():
     timelapse = Timelapse(Path("x.gif"))
     run(timelapse, 1000)

@@ -118,7 +118,7 @@ def _target_bytes(layers: dict[str, float], path: tuple[Layer, ...], frame: tupl
 
 
 def _bytes_of_a_pixel(path: tuple[Layer, ...]) -> float:
-    """What computing a pixel takes: activations kept for the way back, and five of the largest for the present layer."""
+    """What computing a pixel takes: activations kept for the way back, and five of the largest at work."""
     stride = strides(path)
     kept = [layer.channels / stride[layer.name] ** 2 for layer in path if layer.kind == "relu"]
     largest = max((layer.channels / stride[layer.name] ** 2 for layer in path), default=1)

@@ -61,22 +61,24 @@ class Timelapse:
         """
         if not self.frames:
             raise ToolkitError(f"There is no frame for the timelapse {self.path}: let at least one iteration finish.")
+        size = self.frames[-1].size  # coarse levels have smaller frames
+        frames = [frame.resize(size, Image.Resampling.LANCZOS) for frame in self.frames]
         with written_atomically(self.path) as temporary:
             if self.path.suffix.lower() == ".mp4":
-                self._encode(temporary)
+                self._encode(frames, temporary)
             else:
-                duration = [1000 // self.rate] * (len(self.frames) - 1) + [1000]
-                first, *rest = self.frames
+                duration = [1000 // self.rate] * (len(frames) - 1) + [1000]
+                first, *rest = frames
                 first.save(temporary, save_all=True, append_images=rest, duration=duration, loop=0)
 
-    def _encode(self, path: Path) -> None:
-        width, height = self.frames[0].size
+    def _encode(self, frames: list[Image.Image], path: Path) -> None:
+        width, height = frames[0].size
         command = [
             *("ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"),
             *("-s", f"{width}x{height}", "-r", str(self.rate), "-i", "-"),
             *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)),
         ]
-        frames = [*self.frames, *[self.frames[-1]] * self.rate]
+        frames = [*frames, *[frames[-1]] * self.rate]
         done = subprocess.run(
             command, input=b"".join(np.asarray(frame).tobytes() for frame in frames), capture_output=True
         )
