@@ -8,7 +8,7 @@ import gradio as gr
 from annotated_types import Ge, Gt, Le
 
 from toolkit.synthesis import Recipe
-from toolkit.synthesis.recipe import format_layers
+from toolkit.synthesis.notation import format_layers
 
 from ..context import Context
 

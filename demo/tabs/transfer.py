@@ -12,7 +12,7 @@ from torch import Tensor
 from toolkit.errors import ToolkitError
 from toolkit.images.io import fit, read_recipe, to_picture
 from toolkit.synthesis import Recipe, Synthesis
-from toolkit.synthesis.recipe import STRENGTHS
+from toolkit.synthesis.notation import STRENGTHS
 
 from ..components.controls import DEFAULTS, as_text, control, follow, network_choice, size_and_iterations
 from ..components.images import examples, image_input, named, opened

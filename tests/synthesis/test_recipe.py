@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from toolkit.errors import ToolkitError
 from toolkit.images.io import read_recipe, save_png
 from toolkit.synthesis import PRESETS, Recipe
-from toolkit.synthesis.recipe import Group, format_layers, parse_layers
+from toolkit.synthesis.notation import format_layers, parse_layers
+from toolkit.synthesis.recipe import Group
 
 RECIPES = st.builds(
     lambda synthesis, **fields: Recipe.preset(synthesis, **fields),

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.statistics import RIDGE, STATISTICS, moment_sums, moments, products
+from toolkit.synthesis.gaussian import RIDGE
+from toolkit.synthesis.statistics import moment_sums, moments, products
+from toolkit.synthesis.style import STATISTICS
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
@@ -48,7 +50,7 @@ def of(x):
 
 def assert_derivatives_are_autograds(statistic, x, style):
     x = x.detach().requires_grad_()
-    value, slope = statistic(of(x), of(style))
+    value, slope = statistic(of(style))(of(x))
     (expected,) = torch.autograd.grad(value, x)
     found = (2 * slope.gram @ x[0].flatten(1) + slope.mean[:, None]) / x[0, 0].numel()
     scale = expected.abs().max().item()
@@ -59,7 +61,7 @@ def assert_derivatives_are_autograds(statistic, x, style):
 @given(shape=SHAPES, seed=SEEDS)
 def test_a_statistic_is_its_formula_and_has_autograds_derivatives(name, shape, seed):
     x, style = features(shape, seed), features((shape[0], 5, 4), seed + 1)
-    value, _ = STATISTICS[name](of(x), of(style))
+    value, _ = STATISTICS[name](of(style))(of(x))
     torch.testing.assert_close(value, TEXTBOOK[name](x[0].flatten(1), style[0].flatten(1)), rtol=1e-9, atol=1e-12)
     assert_derivatives_are_autograds(STATISTICS[name], x, style)
 
@@ -82,7 +84,7 @@ def test_derivatives_hold_where_the_covariance_is_singular(name, x):
 @pytest.mark.parametrize("name", STATISTICS)
 def test_a_statistic_is_zero_at_its_target_and_so_are_its_derivatives(name):
     found = of(features((3, 4, 5), 0))
-    value, slope = STATISTICS[name](found, found)
+    value, slope = STATISTICS[name](found)(found)
     assert max(float(each.abs().max()) for each in (value, *slope)) < 1e-10
 
 

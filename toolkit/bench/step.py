@@ -1,6 +1,5 @@
 """The time that one evaluation of loss and gradient takes."""
 
-import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -51,7 +50,7 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
     """
     recipe = Recipe.preset("transfer")
     image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
-    exact, rounded = (copy.deepcopy(network).to(device, dtype) for dtype in (torch.float32, torch.bfloat16))
+    exact, rounded = (network.at(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
     textbook = Textbook(exact, recipe, content, style)
     contestants: dict[str, Callable[[Tensor], object]] = {
         "textbook": lambda image: textbook.evaluate(image.clone()),

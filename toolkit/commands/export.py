@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import ToolkitError
 from ..export import PRECISIONS, export_features, export_step, export_targets
 from ..network import Network, load_network
-from ..synthesis.recipe import CONTENT_LAYERS, STYLE_LAYERS
+from ..synthesis.notation import STYLE_LAYERS
+from ..synthesis.recipe import CONTENT_LAYERS
 from .common import SOURCE_HELP, add_source_options
 
 #: What can be exported: each writes a file and returns its errors by output.
@@ -42,7 +43,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--layers",
         type=_names,
-        default=sorted({*CONTENT_LAYERS, *STYLE_LAYERS}),
+        default=sorted({*CONTENT_LAYERS, *STYLE_LAYERS["balanced"]}),
         metavar="LAYERS",
         help="layers of the features (default: the layers of a transfer)",
     )
@@ -56,7 +57,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--style-layers",
         type=_names,
-        default=list(STYLE_LAYERS),
+        default=list(STYLE_LAYERS["balanced"]),
         metavar="LAYERS",
         help="style layers of step and targets (default: those of a transfer)",
     )

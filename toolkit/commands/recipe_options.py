@@ -8,7 +8,8 @@ from typing import Any, get_args
 from ..errors import ToolkitError
 from ..images.io import read_recipe
 from ..synthesis import Recipe
-from ..synthesis.recipe import SynthesisName, format_layers
+from ..synthesis.notation import format_layers
+from ..synthesis.recipe import SynthesisName
 
 #: Headings of the groups in ``--help``.
 GROUPS = {"content": "content", "style": "style", "result": "result", "optimisation": "optimisation"}

@@ -1,5 +1,6 @@
 """VGG networks: from an image to the outputs of named layers."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -104,6 +105,12 @@ class Network(nn.Module):
     def dtype(self) -> torch.dtype:
         """The type of the weights. The image is preprocessed in its own type and then cast to this one."""
         return next(self.parameters()).dtype
+
+    def at(self, device: torch.device, dtype: torch.dtype) -> "Network":
+        """The network on that device and in that type: itself when it is there, else a copy."""
+        if (next(self.parameters()).device, self.dtype) == (device, dtype):
+            return self
+        return copy.deepcopy(self).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
     def convolution(self, name: str) -> nn.Conv2d:
         """The convolution called ``name``: weight (O, I, 3, 3), bias (O)."""

@@ -16,6 +16,18 @@ class Evaluation(NamedTuple):
     gradient: Tensor
 
 
+class ObjectiveLike(Protocol):
+    """What an optimiser minimises: a point in, an ``Evaluation`` out.
+
+    Computed over a whole image, over tiles and processes, or by ONNX Runtime. ``runs_on`` says what computes.
+    """
+
+    runs_on: str
+
+    def __call__(self, image: Tensor, /) -> Evaluation:
+        """Every loss, and the gradient of their weighted sum."""
+
+
 class Optimizer(Protocol):
     """Minimises an objective within bounds, one evaluation a step, in whatever shape the tensor has."""
 

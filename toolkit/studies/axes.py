@@ -10,7 +10,7 @@ from ..errors import ToolkitError, did_you_mean
 from ..network import DEFAULT_NETWORK, Network
 from ..normalize import load_normalized, original
 from ..synthesis import Recipe
-from ..synthesis.recipe import STYLE_LAYERS
+from ..synthesis.notation import STYLE_LAYERS, parse_layers
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _of_fields() -> Iterable[tuple[str, Kind]]:
             yield name.replace("_", "-"), Kind(title, USUAL.get(name, usual), variations, info.description or "")
 
 
-FIRST_LAYERS = ",".join(STYLE_LAYERS)
+FIRST_LAYERS = ",".join(STYLE_LAYERS["balanced"])
 SECOND_LAYERS = FIRST_LAYERS.replace("_1", "_2")
 
 #: The kinds of axes, by the names that people write.
@@ -161,6 +161,9 @@ AXES: dict[str, Kind] = {
     "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer), "content layer"),
     "style-layers": Kind("style layers", FIRST_LAYERS, _growing, "style layers, each with those before it"),
     "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer), "style layer, each alone"),
+    "style-blocks": Kind(
+        "style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers), "style layers, by their words"
+    ),
     "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "alpha over beta"),
     "network": Kind("network", DEFAULT_NETWORK, _each(_network), "name or file of a network"),
     "normalization": Kind("network", "normalised,original", _each(_normalization), "the network, and as it was before"),

@@ -5,8 +5,9 @@ The core is read in this order: recipe, statistics, losses, pullback, objective,
 
 from .budget import Plan, plan
 from .checkpoint import Checkpoint
+from .ingredients import ingredients
 from .objective import Objective
 from .recipe import PRESETS, Recipe
-from .synthesis import Progress, Synthesis, ingredients
+from .synthesis import Progress, Synthesis
 
 __all__ = ["PRESETS", "Checkpoint", "Objective", "Plan", "Progress", "Recipe", "Synthesis", "ingredients", "plan"]

@@ -13,8 +13,8 @@ from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Layer, Network
 from ..network.geometry import strides
-from ..optimize import OPTIMIZERS
-from .objective import Objective, ObjectiveLike
+from ..optimize import OPTIMIZERS, ObjectiveLike
+from .objective import Objective
 from .recipe import Recipe
 from .tiled import TiledObjective, cut
 

@@ -1,6 +1,6 @@
-"""Content loss, style loss and total variation: values and gradients in closed form.
+"""Content loss and style loss: values and gradients in closed form.
 
-A layer's features are (1, C, h, w): C filters, M = h w positions. Losses on features have three steps: ``sums`` over
+A layer's features are (1, C, h, w): C filters, M = h w positions. A loss has three steps: ``sums`` over
 positions, which add up over parts of an image; ``value``, the loss before its weight, with the slope that the gradient
 needs; and ``add_gradient``, in place, of ``weight`` times the loss. ReLU's part in it belongs to the pullback.
 """
@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .recipe import Formula
-from .statistics import Moments, Statistic, gram, moment_sums, moments
+from .sliced import SlicedLoss
+from .statistics import Distance, Moments, Statistic, gram, moment_sums, moments
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
 Region = tuple[EllipsisType, slice, slice]
@@ -65,20 +66,34 @@ class StyleLoss(NamedTuple):
     With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4). By the paper's formula
     the value is a quarter, E_l = sum (F Fᵀ - A)² / (4 C² M²) (Gatys, Ecker & Bethge 2016, equation 4).
 
-    ``target``: the moments to reach. ``guide``: (1, 1, h, w), or ``None`` for everywhere. ``factor``: of the statistic.
+    ``distance``: from the style images' moments, of ``channels`` filters. ``guide``: (1, 1, h, w), or ``None`` for
+    everywhere. ``factor``: of the distance.
     """
 
     name: str
     weight: float
-    target: Moments
-    statistic: Statistic = gram
+    distance: Distance
+    channels: int
     guide: Tensor | None = None
     factor: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        weight: float,
+        target: Moments,
+        statistic: Statistic = gram,
+        guide: Tensor | None = None,
+        factor: float = 1.0,
+    ) -> "StyleLoss":
+        """The loss by a statistic, from the style images' moments."""
+        return cls(name, weight, statistic(target), len(target.mean), guide, factor)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of its sums."""
-        return len(self.target.mean) + 1, len(self.target.mean) + 1
+        return self.channels + 1, self.channels + 1
 
     def sums(self, features: Tensor) -> Tensor:
         """The moments' sums, (C + 1, C + 1)."""
@@ -86,7 +101,7 @@ class StyleLoss(NamedTuple):
 
     def value(self, sums: Tensor) -> tuple[Tensor, Any]:
         """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
-        value, slope = self.statistic(moments(sums), self.target)
+        value, slope = self.distance(moments(sums))
         positions = sums[-1, -1]
         factor = torch.where(positions > 0, self.factor, 0.0)
         over = factor / torch.where(positions > 0, positions, 1.0)
@@ -103,8 +118,9 @@ class StyleLoss(NamedTuple):
         return self if self.guide is None else self._replace(guide=self.guide[region])
 
 
-#: A loss on the features of one layer.
-Loss = ContentLoss | StyleLoss
+#: A loss on the features of one layer: one that is a function of sums over positions, or any.
+LossOfSums = ContentLoss | StyleLoss
+Loss = LossOfSums | SlicedLoss
 
 
 def guides_of(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -> dict[str, Tensor]:
@@ -120,30 +136,3 @@ def guides_of(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -
     """
     sizes = {name: (mask.shape[-2] // strides[name], mask.shape[-1] // strides[name]) for name in layers}
     return {name: F.interpolate(mask, size, mode="area").square() for name, size in sizes.items()}
-
-
-def total_variation(image: Tensor, weight: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Mean of the squared differences between horizontal neighbours, plus that of vertical ones.
-
-    >>> value, gradient = total_variation(torch.zeros(1, 3, 4, 4))
-    >>> float(value)
-    0.0
-
-    Args:
-        image: (1, 3, H, W); a direction in which it has one pixel adds nothing.
-        weight: of the gradient.
-
-    Returns:
-        The loss before its weight, (), and the gradient of ``weight`` times it, (1, 3, H, W).
-    """
-    gradient = torch.zeros_like(image)
-    value = image.new_zeros(())
-    for axis in (-2, -1):
-        length = image.shape[axis] - 1
-        if length:
-            difference = image.diff(dim=axis)
-            value = value + difference.square().mean()
-            slope = difference * (2 * weight / difference.numel())
-            gradient.narrow(axis, 1, length).add_(slope)
-            gradient.narrow(axis, 0, length).sub_(slope)
-    return value, gradient

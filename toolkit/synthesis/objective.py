@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,24 +9,12 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..network import Network
 from ..network.geometry import strides
-from ..optimize import Evaluation
-from .losses import ContentLoss, Loss, StyleLoss, guides_of, total_variation
+from ..optimize import Evaluation, ObjectiveLike
+from .losses import ContentLoss, Loss, guides_of
 from .pullback import Pullback
 from .recipe import Recipe
-from .statistics import SCALES, STATISTICS, moment_sums, moments
-
-
-class ObjectiveLike(Protocol):
-    """What an optimiser is given: an image (1, 3, H, W) in, an ``Evaluation`` out.
-
-    Computed over the whole image, over tiles and processes, or by ONNX Runtime. ``runs_on`` says what computes.
-    """
-
-    runs_on: str
-
-    def __call__(self, image: Tensor) -> Evaluation:
-        """Every loss of the image, and the gradient of their weighted sum."""
-
+from .style import style_loss, summary
+from .total_variation import total_variation
 
 #: Makes an objective from network, recipe, content image, style images and masks.
 MakeObjective = Callable[[Network, Recipe, Tensor | None, Sequence[Tensor], Sequence[Tensor]], ObjectiveLike]
@@ -71,13 +58,13 @@ class Objective:
         self._recipe = recipe
         self._pullback = Pullback(network, {*content_weights, *style_weights})
         features = network(content, content_weights) if content is not None and content_weights else {}
-        sums = [
-            {name: moment_sums(found) for name, found in network.walk(style, style_weights)}
+        summaries = [
+            {name: summary(recipe, found) for name, found in network.walk(style, style_weights)}
             for style in styles
             if style_weights
         ]
         guides = [guides_of(mask, strides(self._pullback.path), style_weights) for mask in masks]
-        self._losses = bind(recipe, features, sums, guides)
+        self._losses = bind(recipe, features, summaries, guides)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
@@ -103,7 +90,7 @@ class Objective:
 def bind(
     recipe: Recipe,
     features: Mapping[str, Tensor],
-    sums: Sequence[Mapping[str, Tensor]],
+    summaries: Sequence[Mapping[str, Tensor]],
     guides: Sequence[Mapping[str, Tensor]] = (),
 ) -> dict[str, list[Loss]]:
     """A recipe's losses by layer.
@@ -111,28 +98,22 @@ def bind(
     Args:
         recipe: which losses, and their weights.
         features: of the content image, (1, C, h, w) by content layer.
-        sums: of each style image, its moments' sums (C + 1, C + 1) by style layer.
+        summaries: of each style image, by style layer: its moments' sums (C + 1, C + 1), or sorted projections.
         guides: of each style image, (1, 1, h, w) by style layer; style images blend when there are none.
     """
     content_weights, style_weights = recipe.layer_weights
     losses: dict[str, list[Loss]] = defaultdict(list)
     for name, weight in content_weights.items():
         losses[name].append(ContentLoss.of(f"content {name}", weight, features[name], recipe.formula))
-    statistic = STATISTICS[recipe.style_statistic]
-    factor = SCALES[recipe.style_statistic] * (0.25 if recipe.formula == "paper" else 1.0)
-    wanted = recipe.style_image_weights or (1.0,) * len(sums)
+    wanted = recipe.style_image_weights or (1.0,) * len(summaries)
     shares = [share / sum(wanted) for share in wanted]
     for name, weight in style_weights.items():
-        means = [own[name] / own[name][-1, -1] for own in sums]
-        # By style image: its part of the weight, the moments' means, and where it counts.
-        targets: list[tuple[float, Tensor, Tensor | None]]
+        own = [summary[name] for summary in summaries]
         if guides:
-            targets = [(share, mean, guide[name]) for share, mean, guide in zip(shares, means, guides, strict=True)]
+            for share, summary, guide in zip(shares, own, guides, strict=True):
+                losses[name].append(style_loss(recipe, name, weight * share, [summary], [1.0], guide[name]))
         else:
-            blend = torch.stack([share * mean for share, mean in zip(shares, means, strict=True)]).sum(0)
-            targets = [(1.0, blend, None)]
-        for share, mean, guide in targets:
-            losses[name].append(StyleLoss(f"style {name}", weight * share, moments(mean), statistic, guide, factor))
+            losses[name].append(style_loss(recipe, name, weight, own, shares))
     return losses
 
 

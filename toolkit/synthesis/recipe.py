@@ -1,5 +1,6 @@
 """What to make: one checked object that holds everything a result depends on, and travels inside the picture."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -8,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ..errors import ToolkitError
 from ..images.colour import Colour
 from ..optimize import OptimizerName
+from .ingredients import Ingredients
+from .notation import STRENGTHS, STYLE_LAYERS, parse_layers, parse_numbers, parse_weight
 from .statistics import StatisticName
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
@@ -19,77 +22,31 @@ Precision = Literal["float32", "bfloat16", "mixed"]
 Group = Literal["content", "style", "result", "optimisation"]
 
 
-def parse_layers(text: str) -> dict[str, float]:
-    """``relu1_1, relu2_1=0.5`` as weights by layer; those not given are 1 over the number of layers.
-
-    >>> parse_layers("relu1_1, relu2_1")
-    {'relu1_1': 0.5, 'relu2_1': 0.5}
-
-    Raises:
-        ValueError: when a weight is no number.
-    """
-    parts = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
-    try:
-        return {name: float(weight) if weight else 1 / len(parts) for name, _, weight in parts}
-    except ValueError:
-        raise ValueError(f"{text!r} is no list of layers such as relu1_1,relu2_1=0.5") from None
-
-
-def format_layers(layers: dict[str, float]) -> str:
-    """The text that ``parse_layers`` reads as these weights, to six digits."""
-    even = all(weight == 1 / len(layers) for weight in layers.values())
-    return ", ".join(name if even else f"{name}={weight!r}".removesuffix(".0") for name, weight in layers.items())
-
-
-def _layers(value: Any) -> Any:
-    return parse_layers(value) if isinstance(value, str) else value
-
-
-def _numbers(value: Any) -> Any:
-    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _strength(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return STRENGTHS[value] if value in STRENGTHS else float(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no weight: give a number, or one of {', '.join(STRENGTHS)}") from None
+def _text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Values may be given as text."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
 Weight = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-LayerWeights = Annotated[dict[str, Weight], BeforeValidator(_layers)]
-Weights = Annotated[tuple[Weight, ...], BeforeValidator(_numbers)]
-
-#: Words for style weights, on the page and on the command line.
-STRENGTHS = {"hint": 0.1, "gentle": 1.0, "balanced": 10.0, "strong": 100.0, "full": 1000.0}
+LayerWeights = Annotated[dict[str, Weight], _text(parse_layers)]
+Weights = Annotated[tuple[Weight, ...], _text(parse_numbers)]
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
-STYLE_LAYERS = {f"relu{block}_1": 0.2 for block in range(1, 6)}
 
 #: What distinguishes the four syntheses; they share one optimisation.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {
     # It starts from the content image, so that fewer iterations do than from noise.
-    "transfer": {"content_layers": CONTENT_LAYERS, "style_layers": STYLE_LAYERS, "start": "content", "iterations": 60},
+    "transfer": {
+        "content_layers": CONTENT_LAYERS,
+        "style_layers": STYLE_LAYERS["balanced"],
+        "start": "content",
+        "iterations": 60,
+    },
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
-    "texture": {"style_layers": STYLE_LAYERS, "start": "noise"},
+    "texture": {"style_layers": STYLE_LAYERS["balanced"], "start": "noise"},
     # Nothing but the start holds the style image, and a coarse level would wash it away.
     "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style", "levels": 1},
 }
-
-
-class Ingredients(BaseModel):
-    """What a result was made from: the toolkit's version, and SHA-256 fingerprints of the network and the images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    toolkit: str
-    network: str
-    content: str | None = None
-    styles: tuple[str, ...] = ()
-    start: str | None = None
-    masks: tuple[str, ...] = ()
 
 
 def _field(default: Any, group: Group, help: str, **limits: Any) -> Any:
@@ -110,8 +67,10 @@ class Recipe(BaseModel):
     synthesis: SynthesisName
     content_layers: LayerWeights = _field({}, "content", "layers whose content is compared, such as relu3_1=2,relu4_1")
     content_weight: Weight = _field(1.0, "content", "weight of the content loss (alpha)")
-    style_layers: LayerWeights = _field({}, "style", "layers whose style is compared, such as relu1_1,relu2_1")
-    style_weight: Annotated[Weight, BeforeValidator(_strength)] = _field(
+    style_layers: LayerWeights = _field(
+        {}, "style", f"layers whose style is compared, such as relu1_1,relu2_1, or a word: {', '.join(STYLE_LAYERS)}"
+    )
+    style_weight: Annotated[Weight, _text(parse_weight)] = _field(
         STRENGTHS["balanced"],
         "style",
         f"weight of the style loss (beta), or a word: {', '.join(f'{word} {w:g}' for word, w in STRENGTHS.items())}",

@@ -2,9 +2,9 @@
 
 A style statistic is a function of two small things, the mean m = F 1 / M (C) and the Gram matrix G = F Fᵀ / M (C, C) of
 a layer's features F (C, M). Both come from sums over positions, so they add up over parts of an image, and a mask
-weights them. A statistic returns its value with dL/dm and the symmetric dL/dG; the gradient in F is always
-(2 dL/dG F + dL/dm 1ᵀ) / M. A new statistic is one such function, named in ``StatisticName``, ``STATISTICS`` and
-``SCALES``.
+weights them. From the target's it makes a distance: a function of the result's, which gives its value, dL/dm and the
+symmetric dL/dG. The gradient in F is always (2 dL/dG F + dL/dm 1ᵀ) / M. A new statistic is one such function, named in
+``StatisticName``, ``STATISTICS`` and ``SCALES``. ``sliced`` alone is no function of sums: it has its own module.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-StatisticName = Literal["gram", "moments", "wasserstein"]
-
-#: Added to covariances, as a share of the style's mean variance, so that their roots can be inverted.
-RIDGE = 1e-4
+StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
 
 class Moments(NamedTuple):
@@ -26,67 +23,22 @@ class Moments(NamedTuple):
     gram: Tensor
 
 
-#: (of the result, of the style images) -> the loss, (), and its derivatives.
-Statistic = Callable[[Moments, Moments], tuple[Tensor, Moments]]
+#: The result's moments -> the loss, (), and its derivatives.
+Distance = Callable[[Moments], tuple[Tensor, Moments]]
+
+#: The style images' moments -> the distance from them.
+Statistic = Callable[[Moments], Distance]
 
 
-def gram(found: Moments, target: Moments) -> tuple[Tensor, Moments]:
+def gram(target: Moments) -> Distance:
     """Mean of (G - A)² (Gatys, Ecker & Bethge 2016, equations 3 to 6, as a mean of squares)."""
-    difference = found.gram - target.gram
-    return difference.square().mean(), Moments(torch.zeros_like(found.mean), difference * (2 / difference.numel()))
 
+    def distance(found: Moments) -> tuple[Tensor, Moments]:
+        difference = found.gram - target.gram
+        slope = difference * (2 / difference.numel())
+        return difference.square().mean(), Moments(torch.zeros_like(found.mean), slope)
 
-def covariance_and_mean(found: Moments, target: Moments) -> tuple[Tensor, Moments]:
-    """Mean of (m - m')² plus mean of (S - S')², with the covariance S = G - m mᵀ."""
-    mean, covariance = found.mean - target.mean, _covariance(found) - _covariance(target)
-    value = mean.square().mean() + covariance.square().mean()
-    slope = covariance * (2 / covariance.numel())
-    return value, _in_moments(found, mean * (2 / mean.numel()), slope)
-
-
-def wasserstein(found: Moments, target: Moments) -> tuple[Tensor, Moments]:
-    """The squared Wasserstein distance of the Gaussians with these moments, over C.
-
-    |m - m'|² + tr S + tr S' - 2 tr (R S R)^(1/2) with R = S'^(1/2), and dL/dS = I - R (R S R)^(-1/2) R (Bures; see
-    Bhatia, Jain & Lim 2019, equations 3 and 33). Roots are taken in float64 on the CPU.
-    """
-    count, like = len(found.mean), found.gram
-    mean = found.mean - target.mean
-    ours, theirs = (_covariance(each).to("cpu", torch.float64) for each in (found, target))
-    identity = torch.eye(count, dtype=torch.float64)
-    ridge = RIDGE * (theirs.trace() / count).clamp(min=torch.finfo(torch.float32).tiny) * identity
-    ours, theirs = ours + ridge, theirs + ridge
-    root = _root(theirs)[0]
-    middle, inverse = _root(root @ ours @ root)
-    value = mean.square().sum() + (ours.trace() + theirs.trace() - 2 * middle.trace()).to(like)
-    slope = (identity - root @ inverse @ root).to(like)
-    return value / count, _in_moments(found, mean * (2 / count), slope / count)
-
-
-STATISTICS: dict[StatisticName, Statistic] = {
-    "gram": gram,
-    "moments": covariance_and_mean,
-    "wasserstein": wasserstein,
-}
-
-#: With these factors one style weight keeps as much of the content by any of them.
-SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74}
-
-
-def _covariance(moments: Moments) -> Tensor:
-    return moments.gram - torch.outer(moments.mean, moments.mean)
-
-
-def _in_moments(found: Moments, mean: Tensor, covariance: Tensor) -> Moments:
-    """Derivatives in the mean and in the covariance G - m mᵀ -> derivatives in the mean and in G."""
-    return Moments(mean - 2 * covariance @ found.mean, covariance)
-
-
-def _root(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The root of a symmetric matrix, and the root's inverse; eigenvalues that rounding made negative count as tiny."""
-    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
-    roots = values.clamp(min=values[-1].clamp(min=1e-30) * torch.finfo(matrix.dtype).eps).sqrt()
-    return (vectors * roots) @ vectors.mT, (vectors / roots) @ vectors.mT
+    return distance
 
 
 def moment_sums(features: Tensor, guide: Tensor | None = None) -> Tensor:

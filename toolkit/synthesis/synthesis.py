@@ -1,7 +1,5 @@
 """A recipe made into an image: a stream of progress that can be left at any point with the best image in hand."""
 
-import copy
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import __version__
 from ..device import native_bfloat16
 from ..errors import ToolkitError
 from ..images.colour import prepare, with_colours_of
-from ..images.io import fit, resize, to_floats
-from ..network import Network, fingerprint
+from ..images.io import fit, resize
+from ..network import Network
 from ..network.geometry import check_size
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
+from .ingredients import ingredients
 from .objective import MakeObjective, Objective, check_images
 from .preconditioner import Preconditioner
 from .pyramid import enlarged, frame_of, stages, start_image
-from .recipe import Ingredients, Recipe
+from .recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Synthesis:
             optimizer = self._make_optimizer(image.contiguous(), stage.frame)
         dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
         masks = [resize(mask.to(self._device), stage.frame) for mask in self._masks]
-        network = _placed(self._network, self._device, dtype)
+        network = self._network.at(self._device, dtype)
         objective = self._make_objective(network, recipe, content, styles, masks)
         # Nothing changes before all of it is there: whoever interrupts finds the stage before, whole.
         self._objective, self._optimizer = objective, optimizer or self._optimizer
@@ -215,37 +213,3 @@ class Synthesis:
         self._optimizer.restore(state["optimizer"])
         self._done, self.skipped = state["done"], state["skipped"]
         self._early_stop = EarlyStop(state["least"])
-
-
-def ingredients(
-    network: Network,
-    content: Tensor | None = None,
-    styles: Sequence[Tensor] = (),
-    start: Tensor | None = None,
-    masks: Sequence[Tensor] = (),
-) -> Ingredients:
-    """The fingerprints that a synthesis of this network and these images has in its recipe; arguments as there."""
-    return Ingredients(
-        toolkit=__version__,
-        network=fingerprint(network),
-        content=None if content is None else pixels_fingerprint(content),
-        styles=tuple(map(pixels_fingerprint, styles)),
-        start=None if start is None else pixels_fingerprint(start),
-        masks=tuple(map(pixels_fingerprint, masks)),
-    )
-
-
-def _placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
-    """The network on that device and in that type: itself when it is there, else a copy."""
-    parameter = next(network.parameters())
-    if (parameter.device, parameter.dtype) == (device, dtype):
-        return network
-    return copy.deepcopy(network).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
-
-
-def pixels_fingerprint(image: Tensor) -> str:
-    """The SHA-256 of an image, (1, C, H, W), as float32."""
-    digest = hashlib.sha256()
-    for channel in image[0]:  # by channel, for little memory
-        digest.update(to_floats(channel).cpu().contiguous().numpy().data)
-    return digest.hexdigest()

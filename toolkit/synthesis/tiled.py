@@ -10,15 +10,17 @@ import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ..distributed import ALONE, Ranks
+from ..errors import ToolkitError
 from ..network import Layer, Network
 from ..network.geometry import reach, strides
 from ..optimize import Evaluation
-from .losses import Region, guides_of
+from .losses import LossOfSums, Region, guides_of
 from .objective import bind, check_images, evaluation_of
 from .pullback import Passed, Pullback
 from .recipe import Recipe
@@ -53,6 +55,11 @@ class TiledObjective:
         ranks: Ranks = ALONE,
     ) -> None:
         check_images(recipe, content, styles, masks)
+        if recipe.style_statistic == "sliced":
+            raise ToolkitError(
+                "The sliced statistic compares the whole image at once, without tiles or processes: use another "
+                "--style-statistic, a smaller --size, or more --memory."
+            )
         content_weights, style_weights = recipe.layer_weights
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self._network, self._recipe, self._pixels, self._ranks = network, recipe, pixels, ranks
@@ -71,7 +78,7 @@ class TiledObjective:
             for name, inner, _, found in self._features(style, style_weights):
                 own[name] = own.get(name, 0) + moment_sums(found[inner])
         guides = [guides_of(mask, self._strides, style_weights) for mask in masks]
-        self._losses = bind(recipe, features, sums, guides)
+        self._losses = cast("dict[str, list[LossOfSums]]", bind(recipe, features, sums, guides))
 
     def __call__(self, image: Tensor) -> Evaluation:
         """As ``Objective``.

@@ -1,0 +1,83 @@
+"""The sliced Wasserstein distance: a style loss that compares whole distributions, not their moments."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: A position belongs to a style image where its guide is at least this: where its mask is at least a half.
+INSIDE = 0.25
+
+
+class SlicedLoss(NamedTuple):
+    """Mean squared difference of sorted projections, over directions and positions (Heitz et al. 2021, equation 7).
+
+    It needs all positions at once, so it has no parts and works on whole images alone.
+
+    ``target``: the style images' sorted projections (C, M'). ``guide``: (1, 1, h, w), or ``None`` for everywhere.
+    ``seed``: of the directions. ``factor``: of the mean.
+    """
+
+    name: str
+    weight: float
+    target: Tensor
+    guide: Tensor | None = None
+    seed: int = 0
+    factor: float = 1.0
+
+    def sums(self, features: Tensor) -> Tensor:
+        """By direction and position, how far each projection is from its place in the target: (C, M)."""
+        projections = project(features, self.seed, self.guide)
+        values, order = projections.sort()
+        return torch.zeros_like(values).scatter_(1, order, values - resampled(self.target, values.shape[1]))
+
+    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
+        """The loss, and its derivatives in the projections."""
+        count = max(sums.numel(), 1)
+        return sums.square().sum() * (self.factor / count), sums * (2 * self.factor / count)
+
+    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
+        """Adds the derivatives in the projections, carried back along the directions."""
+        along = directions(features.shape[1], self.seed).to(slope)
+        own = (self.weight * along.mT @ slope).to(gradient.dtype)
+        rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory
+        if self.guide is None:
+            rows += own.mT.unflatten(0, rows.shape[:2])
+        else:
+            rows[self.guide[0, 0] >= INSIDE] += own.mT
+
+
+def project(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
+    """Features (1, C, h, w) along random directions, where the guide is: (C, M), float32 at least."""
+    rows = features[0].to(torch.promote_types(features.dtype, torch.float32)).permute(1, 2, 0)
+    rows = rows.flatten(0, 1) if guide is None else rows[guide[0, 0] >= INSIDE]
+    return directions(features.shape[1], seed).to(rows) @ rows.mT
+
+
+def sorted_projections(features: Tensor, seed: int) -> Tensor:
+    """What of a style image is compared: its projections in ascending order, (C, M)."""
+    return project(features, seed).sort()[0]
+
+
+def blended(projections: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """Sorted projections of several style images, (C, M) each, averaged; as many as the first has."""
+    count = projections[0].shape[1]
+    parts = [share * resampled(each, count) for share, each in zip(shares, projections, strict=True)]
+    return torch.stack(parts).sum(0)
+
+
+def resampled(values: Tensor, count: int) -> Tensor:
+    """Sorted values (C, M) as ``count`` quantiles of the same distribution."""
+    if count in (0, values.shape[1]):
+        return values[:, :count]
+    return F.interpolate(values[None], count, mode="linear", align_corners=False)[0]
+
+
+@functools.lru_cache(16)
+def directions(channels: int, seed: int) -> Tensor:
+    """A random rotation, (C, C) float64: its rows are as many directions as there are filters."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64, generator=generator))[0]
