@@ -18,9 +18,10 @@ from starlette.routing import Route
 from demo.components.job_controls import session
 from demo.context import Context
 from demo.devices import slots
-from demo.examples import content_files, style_files
+from demo.examples import EXAMPLES, content_files, style_files
 from demo.gradio_internals import CheckedBlocks, remove_from_queue
 from demo.jobs import LOG, Jobs
+from demo.look import CSS, theme
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
 from demo.tabs.network import network_tab
@@ -36,12 +37,9 @@ from toolkit.process import keep_freed_memory
 
 INTRODUCTION = """\
 # Paint with a normalised VGG
-Repaint a photograph in the style of another image: a neural network compares the two, and the photograph's pixels are
-optimised until its style matches ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)). You can watch.
+Your photograph, repainted in the style of any other image. Watch a neural network compare the two and change the pixels
+until the styles match ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
 """
-
-#: Fonts of the visitor's own system: the page loads none from elsewhere.
-FONT = ["system-ui", "sans-serif"]
 
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
@@ -104,9 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         share=settings.share,
         inbrowser=settings.open,
         mcp_server=settings.mcp,
+        allowed_paths=[str(EXAMPLES)],
         max_file_size=settings.max_upload,
         app_kwargs={"routes": [Route("/health", health)]},
-        theme=gr.themes.Soft(font=FONT),
+        theme=theme(),
+        css=CSS,
         footer_links=["api"],
     )
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 
 
 class CheckedBlocks(gr.Blocks):
@@ -37,13 +38,26 @@ class CheckedBlocks(gr.Blocks):
 
 
 def _of_session(field: Any, state: Any) -> Any:
-    """The component as this visitor sees it. Undocumented: ``state`` keeps updated components by ``_id``."""
-    return state[field._id] if state and field._id in state else field
+    """The component as this visitor sees it.
+
+    Undocumented: ``state`` keeps updated components by ``_id``. They are made anew, without what ``as_path`` replaced.
+    """
+    seen = state[field._id] if state and field._id in state else field
+    if "preprocess" in vars(field):
+        seen.preprocess = field.preprocess
+    return seen
 
 
 async def remove_from_queue(blocks: gr.Blocks, session: str) -> None:
     """Removes all of a session's waiting events. Undocumented: Gradio itself would still run them."""
     await blocks._queue.clean_events(session_hash=session)
+
+
+def on_load(*arguments: Any, **options: Any) -> Any:
+    """An event of the page itself, from inside a tab. Undocumented: which blocks are being built."""
+    blocks = Context.root_block
+    assert blocks is not None, "there are no blocks"
+    return blocks.load(*arguments, **options)
 
 
 def as_path(image: gr.Image) -> gr.Image:

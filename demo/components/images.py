@@ -21,7 +21,7 @@ def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
             image_mode=None,
             label=label,
             placeholder=hint,
-            sources=["upload", "clipboard"],
+            sources=["upload", "webcam", "clipboard"],
             height=230,
             min_width=160,
             elem_id=elem_id,

@@ -30,14 +30,14 @@ class JobControls:
     Args:
         context: what the host offers.
         name: of the job, for element ids and the log.
-        run: the button that starts it.
+        run: the button that starts it; ``starts`` may get more.
         stop: the button that stops it.
         afterwards: buttons that start from a finished result.
     """
 
     def __init__(self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
         self.context, self.name = context, name
-        self.run_button, self.stop_button, self.afterwards = run, stop, afterwards
+        self.starts, self.stop_button, self.afterwards = [run], stop, afterwards
         self.status = gr.Markdown(label="Status", elem_id=f"{name}-status", min_height=28, render=False)
         stop.click(self._stop, **QUICK)
 
@@ -68,7 +68,7 @@ class JobControls:
         controls: Mapping[str, Any],
         outputs: list[Any],
         **options: Any,
-    ) -> None:
+    ) -> Any:
         """Has an event such as ``button.click`` start a function, and disables the buttons while it runs.
 
         Args:
@@ -77,9 +77,12 @@ class JobControls:
             controls: the inputs by name.
             outputs: what the function updates; the first one shows the result.
             options: of the event, such as its name in the API.
+
+        Returns:
+            The event of the job's end, to which more can be added.
         """
         downloads = [each for each in outputs if isinstance(each, gr.DownloadButton)]
-        buttons: list[Any] = [self.run_button, *self.afterwards, *downloads, self.stop_button]
+        buttons: list[Any] = [*self.starts, *self.afterwards, *downloads, self.stop_button]
 
         @functools.wraps(function)
         def as_list(request: gr.Request, **values: Any) -> Iterator[list[Any]]:
@@ -91,7 +94,7 @@ class JobControls:
             return ["Waiting in the queue …", *(gr.update(interactive=each is self.stop_button) for each in buttons)]
 
         def enable(result: Any) -> list[Any]:
-            always = {self.run_button: True, self.stop_button: False}
+            always = {**dict.fromkeys(self.starts, True), self.stop_button: False}
             return [gr.update(interactive=always.get(each, result is not None)) for each in buttons]
 
         described = endpoint(as_list, controls)
@@ -107,6 +110,7 @@ class JobControls:
         )
         for listen in (ended.success, ended.failure):
             listen(enable, outputs[0], buttons, **QUICK)
+        return ended
 
     def _stop(self, request: gr.Request) -> None:
         self.context.jobs.stop(session(request), waiting=True)

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pandas as pd
@@ -18,7 +19,7 @@ from toolkit.synthesis.timelapse import Timelapse
 from ..context import Context
 from ..jobs import Job
 from .images import as_file
-from .job_controls import JobControls, Updates
+from .job_controls import QUICK, JobControls, Updates
 
 #: Time between two previews: each is a file that the browser loads.
 SECONDS_PER_PREVIEW = 0.5
@@ -26,6 +27,9 @@ SECONDS_PER_PREVIEW = 0.5
 #: Longest side of a preview in pixels, and of a frame of the film.
 PREVIEW = 768
 FILM = 384
+
+#: Height of what is shown, in pixels: the largest thing on the page.
+HEIGHT = 560
 
 #: Lowest loss in the plot: a content loss may start at 0, which has no logarithm.
 LOWEST_LOSS = 1e-3
@@ -40,38 +44,50 @@ class LiveImage(JobControls):
     """Controls of a job that makes one image.
 
     Its components appear where it is created, except the plot ``losses``, which appears where its ``render`` is called.
-    The arguments are those of ``JobControls``.
+    The arguments are those of ``JobControls``, and a finished image to show at first, as files before and after.
     """
 
-    def __init__(self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        run: gr.Button,
+        stop: gr.Button,
+        *afterwards: gr.Button,
+        first: tuple[str, str] | None = None,
+    ) -> None:
         super().__init__(context, name, run, stop, *afterwards)
-        with gr.Tabs():
-            with gr.Tab("Image"):
+        with gr.Tabs(selected="comparison" if first else "image") as self.tabs:
+            with gr.Tab("Image", id="image"):
                 self.result = gr.Image(
+                    first[1] if first else None,
                     label="Result",
                     type="filepath",
                     image_mode=None,
                     interactive=False,
                     buttons=["download", "fullscreen"],
-                    height=480,
+                    height=HEIGHT,
                     elem_id=f"{name}-result",
                 )
-            with gr.Tab("Before and after"):
+            with gr.Tab("Before and after", id="comparison"):
                 self.comparison = gr.ImageSlider(
+                    first,
                     label="Before and after",
+                    type="filepath",
+                    image_mode=None,
                     interactive=False,
                     buttons=["fullscreen"],
-                    height=480,
+                    max_height=HEIGHT,
                     elem_id=f"{name}-comparison",
                 )
-            with gr.Tab("Film"):
+            with gr.Tab("Film", id="film"):
                 self.film = gr.Image(
                     label="How the image was made",
                     type="filepath",
                     format="webp",
                     interactive=False,
                     buttons=["download"],
-                    height=480,
+                    height=HEIGHT,
                     elem_id=f"{name}-film",
                 )
         self.status.render()
@@ -86,6 +102,11 @@ class LiveImage(JobControls):
             buttons=[],
         )
         self.outputs = [self.result, self.status, self.losses, self.comparison, self.film, self.download]
+
+    def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image", **options: Any) -> Any:
+        """As ``JobControls``; the view of that name comes to the front as soon as the job starts."""
+        event(lambda: gr.Tabs(selected=view), None, self.tabs, **QUICK)
+        return super().connect(event, *arguments, **options)
 
     def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:
         """Runs a synthesis and shows it. However it ends, its best image stays."""

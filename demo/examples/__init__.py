@@ -5,10 +5,13 @@ from pathlib import Path
 
 from toolkit.images.io import example_photographs, to_picture
 
+#: The folder of the pictures here.
+EXAMPLES = Path(__file__).parent
+
 
 def style_files() -> list[str]:
     """The paths of the drawn styles."""
-    return sorted(str(path) for path in Path(__file__).parent.glob("*.jpg"))
+    return sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
 
 
 def content_files() -> list[str]:

@@ -11,16 +11,24 @@ from torch import Tensor
 
 from toolkit.errors import ToolkitError
 from toolkit.images.io import fit, read_recipe, to_picture
+from toolkit.studies import Axis, Study
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.notation import STRENGTHS
 
-from ..components.controls import DEFAULTS, as_text, control, follow, network_choice, size_and_iterations
+from ..components import settings_text
+from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
+from ..components.finished import MOST, finished_strip, pairs, strip
+from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened
 from ..components.job_controls import QUICK, Updates
 from ..components.live_image import LiveImage
 from ..components.regions import COLOURS, masks
+from ..components.settings_text import STARTS
+from ..components.study_progress import within_limits
 from ..context import Context
-from ..gradio_internals import as_paths
+from ..examples.finished import FINISHED
+from ..gradio_internals import as_paths, on_load
+from ..jobs import Job
 
 #: Words for the style weights that have one.
 WORDS = {weight: word for word, weight in STRENGTHS.items()}
@@ -35,11 +43,9 @@ COLOUR_CHOICES = [
 STATISTIC_CHOICES = [
     ("Gram matrices, as in the paper", "gram"),
     ("means and covariances", "moments"),
-    ("Wasserstein distance between them", "wasserstein"),
+    ("Wasserstein distance between Gaussians", "wasserstein"),
+    ("Wasserstein distance by projections: slower", "sliced"),
 ]
-
-#: What the page can start from. A recipe's other choice, ``image``, is what Continue does.
-STARTS = ["content", "style", "noise", "grey"]
 
 #: Longest side in pixels of the content image that regions are painted on.
 EDITOR = 640
@@ -48,6 +54,10 @@ RESTORED = (
     "The controls now show this image's recipe. Press **Continue** to go on from the image. "
     "To make it again, choose the images that it was made from and press **Paint**."
 )
+
+FINISHED_STATUS = "Made with the settings shown. Press **Paint** to watch it happen, or change something first."
+
+LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
 
 REGIONS = """\
 Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
@@ -60,34 +70,47 @@ STYLES = 1 + len(COLOURS)
 
 def transfer_tab(context: Context) -> None:
     """Adds the tab to the current ``gr.Blocks``."""
+    finished = pairs(context.photographs)
+    first = FINISHED[0]
     with gr.Tab("Transfer", id="transfer"):
         with gr.Row():
-            with gr.Column(scale=1, min_width=340):
+            with gr.Column(scale=2, min_width=340):
                 with gr.Row():
                     content = image_input(
-                        "Content", "The image to paint", named(context.photographs, "chelsea"), "content"
+                        "Photograph", "The image to paint", named(context.photographs, first.photograph), "content"
                     )
                     style = image_input(
-                        "Style", "The image to take the style from", named(context.paintings, "stained_glass"), "style"
+                        "Style", "The image to take the style from", named(context.paintings, first.style), "style"
                     )
-                with gr.Row():
-                    run = gr.Button("Paint", variant="primary", elem_id="paint", min_width=80)
-                    stop = gr.Button("Stop", interactive=False, elem_id="stop", min_width=80)
-                    further = gr.Button("Continue", interactive=False, elem_id="continue", min_width=80)
-                    larger = gr.Button("Go larger", interactive=False, elem_id="larger", min_width=80)
-                examples("Photographs", context.photographs, content)
-                examples("Styles", context.paintings, style)
-            with gr.Column(scale=1, min_width=340):
-                live = LiveImage(context, "transfer", run, stop, further, larger)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
                 strength = gr.Radio(
-                    [(f"{word} · {weight:g}", word) for word, weight in STRENGTHS.items()],
+                    list(STRENGTHS),
                     value=WORDS[DEFAULTS.style_weight],
-                    label="Strength",
-                    info="How much of the style: the style weight under Advanced",
+                    label="How much style",
                     elem_id="strength",
                 )
+                with gr.Row():
+                    run = gr.Button("Paint", variant="primary", size="lg", elem_id="paint", scale=2, min_width=120)
+                    stop = gr.Button("Stop", interactive=False, size="lg", elem_id="stop", min_width=80)
+                with gr.Row():
+                    further = gr.Button("Continue", elem_id="continue", min_width=80)
+                    larger = gr.Button("Go larger", elem_id="larger", min_width=80)
+                ways = FourWays()
+                examples("Photographs", context.photographs, content)
+                examples("Styles", context.paintings, style)
+            with gr.Column(scale=3, min_width=340):
+                live = LiveImage(context, "transfer", run, stop, further, larger, first=finished[0])
+                live.status.value = FINISHED_STATUS
+                with live.tabs, gr.Tab("Four ways", id="ways"):
+                    ways.gallery.render()
+                gr.Markdown("**Finished pictures** · click one to start from it", elem_classes="strip-title")
+                gallery = finished_strip()
+                with gr.Column(visible=False) as yours:
+                    with gr.Row(equal_height=True):
+                        gr.Markdown("**Your pictures** · click one to go on from it", elem_classes="strip-title")
+                        forget = gr.Button("Clear", size="sm", scale=0, min_width=80, elem_id="forget")
+                    own = strip("own", [], len(FINISHED))
+        with gr.Row():
+            with gr.Column(scale=2, min_width=340):
                 size, iterations = size_and_iterations(context, 384, DEFAULTS.iterations)
                 with gr.Row():
                     style_scale = control(
@@ -109,7 +132,7 @@ def transfer_tab(context: Context) -> None:
                     style_image_weights = control("style_image_weights", "Weights of the styles", placeholder="1, 1")
                     gr.Markdown(REGIONS)
                     regions = gr.ImageEditor(
-                        _editable(named(context.photographs, "chelsea")),
+                        _editable(named(context.photographs, first.photograph)),
                         label="Regions",
                         type="pil",
                         sources=[],
@@ -133,19 +156,24 @@ def transfer_tab(context: Context) -> None:
                     content_layers = control("content_layers", "Content layers")
                     style_layers = control("style_layers", "Style layers")
                     with gr.Row():
-                        start = control("start", "Start", choices=STARTS)
+                        start = control("start", "Start", choices=list(STARTS))
                         optimizer = control("optimizer", "Optimizer", choices=[("L-BFGS", "lbfgs"), ("Adam", "adam")])
                     with gr.Row():
                         total_variation_weight = control("total_variation_weight", "Smoothness")
                         seed = control("seed", "Seed")
-            with gr.Column(scale=1, min_width=340):
+                with gr.Accordion("Share and restore", open=False):
+                    link = gr.Button("Get a link to these settings", elem_id="get-link")
+                    text = gr.Textbox(label="Link or recipe", lines=2, max_lines=6, buttons=["copy"], elem_id="link")
+                    gr.Markdown(LINK)
+                    use = gr.Button("Use", elem_id="use-link")
+                    recipe = gr.File(
+                        label="Drop a PNG made here to use its recipe",
+                        file_types=[".png"],
+                        height=130,
+                        elem_id="recipe",
+                    )
+            with gr.Column(scale=3, min_width=340):
                 live.losses.render()
-                recipe = gr.File(
-                    label="Drop a PNG made here to use its recipe",
-                    file_types=[".png"],
-                    height=130,
-                    elem_id="recipe",
-                )
 
     images = {"content": content, "style": style, "more_styles": more_styles, "regions": regions}
     fields = {
@@ -164,6 +192,8 @@ def transfer_tab(context: Context) -> None:
         "seed": seed,
     }
     controls = {**images, **fields, "network": network}
+    settings = [strength, network, *fields.values()]
+    made = gr.State([])
 
     def transfer(request: gr.Request, **values: Any) -> Iterator[Updates]:
         """Paints the content image in the style of other images."""
@@ -177,41 +207,131 @@ def transfer_tab(context: Context) -> None:
 
         yield from live.show(request, make)
 
+    def four_ways(request: gr.Request, by: str, **values: Any) -> Iterator[Updates]:
+        """Makes four small pictures of the same images with different settings."""
+
+        def work(job: Job) -> Iterator[Updates]:
+            yield from ways.make(by, lambda axis: _study(context, job, axis, **values), job, live.status)
+
+        yield from live.run(request, work)
+
     def double(size: float) -> float:
         return min(2 * size, context.settings.max_size)
 
-    def restore(path: str | None) -> list[Any]:
-        if path is None:
-            return [gr.skip()] * len(restored)
-        try:
-            with Path(path).open("rb") as file:
-                recipe = Recipe.from_json(read_recipe(file))
-            if recipe.synthesis != "transfer":
-                raise ToolkitError(f"This is the recipe of a {recipe.synthesis}, not of a transfer.")
-        except ToolkitError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        shown = {name: as_text(getattr(recipe, name)) for name in fields} | {
-            "size": min(recipe.size, context.settings.max_size),
-            "iterations": min(recipe.iterations, context.settings.max_iterations),
-            "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
-        }
-        name = context.name_of(recipe.made_from.network if recipe.made_from else "")
-        ready = gr.update(interactive=True)
-        return [path, RESTORED, ready, ready, WORDS.get(recipe.style_weight), name, *shown.values()]
+    def in_controls(shown: dict[str, Any]) -> list[Any]:
+        """Updates of ``settings``."""
+        return [WORDS.get(shown["style_weight"]), shown["network"], *(shown[name] for name in fields)]
 
-    live.connect(run.click, transfer, controls, live.outputs, api_name="transfer")
+    def start_from(event: gr.SelectData) -> list[Any]:
+        """A finished example comes into view, with everything that it was made from."""
+        each, (before, after) = FINISHED[event.index], finished[event.index]
+        chosen = [named(context.photographs, each.photograph), named(context.paintings, each.style)]
+        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS]
+        return [*chosen, *view, *in_controls(settings_text.shown(context, each.recipe))]
+
+    def pick(event: gr.SelectData, by: str, pictures: list[tuple[str, str]]) -> list[Any]:
+        """One of the four ways: its picture becomes the result, and its settings those of the controls."""
+        chosen = ways.fields(by, event.index)
+        word = WORDS.get(chosen["style_weight"]) if "style_weight" in chosen else gr.skip()
+        return [pictures[event.index][0], word, gr.skip(), *(chosen.get(name, gr.skip()) for name in fields)]
+
+    def keep(made: list[Any], comparison: tuple[str, str]) -> list[Any]:
+        """The finished picture joins the visitor's own, newest first."""
+        made = [comparison, *made][:MOST]
+        return [made, [after for _, after in made], gr.Column(visible=True)]
+
+    def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
+        before, after = made[event.index]
+        recipe = _recipe_of(after)
+        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED]
+        return [*view, *in_controls(settings_text.shown(context, recipe))]
+
+    def clear() -> list[Any]:
+        return [[], [], gr.Column(visible=False)]
+
+    def restore(path: str | None) -> list[Any]:
+        try:
+            shown = settings_text.shown(context, _recipe_of(path)) if path else None
+        except ToolkitError as error:
+            gr.Warning(str(error))
+            shown = None
+        return [path, RESTORED, *in_controls(shown)] if shown else [gr.skip()] * (2 + len(settings))
+
+    def make_link(content: str | None, style: str | None, network: str, *values: Any) -> str:
+        return settings_text.query(context, content, style, network, dict(zip(fields, values, strict=True)))
+
+    def use_link(text: str) -> list[Any]:
+        try:
+            images, shown = settings_text.read(context, text)
+        except ToolkitError as error:
+            gr.Warning(str(error))
+            return [gr.skip()] * (2 + len(settings))
+        return [*(images.get(role, gr.skip()) for role in ("content", "style")), *in_controls(shown)]
+
+    def open_link(text: str) -> list[Any]:
+        return use_link(text) if settings_text.is_link(text) else [gr.skip()] * (2 + len(settings))
+
     with_result = {"result": live.result, **controls}
-    live.connect(further.click, go_on, with_result, live.outputs, api_visibility="private")
+    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in {*SMALL, "regions"}}}
+    live.starts.append(ways.run)
     doubled = larger.click(double, size, size, **QUICK)
-    live.connect(doubled.then, go_on, with_result, live.outputs, api_visibility="private")
-    restored = [live.result, live.status, further, larger, strength, network, *fields.values()]
-    recipe.upload(restore, recipe, restored, **QUICK)
+    picked = ways.gallery.select(pick, [ways.by, ways.gallery], [live.result, *settings], **QUICK)
+    private: dict[str, Any] = {"api_visibility": "private"}
+    for ended in (
+        live.connect(run.click, transfer, controls, live.outputs, api_name="transfer"),
+        live.connect(further.click, go_on, with_result, live.outputs, **private),
+        live.connect(doubled.then, go_on, with_result, live.outputs, **private),
+        live.connect(picked.then, go_on, with_result, live.outputs, **private),
+    ):
+        ended.success(keep, [made, live.comparison], [made, own, yours], **QUICK)
+    outputs = [ways.gallery, live.status]
+    live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
+    view = [live.result, live.comparison, live.tabs, live.status]
+    gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
+    own.select(show_own, made, [*view, *settings], **QUICK)
+    forget.click(clear, None, [made, own, yours], **QUICK)
+    # Only events that pass through the queue can show a warning.
+    told: dict[str, Any] = {**private, "show_progress": "hidden"}
+    recipe.upload(restore, recipe, [live.result, live.status, *settings], **told)
+    linked = link.click(make_link, [content, style, network, *fields.values()], text, **QUICK)
+    linked.then(None, text, text, js="query => `${location.origin}${location.pathname}?${query}`", **private)
+    use.click(use_link, text, [content, style, *settings], **told)
+    on_load(open_link, text, [content, style, *settings], js="() => [location.search]", **told)
     content.change(_editable, content, regions, **QUICK)
     follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])
     words = json.dumps({f"{weight:g}": word for weight, word in WORDS.items()})
     style_weight.input(
         None, style_weight, strength, js=f"weight => [({words})[weight] ?? null]", api_visibility="private"
     )
+
+
+def _recipe_of(path: str) -> Recipe:
+    with Path(path).open("rb") as file:
+        return Recipe.from_json(read_recipe(file))
+
+
+def _study(
+    context: Context,
+    job: Job,
+    axis: Axis,
+    content: str | None,
+    style: str | None,
+    more_styles: list[str],
+    network: str,
+    **fields: Any,
+) -> Study:
+    """Small pictures along an axis, from the controls' values."""
+    set_by_axis = set().union(*(each.fields for each in axis.variations))
+    kept = {name: value for name, value in fields.items() if value != "" and name not in set_by_axis}
+    study = Study(
+        context.network(network),
+        Recipe.preset("transfer", **kept, **SMALL),
+        axis,
+        content=opened(content, "content"),
+        styles=[opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]],
+        device=job.device,
+    )
+    return within_limits(study, context)
 
 
 def _synthesis(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from demo.gradio_internals import CheckedBlocks, as_path, as_paths, declare_files, remove_from_queue
+from demo.gradio_internals import CheckedBlocks, as_path, as_paths, declare_files, on_load, remove_from_queue
 
 
 def test_every_request_comes_through_process_api_with_its_inputs_and_its_state():
@@ -55,6 +55,13 @@ def test_components_pass_the_paths_of_files_on_unopened():
     gallery = as_paths(gr.Gallery(type="filepath", render=False))
     assert gallery.preprocess(SimpleNamespace(root=[SimpleNamespace(image=sent("a"))])) == ["a"]
     assert gallery.preprocess(None) == []
+
+
+def test_a_load_event_belongs_to_the_page():
+    with gr.Blocks() as blocks, gr.Tab("A tab"):
+        text = gr.Textbox()
+        on_load(lambda: "there", None, text)
+    assert [(target[0] and None, target[1]) for fn in blocks.fns.values() for target in fn.targets] == [(None, "load")]
 
 
 def test_every_path_is_declared_a_file_however_deep():

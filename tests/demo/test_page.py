@@ -1,11 +1,14 @@
 """The page in a real browser."""
 
 import json
+import re
 import time
 
 import pytest
 from PIL import Image
 
+from demo.components.four_ways import WAYS
+from demo.examples.finished import FINISHED
 from toolkit.images.io import read_recipe
 from toolkit.studies import AXES
 
@@ -84,11 +87,78 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
 
     page.reload()
     page.wait_for_selector("#paint")
+    page.get_by_text("Share and restore").click()
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
     wait_for_status(page, "The controls now show this image's recipe.")
     expect(page.get_by_label("number input for Size").first).to_have_value("256")
     expect(page.get_by_label("number input for Iterations").first).to_have_value("10")
     is_ready(page, "#continue")
+
+
+def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, expect, context):
+    before = context.jobs.running
+    page = visit()
+    expect(page.locator("#transfer-comparison img")).to_have_count(2)
+    assert page.locator("#transfer-comparison").is_visible() and context.jobs.running == before
+    expect(page.locator("#finished .thumbnail-item")).to_have_count(len(FINISHED))
+    result = page.locator("#transfer-comparison").bounding_box()
+    assert all(
+        result["width"] * result["height"] > 2 * box["width"] * box["height"]
+        for box in (page.locator(name).bounding_box() for name in ("#content", "#style", "#finished"))
+    )
+
+
+def test_a_finished_picture_brings_its_photograph_style_and_recipe(visit, expect, context):
+    page = visit()
+    page.locator("#finished .thumbnail-item").nth(1).click()
+    each = FINISHED[1]
+    expect(page.locator("#content img").first).to_have_attribute("src", re.compile(f"{each.photograph}.jpg"))
+    expect(page.locator("#style img").first).to_have_attribute("src", re.compile(f"{each.style}.jpg"))
+    expect(page.get_by_label("number input for Size").first).to_have_value(str(each.recipe.size))
+    expect(page.locator("#transfer-comparison img").last).to_have_attribute("src", re.compile(each.path.stem))
+    assert not context.jobs.running
+
+
+def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit, expect, tmp_path):
+    page = visit()
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    page.click("#ways")
+    wait_for_status(page, "Done: 4 of 4 ways")
+    expect(page.locator("#ways-gallery .thumbnail-item")).to_have_count(4)
+    is_ready(page, "#ways")
+    assert not page.locator("#own").is_visible()
+    page.locator("#ways-gallery .thumbnail-item").nth(3).click()
+    wait_for_status(page, "Done after 2 ")
+    is_ready(page, "#transfer-download")
+    recipe = saved_recipe(page, tmp_path / "way.png")
+    chosen = list(WAYS["strength and stroke size"].values())[3]
+    assert {name: recipe[name] for name in chosen} == chosen
+    assert (recipe["start"], recipe["size"]) == ("image", 64) and recipe["made_from"]["start"]
+    expect(page.locator("#own .thumbnail-item")).to_have_count(1)
+    page.locator("#own .thumbnail-item").first.click()
+    wait_for_status(page, "The controls now show this image's recipe.")
+    page.click("#forget")
+    expect(page.locator("#own")).not_to_be_visible()
+
+
+def test_a_link_opens_the_page_with_the_same_settings(visit, expect, browser):
+    page = visit()
+    page.locator("#finished .thumbnail-item").nth(2).click()
+    expect(page.get_by_label("number input for Size").first).to_have_value("512")
+    page.locator("#strength").get_by_label("strong").check()
+    page.get_by_text("Share and restore").click()
+    page.click("#get-link")
+    box = page.locator("#link textarea")
+    expect(box).to_have_value(re.compile("^http.*style_weight=100"))
+    other = page.context.new_page()
+    other.goto(box.input_value())
+    expect(other.locator("#strength").get_by_label("strong")).to_be_checked()
+    expect(other.locator("#style img").first).to_have_attribute("src", re.compile(f"{FINISHED[2].style}.jpg"))
+    other.get_by_text("Share and restore").click()
+    other.locator("#link textarea").fill("hello=there")
+    other.click("#use-link")
+    other.get_by_text("This is neither a link to this page nor a recipe").first.wait_for()
 
 
 def test_regions_painted_on_the_content_reach_the_recipe(visit, pictures, tmp_path):
@@ -125,10 +195,10 @@ def test_a_strength_and_an_axis_fill_in_what_goes_with_them_without_the_server(v
     page = visit()
     page.route("**/queue/join**", lambda route: route.abort())
     page.get_by_role("button", name="Advanced").click()
-    page.locator("#strength").get_by_label("strong · 100").check()
+    page.locator("#strength").get_by_label("strong").check()
     expect(page.get_by_label("Style weight")).to_have_value("100")
     page.get_by_label("Style weight").fill("1")
-    expect(page.locator("#strength").get_by_label("gentle · 1")).to_be_checked()
+    expect(page.locator("#strength").get_by_label("gentle")).to_be_checked()
     page.get_by_role("tab", name="Study").click()
     for axis, values in (("nothing", ""), ("iterations", AXES["iterations"].usual)):
         page.locator("#columns input").click()

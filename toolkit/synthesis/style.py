@@ -19,7 +19,7 @@ STATISTICS: dict[StatisticName, Statistic] = {
 }
 
 #: With these factors one style weight keeps as much of the content by any of them.
-SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74, "sliced": 1.0}
+SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74, "sliced": 3.2}
 
 
 def summary(recipe: Recipe, features: Tensor) -> Tensor:

@@ -1,0 +1,47 @@
+"""Strips of finished pictures: the page's examples, and what this visitor has made."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from ..examples.finished import FINISHED, Finished
+from .images import as_file, named
+
+#: Most pictures in a visitor's strip; older ones leave it.
+MOST = 24
+
+
+def strip(elem_id: str, pictures: list[str], columns: int, **options: Any) -> gr.Gallery:
+    """A row of pictures to click on."""
+    return gr.Gallery(
+        pictures,
+        label="Pictures",
+        show_label=False,
+        columns=columns,
+        height=112,
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="strip",
+        **options,
+    )
+
+
+def finished_strip() -> gr.Gallery:
+    """The finished examples."""
+    return strip("finished", [str(each.path) for each in FINISHED], len(FINISHED))
+
+
+def pairs(photographs: list[str]) -> list[tuple[str, str]]:
+    """The finished examples before and after, both of one size, as files beside the photographs."""
+    return [_pair(named(photographs, each.photograph), each) for each in FINISHED]
+
+
+def _pair(photograph: str, each: Finished) -> tuple[str, str]:
+    with Image.open(each.path) as after, Image.open(photograph) as before:
+        resized = before.resize(after.size, Image.Resampling.LANCZOS)
+    return as_file(resized, Path(photograph).with_name(f"before-{each.path.name}")), str(each.path)

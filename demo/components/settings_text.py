@@ -1,0 +1,100 @@
+"""A transfer's settings as text: a link that opens the page with them, and a recipe that was pasted."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from toolkit.errors import ToolkitError
+from toolkit.synthesis import Recipe
+
+from ..context import Context
+from .controls import DEFAULTS, as_text
+
+#: The recipe's fields that the page has controls for.
+FIELDS = (
+    "style_weight",
+    "style_image_weights",
+    "size",
+    "iterations",
+    "colour",
+    "style_scale",
+    "style_statistic",
+    "content_layers",
+    "style_layers",
+    "start",
+    "optimizer",
+    "total_variation_weight",
+    "seed",
+)
+
+#: What the page can start from. A recipe's other choice, ``image``, is what Continue does.
+STARTS = ("content", "style", "noise", "grey")
+
+
+def shown(context: Context, recipe: Recipe) -> dict[str, Any]:
+    """The controls' values by field, and the network's name, for a recipe; within this host's limits.
+
+    Raises:
+        ToolkitError: when it is not a transfer's.
+    """
+    if recipe.synthesis != "transfer":
+        raise ToolkitError(f"This is the recipe of a {recipe.synthesis}, not of a transfer.")
+    settings = context.settings
+    limited = {
+        "size": min(recipe.size, settings.max_size),
+        "iterations": min(recipe.iterations, settings.max_iterations),
+        "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
+    }
+    made_by = recipe.made_from.network if recipe.made_from else ""
+    return {name: as_text(getattr(recipe, name)) for name in FIELDS} | limited | {"network": context.name_of(made_by)}
+
+
+def query(context: Context, content: str | None, style: str | None, network: str, fields: Mapping[str, Any]) -> str:
+    """The part of a link after ``?``: the example images that are in use, and what differs from the usual settings.
+
+    A visitor's own images stay with the visitor.
+    """
+    chosen = {"content": _example(context.photographs, content), "style": _example(context.paintings, style)}
+    usual = {name: as_text(getattr(DEFAULTS, name)) for name in FIELDS}
+    differing = {name: value for name, value in fields.items() if value not in ("", None, usual[name])}
+    named = {} if network == context.default else {"network": network}
+    examples = {role: name for role, name in chosen.items() if name}
+    return urlencode({**examples, **named, **differing})
+
+
+def is_link(text: str) -> bool:
+    """Whether the part of an address from ``?`` on says anything of settings; a page's address may say other things."""
+    names = {name for name, _ in parse_qsl(text.removeprefix("?"))}
+    return not names.isdisjoint({*FIELDS, "content", "style", "network"})
+
+
+def read(context: Context, text: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Reads a link, the part of it after ``?``, or a recipe.
+
+    Returns:
+        The example images that it names, as paths by role, and the controls' values.
+
+    Raises:
+        ToolkitError: when it is none of these, or a value is out of range.
+    """
+    text = text.strip()
+    if text.startswith("{"):
+        return {}, shown(context, Recipe.from_json(text))
+    values = dict(parse_qsl(urlsplit(text).query if "?" in text else text))
+    by_role = {"content": context.photographs, "style": context.paintings}
+    names = {role: values.pop(role, None) for role in by_role}
+    images = {role: path for role, paths in by_role.items() for path in paths if Path(path).stem == names[role]}
+    network = values.pop("network", context.default)
+    if unknown := sorted(set(values) - set(FIELDS)):
+        raise ToolkitError(f"This is neither a link to this page nor a recipe: it says {unknown[0][:40]!r}.")
+    if not (values or images or network != context.default):
+        raise ToolkitError("Paste a link to this page, or a recipe.")
+    context.network(network)
+    return images, shown(context, Recipe.preset("transfer", **values)) | {"network": network}
+
+
+def _example(paths: Sequence[str], path: str | None) -> str | None:
+    """The name of an example image; Gradio keeps the file's name in its copies."""
+    stem = Path(path).stem if path else None
+    return stem if stem in {Path(each).stem for each in paths} else None

@@ -1,0 +1,45 @@
+"""The page's look: a theme of Gradio's own components, in light and dark."""
+
+import gradio as gr
+
+#: Fonts of the visitor's own system: the page loads none from elsewhere.
+FONT = ["system-ui", "sans-serif"]
+
+#: Headings in a serif, as in a catalogue; tighter panels; strips of thumbnails.
+CSS = """
+.gradio-container { max-width: 1360px !important; margin: 0 auto !important; }
+h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size: 2rem; letter-spacing: -.01em; }
+#strength .wrap { gap: 6px; }
+#strength label { padding: 5px 9px; }
+.strip .grid-wrap { padding: 6px; }
+.strip .grid-container { gap: 6px; grid-template-columns: repeat(auto-fill, minmax(72px, 1fr)) !important; }
+#ways-gallery .thumbnail-item { aspect-ratio: 3 / 2; }
+.strip .thumbnail-item { aspect-ratio: 4 / 3; }
+.strip-title { margin-top: 4px; }
+#transfer-status p { color: var(--body-text-color-subdued); }
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Warm greys, one strong colour for what to press."""
+    return gr.themes.Soft(
+        primary_hue="orange",
+        secondary_hue="stone",
+        neutral_hue="stone",
+        radius_size="md",
+        font=FONT,
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_label_background_fill="*neutral_50",
+        block_label_background_fill_dark="*neutral_800",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_title_background_fill="transparent",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_text_color="white",
+    )
