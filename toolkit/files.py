@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +53,17 @@ def check_writable(path: Path) -> None:
         raise ToolkitError(f"{path} is a folder: name a file.")
     with contextlib.suppress(_UntouchedError), written_atomically(path):
         raise _UntouchedError
+
+
+def check_space(path: Path, size: int) -> None:
+    """Makes sure that there is room for a file of so many bytes, before any long work.
+
+    Raises:
+        ToolkitError: when there isn't.
+    """
+    free = shutil.disk_usage(path.absolute().parent).free
+    if free < size:
+        raise ToolkitError(f"{path} will take {size / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free: make room for it.")
 
 
 class _UntouchedError(Exception):

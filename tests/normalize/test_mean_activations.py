@@ -116,7 +116,7 @@ def test_mean_activations_on_the_command_line(adain, monkeypatch, capsys):
     command = ["normalize", "original.safetensors", "images", "--prepare", "native"]
     assert main([*command, "-o", "mine.scales"]) == 0
     assert main(["normalize", "original.safetensors", "mine.scales", "-o", "mine.safetensors"]) == 0
-    assert "with the mean activations of 5 images" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith("written to mine.safetensors\n")
     assert main(["compare", "mine.safetensors", "ours.scales"]) == 0
     assert capsys.readouterr().out.count(" 1.00000 ") == 16
     assert main([*command, "-o", "mine.onnx"]) == 2

@@ -1,6 +1,7 @@
 """Images are found in folders, archives and lists, and read in place whatever is wrong with some of them."""
 
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -36,26 +37,73 @@ def test_an_archive_gives_what_its_folder_gives(archive, tmp_path):
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "folder", filter="data")
     packed, plain = list_images(archive), list_images(tmp_path / "folder")
-    assert [entry.name for entry in packed] == ["4.jpeg", "a/0.png", "a/1.JPEG", "b/2.JPEG", "b/3.JPEG"]
-    assert [entry.name for entry in plain] == [entry.name for entry in packed]
-    for one, other in zip(packed, plain, strict=True):
+    assert [entry.name for entry in packed] == ["b/2.JPEG", "a/1.JPEG", "a/0.png", "b/3.JPEG", "4.jpeg"]
+    assert [entry.name for entry in plain] == sorted(entry.name for entry in packed)
+    for one, other in zip(sorted(packed, key=lambda entry: entry.name), plain, strict=True):
         assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
+    samples = [list_images(source, sample=3, seed=1) for source in (archive, tmp_path / "folder")]
+    assert {entry.name for entry in samples[0]} == {entry.name for entry in samples[1]}
 
 
 def test_an_archive_cut_short_gives_what_is_whole(archive):
-    whole = list_images(archive)
-    last = max(entry.offset + entry.size for entry in whole)
+    last = max(start + size for start, size in (entry.part for entry in list_images(archive)))
     archive.write_bytes(archive.read_bytes()[: last - 700])
     chunk = ImageStream(list_images(archive))[0]
     assert sum(len(batch) for batch in chunk.batches) == 4
     assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as images.tar ends there: fetch the archive again."]
 
 
-def test_a_compressed_archive_is_refused_in_a_sentence(archive, tmp_path):
-    with tarfile.open(tmp_path / "images.tar.gz", "w:gz") as tar:
-        tar.add(archive, "images.tar")
-    with pytest.raises(ToolkitError, match="images are read in place, so unzip a compressed archive first"):
-        list_images(tmp_path / "images.tar.gz")
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_compressed_archive_is_read_as_a_stream(archive, tmp_path, kind):
+    with tarfile.open(archive) as plain, tarfile.open(tmp_path / "images.tar.any", f"w:{kind}") as packed:
+        for member in plain:
+            packed.addfile(member, plain.extractfile(member))
+    entries = list_images(tmp_path / "images.tar.any")
+    assert [entry.name for entry in entries] == [entry.name for entry in list_images(archive)]
+    for one, other in zip([*entries, entries[0]], [*list_images(archive), list_images(archive)[0]], strict=True):
+        assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
+    (tmp_path / "images.tar.any").write_bytes((tmp_path / "images.tar.any").read_bytes()[:-900])
+    with pytest.raises(ToolkitError, match=r"images.tar.any is neither .* nor a whole .tar: name one of them"):
+        list_images(tmp_path / "images.tar.any")
+
+
+def test_archives_in_an_archive_are_read_in_place(archive, tmp_path):
+    with tarfile.open(tmp_path / "train.tar", "w") as outer:
+        outer.add(archive, "n01.tar")
+        outer.add(archive, "n02.tar")
+    entries = list_images(tmp_path / "train.tar")
+    assert len(entries) == 10 and entries[0].name == "n01/b/2.JPEG" and entries[-1].name == "n02/4.jpeg"
+    for one, other in zip(entries, list_images(archive) * 2, strict=True):
+        assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
+
+
+def test_what_macos_and_other_programs_leave_does_not_count(tmp_path):
+    (tmp_path / "images" / ".ipynb_checkpoints").mkdir(parents=True)
+    (tmp_path / "images" / "__MACOSX").mkdir()
+    for name in ("a.png", "._a.png", ".b.png", ".ipynb_checkpoints/a.png", "__MACOSX/a.png"):
+        picture().save(tmp_path / "images" / name)
+    (tmp_path / "images" / "Thumbs.db").touch()
+    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+        tar.add(tmp_path / "images", "./images")
+    assert [entry.name for entry in list_images(tmp_path / "images")] == ["a.png"]
+    assert [entry.name for entry in list_images(tmp_path / "images.tar")] == ["images/a.png"]
+
+
+def test_several_sources_and_patterns_are_taken_in_order(tmp_path):
+    for shard, name in (("s-08.tar", "x"), ("s-09.tar", "y"), ("s-10.tar", "z")):
+        picture().save(tmp_path / f"{name}.png")
+        with tarfile.open(tmp_path / shard, "w") as tar:
+            tar.add(tmp_path / f"{name}.png", f"{name}.png")
+    names = lambda *sources: "".join(e.name[0] for e in list_images(*(f"{tmp_path}/{s}" for s in sources)))  # noqa: E731
+    assert names("s-{08..10}.tar") == names("s-*.tar") == names("s-{08,09,10}.tar") == names("s-?*.tar") == "xyz"
+    assert names("s-10.tar", "s-08.tar") == "zx"
+    for name in "xyz":
+        (tmp_path / f"{name}.png").unlink()
+    assert names(".") == "xyz"  # a folder that holds archives and no image
+    with pytest.raises(ToolkitError, match=r"^Nothing matches .*t-\*: name"):
+        names("t-*")
+    with pytest.raises(ToolkitError, match=r"^There is no folder or archive .*s-11.tar: name"):
+        names("s-{09..11}.tar")
 
 
 def test_a_list_keeps_its_order_and_starts_from_where_it_lies(tmp_path):
@@ -66,6 +114,35 @@ def test_a_list_keeps_its_order_and_starts_from_where_it_lies(tmp_path):
     entries = list_images(tmp_path / "list.txt")
     assert [entry.name for entry in entries] == ["images/b.png", "images/a.png", "images/none.png"]
     assert ImageStream(entries)[0].skipped == {"images/none.png": "There is no picture images/none.png."}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_are_read_as_people_have_them(tmp_path, encoding):
+    text = "# ImageNet's own\nval/é 1.JPEG 65\nval\\2.JPEG\t970\r\n val/3.JPEG\n"
+    (tmp_path / "val.txt").write_text(text, encoding=encoding)
+    (tmp_path / "val.csv").write_text("label,file\n65,val/é 1.JPEG\n970,val\\2.JPEG\n9,val/3.JPEG\n", encoding=encoding)
+    for name in ("val.txt", "val.csv"):
+        entries = list_images(tmp_path / name)
+        assert [entry.name for entry in entries] == ["val/é 1.JPEG", "val/2.JPEG", "val/3.JPEG"]
+        assert entries[1].place == str(tmp_path / "val" / "2.JPEG")
+
+
+def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    picture().save(tmp_path / name, "PNG")
+    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+        tar.add(tmp_path / name, name)
+    for source in (tmp_path, tmp_path / "images.tar"):
+        (entry,) = list_images(source)
+        assert entry.name == "caf\\xe9.png" and entry.picture().size == (60, 50)
+        assert len(ImageStream([entry]).fingerprint()) == 64
+
+
+def test_too_small_an_image_is_skipped(tmp_path):
+    picture(size=(16, 15)).save(tmp_path / "a.png")
+    picture(size=(16, 16)).save(tmp_path / "b.png")
+    chunk = ImageStream(list_images(tmp_path), "native")[0]
+    assert chunk.skipped == {"a.png": "a.png is 16 x 15 pixels, too small: a VGG needs 16."} and len(chunk.batches) == 1
 
 
 def test_links_in_a_circle_end_and_linked_folders_count_once(tmp_path):
@@ -93,13 +170,12 @@ def test_grey_cmyk_and_mislabelled_images_are_read(tmp_path, mode, format):
     assert (batch.int() - expected.int()).abs().max() <= 1
 
 
-def test_samples_are_seeded_and_limits_take_the_first(tmp_path):
+def test_samples_are_seeded(tmp_path):
     for number in range(20):
         picture(size=(4, 4)).save(tmp_path / f"{number:02}.png")
     names = [[e.name for e in list_images(tmp_path, sample=7, seed=seed)] for seed in (0, 0, 1)]
     assert names[0] == names[1] != names[2] and len(names[0]) == 7 and names[0] == sorted(names[0])
-    assert [e.name for e in list_images(tmp_path, limit=2)] == ["00.png", "01.png"]
-    assert len(list_images(tmp_path, limit=50, sample=50)) == 20
+    assert len(list_images(tmp_path, sample=50)) == 20
 
 
 def test_large_jpegs_are_decoded_smaller_with_little_difference(tmp_path):
@@ -131,7 +207,7 @@ def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_worker_processes_change_nothing(tmp_path, workers):
     for number in range(70):
-        picture(number, size=(9 + number % 2, 8)).save(tmp_path / f"{number:02}.png")
+        picture(number, size=(17 + number % 2, 16)).save(tmp_path / f"{number:02}.png")
     (tmp_path / "40.png").write_text("no image")
     stream = ImageStream(list_images(tmp_path), "native", 4, workers)
     chunks = list(stream.chunks(range(len(stream))))

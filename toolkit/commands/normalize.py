@@ -2,25 +2,25 @@
 
 import argparse
 import copy
+import json
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
-from ..files import check_writable, written_atomically
+from ..files import check_space, check_writable, written_atomically
 from ..images.io import example_photographs, fit
+from ..images.places import is_remote, shown
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import (
     APPROXIMATE,
     PREPARATIONS,
     RECHECK,
-    Check,
     ImageStream,
     Job,
     MeanActivations,
@@ -33,9 +33,11 @@ from ..normalize import (
     normalize,
 )
 from ..normalize.mean_activations import SUFFIX
-from ..normalize.measure import Arithmetic, Measurement
+from ..normalize.measure import Arithmetic
 from ..normalize.report import report
+from ..normalize.summary import in_words, skipped_in_words, summary
 from .common import SOURCE_HELP, add_device_option, add_source_options
+from .progress import counting
 
 
 class Preset(NamedTuple):
@@ -56,13 +58,15 @@ def add_commands(commands: Any) -> None:
         description="Measures the mean activation of every filter over images, rescales the network so that each "
         "becomes one, checks that it still computes the same, and writes it. If the command is interrupted, run it "
         "again and it continues where it was. Under torchrun, all processes share the images.",
+        epilog="Exit status: 0 when the file is written, 2 for something you can put right, 130 when interrupted. "
+        "After the last two the same command continues.",
     )
     parser.add_argument("source", help=SOURCE_HELP)
     parser.add_argument(
         "images",
-        type=Path,
-        nargs="?",
-        help="a folder, an uncompressed .tar or a .txt list of images, such as ImageNet's validation set; or a "
+        nargs="*",
+        help="folders, .tar archives, .parquet files or .txt lists of images, such as ImageNet's validation set; here "
+        "or at an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several. Or a "
         f"{SUFFIX} file of mean activations that were measured before (default: four photographs, which give "
         "approximate mean activations)",
     )
@@ -94,7 +98,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("--sample", type=_count, metavar="N", help="use N of the images, chosen at random")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default: 0)")
-    parser.add_argument("--strict", action="store_true", help="stop at the first image that cannot be read")
+    parser.add_argument("--strict", action="store_true", help="stop at the first image or archive that cannot be read")
     parser.add_argument(
         "--recheck",
         type=int,
@@ -119,6 +123,7 @@ def add_commands(commands: Any) -> None:
         help="of the weights in the file: float16 halves its size, 8bit quarters it; they are rounded first, and "
         "measured as they will be read (default: float32)",
     )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_source_options(parser)
     add_device_option(parser)
     parser.set_defaults(run=run)
@@ -130,11 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError(f"{arguments.output} must end in .safetensors or {SUFFIX}.")
     if arguments.output.suffix == SUFFIX and (arguments.pooling == "both" or arguments.report):
         raise ToolkitError(f"A {SUFFIX} file holds one pooling and has no report: leave out --pooling both, --report.")
-    if arguments.images is None and arguments.sample:
+    if not arguments.images and arguments.sample:
         raise ToolkitError("There are no images to take a --sample of: name a folder, archive or list.")
-    check_writable(arguments.output)
+    for output in (arguments.output, arguments.report):
+        if output is not None:
+            check_writable(output)
     where = find_device(arguments.device)
-    if arguments.images is not None and arguments.images.suffix == SUFFIX:
+    if arguments.images and arguments.images[0].endswith(SUFFIX):
         return _apply(arguments, where)
     ranks = Ranks.join(where)
     try:
@@ -144,13 +151,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace, where: torch.device) -> int:
-    known = MeanActivations.load(arguments.images)
+    known = MeanActivations.load(Path(arguments.images[0]).expanduser())
     original = _original(arguments, known.pooling, where)
     held_out = _held_out(where)
     result = apply(original, known, held_out)
     save_network(original, arguments.output, arguments.precision, [result.network])
-    _print_check(result.check, len(held_out))
-    print(f"written to {arguments.output}, with the mean activations of {known.provenance.get('images', '?')} images")
+    _print(arguments, summary(None, [result]), len(held_out))
     return 0
 
 
@@ -160,43 +166,33 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
     poolings = POOLINGS if pooling == "both" else (pooling,)
     original = _original(arguments, poolings[0], where)
     originals = [original, *(_with_pooling(original, each) for each in poolings[1:])]
-    images, provenance = _images(arguments, preset, where)
-    means_only = arguments.output.suffix == SUFFIX
-    total = len(images.entries) + (0 if means_only else min(arguments.recheck, len(images.entries)))
+    check_space(arguments.output, sum(weight.numel() for weight in original.parameters()) * 4)
+    images, provenance = _images(arguments, preset, where, ranks)
     held_out = _held_out(where)
-    with tqdm(total=total, desc="measuring", unit="image", disable=not ranks.first) as bar:
-        job = Job(
-            images,
-            arguments.arithmetic or ("tf32" if where.type == "cuda" else "float32"),
-            ranks,
-            arguments.output,
-            # The other processes are taken to be as far as this one.
-            lambda done: bar.update(min(done * ranks.world_size, total - bar.n)),
-        )
+    recheck = 0 if arguments.output.suffix == SUFFIX else min(arguments.recheck, len(images.entries))
+    if ranks.first:
+        print(f"{len(images.entries):,} images; {arguments.output} can be written", file=sys.stderr)
+    with counting(len(images.entries) + recheck, "image", ranks) as progress:
+        arithmetic: Arithmetic = arguments.arithmetic or ("tf32" if where.type == "cuda" else "float32")
+        job = Job(images, arithmetic, ranks, arguments.output, progress)
         try:
-            if means_only:
+            if arguments.output.suffix == SUFFIX:
                 found, measured = job.mean_activations(originals, provenance)
                 results: list[Normalized] = []
             else:
-                results, measured = normalize(originals, job, held_out, provenance, arguments.recheck)
+                results, measured = normalize(originals, job, held_out, provenance, recheck)
         except KeyboardInterrupt:
             print("Interrupted. What was measured is kept: run the same command to continue.", file=sys.stderr)
             return 130
     if ranks.first:
-        _print_measurement(measured)
-        if means_only:
+        if arguments.output.suffix == SUFFIX:
             found[0].save(arguments.output)
         else:
             save_network(original, arguments.output, arguments.precision, [result.network for result in results])
-        for result in results:
-            _print_check(result.check, len(held_out))
-        print(f"written to {arguments.output}")
         if arguments.report is not None:
             with written_atomically(arguments.report) as temporary:
                 temporary.write_text(report(results, measured), encoding="utf-8")
-            print(f"written to {arguments.report}")
-        if arguments.images is None:
-            print(f"note: {APPROXIMATE}")
+        _print(arguments, summary(measured, results), len(held_out))
     ranks.all_gather(None)  # no process deletes its sums before the result is safe
     job.forget()
     return 0
@@ -214,15 +210,19 @@ def _with_pooling(network: Network, pooling: Pooling) -> Network:
     return other
 
 
-def _images(arguments: argparse.Namespace, preset: Preset, where: torch.device) -> tuple[ImageStream, dict[str, Any]]:
+def _images(
+    arguments: argparse.Namespace, preset: Preset, where: torch.device, ranks: Ranks
+) -> tuple[ImageStream, dict[str, Any]]:
     """The images, and where they come from."""
-    if arguments.images is None:
+    if not arguments.images:
         entries = example_stream().entries
         provenance = {"source": "scikit-image's photographs"}
     else:
         chosen = {"sample": arguments.sample, "seed": arguments.seed}
-        entries = list_images(arguments.images, **chosen)
-        provenance = {"source": arguments.images.name, **(chosen if arguments.sample else {})}
+        # One process looks through the archives, so that all share the same images.
+        entries = ranks.all_gather(list_images(*arguments.images, **chosen) if ranks.first else None)[0]
+        names = [shown(each if is_remote(each) else Path(each).name) for each in arguments.images]
+        provenance = {"source": " ".join(names), **(chosen if arguments.sample else {})}
     preparation = arguments.prepare or preset.preparation
     workers = decoders(where) if arguments.workers is None else arguments.workers
     return ImageStream(entries, preparation, arguments.batch_size, workers, arguments.strict), provenance
@@ -233,23 +233,20 @@ def _held_out(where: torch.device) -> list[Tensor]:
     return [fit(image, 256).to(where) for image in example_photographs().values()]
 
 
-def _print_measurement(measured: Measurement) -> None:
-    for reason in measured.skipped.values():
-        print(f"skipped: {reason}", file=sys.stderr)
-    print(
-        f"{measured.images} images measured, {len(measured.skipped)} skipped, "
-        f"{measured.images / measured.seconds:.1f} images/s, "
-        f"{1 - measured.waiting / measured.seconds:.0%} of the time in the network"
-    )
-
-
-def _print_check(check: Check, held_out: int) -> None:
-    print(f"largest relative error of an output on {held_out} held-out images: {check.relative_error:.1e}")
-    if check.means is not None:
-        print(
-            f"mean activations measured again on {check.images} images: within {check.spread:.1e} of 1; "
-            f"{check.silent} filters never fired"
-        )
+def _print(arguments: argparse.Namespace, found: dict[str, Any], held_out: int) -> None:
+    """What was found, as JSON or in words."""
+    written = [str(path) for path in (arguments.output, arguments.report) if path is not None]
+    if arguments.json:
+        print(json.dumps({"written": written, **found}, indent=2))
+        return
+    for line in skipped_in_words(found.get("skipped", {})):
+        print(line, file=sys.stderr)
+    for line in in_words(found, held_out):
+        print(line)
+    for path in written:
+        print(f"written to {path}")
+    if not arguments.images:
+        print(f"note: {APPROXIMATE}")
 
 
 def _count(text: str) -> int:

@@ -248,7 +248,7 @@ def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | No
 
 def _images(source: str) -> list[str]:
     """An image, or all those of a folder."""
-    return [str(Path(source, entry.name)) for entry in list_images(Path(source))] if Path(source).is_dir() else [source]
+    return [entry.place for entry in list_images(source)] if Path(source).is_dir() else [source]
 
 
 def _summary(progress: Progress) -> str:

@@ -1,21 +1,34 @@
-"""Where images come from: a folder, a tar archive as ImageNet ships it, or a list. Nothing is unpacked."""
+"""Where images come from: folders, tar archives, Parquet files and lists, here or elsewhere. Nothing is unpacked."""
 
+import csv
 import io
+import itertools
 import os
 import random
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from PIL import Image
 
 from ..errors import ToolkitError
+from . import parquet, tar
 from .io import example_photographs, open_picture, to_picture
+from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
 
 #: How the names of images in folders and archives end.
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif"),
+    *(".tif", ".tiff", ".ppm", ".jp2"),
+)
+
+#: How the names of files end that hold many images, and of lists of images.
+SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".lst", ".csv")
+
+#: How many archives are looked through at a time.
+AT_ONCE = 16
 
 
 class Source(Protocol):
@@ -51,65 +64,164 @@ class Held:
         return self.held
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An image file, or ``size`` bytes of an archive from ``offset`` on."""
+class ArchiveError(ToolkitError):
+    """A file that holds many images could not be read, so none of them can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fetched:
+    """An image file's bytes, or why there are none; ``place`` is where they were to come from."""
 
     name: str
-    path: Path
-    offset: int = 0
-    size: int | None = None
+    place: str
+    content: bytes | ToolkitError = field(repr=False)
+
+    @property
+    def lost(self) -> bool:
+        """Whether all of the file could not be read that the image lies in."""
+        return isinstance(self.content, ArchiveError)
 
     def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
         """As ``Source``."""
-        if self.size is None:
-            return open_picture(self.path, self.name, at_least)
-        try:
-            with self.path.open("rb") as archive:
-                archive.seek(self.offset)
-                content = archive.read(self.size)
-        except OSError as error:
-            raise ToolkitError(f"{self.name} could not be read ({error.strerror or error}).") from error
-        if len(content) < self.size:
-            raise ToolkitError(f"{self.name} is cut short, as {self.path.name} ends there: fetch the archive again.")
-        return open_picture(io.BytesIO(content), self.name, at_least)
+        if isinstance(self.content, ToolkitError):
+            raise self.content
+        return open_picture(io.BytesIO(self.content), self.name, at_least)
 
 
-def list_images(source: Path, *, limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[Entry]:
-    """The images in a folder and its subfolders, in a ``.tar``, or in a ``.txt`` list with a path on each line.
+@dataclass(frozen=True)
+class Entry:
+    """An image file, or a part of a file that holds many.
 
-    Folders and archives: files with one of ``SUFFIXES``, sorted by name. Lists: in their order, with paths relative to
-    the folder of the list.
+    Attributes:
+        name: of the image.
+        place: path or address of the file.
+        part: its first byte and their number in an archive; its row group and row in a Parquet file.
+    """
+
+    name: str
+    place: str
+    part: tuple[int, int] | None = None
+
+    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+        """As ``Source``."""
+        (fetched,) = fetch([self])
+        return fetched.picture(at_least)
+
+
+def fetch(entries: Sequence[Source]) -> Iterator[Source]:
+    """Reads images without decoding them; neighbours in one file are read together.
+
+    Yields:
+        For each entry a ``Fetched``; whatever is no entry, as it is.
+    """
+    for place, group in itertools.groupby(entries, lambda entry: entry.place if isinstance(entry, Entry) else None):
+        together = list(group)
+        if place is None:
+            yield from together
+        else:
+            yield from _fetch(place, [entry for entry in together if isinstance(entry, Entry)])
+
+
+def _fetch(place: str, entries: list[Entry]) -> Iterator[Fetched]:
+    for entry, content in zip(entries, _contents(place, entries), strict=True):
+        yield Fetched(entry.name, place, content)
+
+
+def _contents(place: str, entries: list[Entry]) -> Sequence[bytes | ToolkitError]:
+    parts = [entry.part for entry in entries if entry.part]
+    if not parts:
+        return [_whole(entry) for entry in entries]
+    try:
+        if place.lower().endswith(".parquet"):
+            return parquet.contents(place, parts)
+        spans = [(start, start + size) for start, size in parts]
+        contents = attempt(place, lambda: tar.contents(place, spans))
+    except ToolkitError as error:
+        return [ArchiveError(str(error))] * len(entries)
+    archive = shown(place).rpartition("/")[2]
+    return [
+        content
+        if len(content) == size
+        else ToolkitError(f"{entry.name} is cut short, as {archive} ends there: fetch the archive again.")
+        for entry, (_, size), content in zip(entries, parts, contents, strict=True)
+    ]
+
+
+def _whole(entry: Entry) -> bytes | ToolkitError:
+    try:
+        if is_remote(entry.place):
+            return attempt(entry.place, lambda: read_whole(entry.place))
+        return read_whole(entry.place)
+    except FileNotFoundError:
+        return ToolkitError(f"There is no picture {entry.name}.")
+    except OSError as error:
+        return ToolkitError(f"{entry.name} could not be read ({error.strerror or error}).")
+    except ToolkitError as error:
+        return error
+
+
+def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) -> list[Entry]:
+    """The images in folders, archives, Parquet files and lists.
+
+    A source is a path or an address (``https://``, ``hf://``, ``s3://``), or a pattern for several: ``{0..9}``, ``*``.
+
+    - A folder, with its subfolders: its images, by name; or those of the archives and Parquet files in it.
+    - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
+    - A ``.parquet``: the images of the column ``image``, as bytes or as bytes and path.
+    - A list (``.txt``, ``.lst``, ``.csv``): one path a line, relative to the list; a label may follow it.
+
+    Files with an image's ending count, but hidden ones don't.
 
     Args:
-        source: the folder, archive or list.
-        limit: takes the first so many.
-        sample: takes so many at random, in the same order.
+        sources: in this order.
+        sample: takes so many at random, the same ones whichever way the images are stored.
         seed: of that choice.
 
     Raises:
-        ToolkitError: when the source can't be read, or holds no image.
+        ToolkitError: when a source can't be read, or there is no image.
     """
-    try:
-        if source.is_dir():
-            entries = sorted(_in_folder(source), key=lambda entry: entry.path)
-        elif not source.exists():
-            raise ToolkitError(f"There is no folder or archive {source}: name one that holds images.")
-        elif source.suffix.lower() == ".txt":
-            entries = list(_in_list(source))
-        else:
-            entries = sorted(_in_archive(source), key=lambda entry: entry.name)
-    except OSError as error:
-        raise ToolkitError(f"Could not read {source}: {error.strerror or error}.") from error
+    places = [place for source in sources for place in expand(str(source))]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        entries = list(itertools.chain.from_iterable(threads.map(_images, places)))
     if not entries:
-        raise ToolkitError(f"{source} holds no images ({', '.join(sorted(SUFFIXES))}).")
+        named = " ".join(shown(str(source)) for source in sources)
+        raise ToolkitError(f"{named} holds no images ({', '.join(sorted(SUFFIXES))}).")
     if sample is not None and sample < len(entries):
-        chosen = sorted(random.Random(seed).sample(range(len(entries)), sample))
-        entries = [entries[index] for index in chosen]
-    return entries[:limit]
+        by_name = sorted(range(len(entries)), key=lambda number: entries[number].name)
+        entries = [entries[number] for number in sorted(random.Random(seed).sample(by_name, sample))]
+    return entries
 
 
-def _in_folder(folder: Path) -> Iterator[Entry]:
+def _images(place: str) -> list[Entry]:
+    lower = shown(place).lower()
+    try:
+        if is_folder(place):
+            return _in_folder(place)
+        if lower.endswith(LISTS):
+            return list(_in_list(place))
+        if lower.endswith(".parquet"):
+            rows = attempt(place, lambda: parquet.rows(place))
+            return [Entry(_text(name), place, (group, row)) for name, group, row in rows]
+        return _in_archive(place)
+    except FileNotFoundError as error:
+        raise ToolkitError(f"There is no folder or archive {shown(place)}: name one that holds images.") from error
+    except OSError as error:
+        raise ToolkitError(f"Could not read {shown(place)}: {error.strerror or error}.") from error
+
+
+def _in_folder(folder: str) -> list[Entry]:
+    if is_remote(folder):
+        base = folder.rstrip("/") + "/"
+        files = {place.removeprefix(base): place for place in in_remote_folder(folder)}
+    else:
+        files = {str(path.relative_to(folder)): str(path) for path in sorted(_files(Path(folder)))}
+    if images := [Entry(_text(name), place) for name, place in files.items() if _counts(name)]:
+        return images
+    shards = [place for name, place in files.items() if name.lower().endswith(SHARDS) and not _hidden(name)]
+    return [entry for place in shards for entry in _images(place)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
     """Follows links to folders, visiting each folder once: links may form a circle."""
     seen = set()
     for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
@@ -118,37 +230,59 @@ def _in_folder(folder: Path) -> Iterator[Entry]:
             folders.clear()
             continue
         seen.add((real.st_dev, real.st_ino))
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES:
-                path = Path(root, name)
-                yield Entry(str(path.relative_to(folder)), path)
+        yield from (Path(root, name) for name in files)
 
 
 def _refuse(error: OSError) -> None:
     raise error
 
 
-def _in_list(source: Path) -> Iterator[Entry]:
+def _in_list(place: str) -> Iterator[Entry]:
+    content = attempt(place, lambda: read_whole(place)) if is_remote(place) else read_whole(place)
     try:
-        lines = source.read_text(encoding="utf-8").splitlines()
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ToolkitError(f"{source} is not a list of paths: write them as text, one on each line.") from error
-    for line in lines:
-        if line.strip():
-            yield Entry(line.strip(), source.parent / line.strip())
+        raise ToolkitError(f"{shown(place)} is not a list of paths: write them as text, one on each line.") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    for name in _in_table(lines) if shown(place).lower().endswith(".csv") else map(_without_label, lines):
+        path = beside(place, name)
+        if "\\" in name and not os.path.lexists(path):  # written on Windows
+            path = beside(place, name := name.replace("\\", "/"))
+        yield Entry(_text(name), path)
 
 
-def _in_archive(source: Path) -> Iterator[Entry]:
-    """Reads the headers only. When an archive was cut short, its last image is reported as damaged later."""
-    try:
-        with tarfile.open(source, "r:") as archive:
-            for member in archive:
-                if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
-                    yield Entry(member.name, source, member.offset_data, member.size)
-    except tarfile.ReadError as error:
-        if "unexpected end" in str(error):
-            return
-        raise ToolkitError(
-            f"{source} is neither a folder, a .txt list nor an uncompressed .tar: "
-            "images are read in place, so unzip a compressed archive first."
-        ) from error
+def _in_table(lines: Iterable[str]) -> Iterator[str]:
+    """The first cell of each row that names an image; the first row may name the columns."""
+    for number, cells in enumerate(csv.reader(lines)):
+        images = [cell for cell in cells if _is_image(cell)]
+        if images or number:
+            yield (images or cells)[0]
+
+
+def _without_label(line: str) -> str:
+    """``val/1.JPEG 65`` without the number; a name may hold spaces."""
+    path = line.rsplit(maxsplit=1)[0]
+    return path if _is_image(path) and not _is_image(line) else line
+
+
+def _in_archive(place: str) -> list[Entry]:
+    found = attempt(place, lambda: tar.members(place)) if is_remote(place) else tar.members(place)
+    return [Entry(_text(name), place, (start, size)) for name, start, size in found if _counts(name)]
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _counts(name: str) -> bool:
+    """Whether a file is an image, and neither hidden nor one of those that macOS adds to archives."""
+    return _is_image(name) and not _hidden(name)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _text(name: str) -> str:
+    """A file's name as text, which not every name is."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

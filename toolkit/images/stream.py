@@ -1,8 +1,10 @@
 """A stream of images, decoded in worker processes; images that can't be read are skipped and reported."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -13,9 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 from ..errors import ToolkitError
 from ..process import cores
 from .io import to_uint8
-from .sources import Source
+from .sources import Entry, Fetched, Source, fetch
 
 Preparation = Literal["crop", "stretch", "native"]
+
+#: In pixels; from a smaller image nothing reaches a VGG's last layers.
+SMALLEST = 16
 
 
 def crop(picture: Image.Image) -> Image.Image:
@@ -56,11 +61,18 @@ assert set(PREPARATIONS) == set(get_args(Preparation))
 
 
 class Chunk(NamedTuple):
-    """Consecutive images in batches (N, 3, H, W), uint8, of one size each; and the reasons why others were skipped."""
+    """Consecutive images in batches (N, 3, H, W), uint8, of one size each; and the reasons why others were skipped.
+
+    ``lost`` are the archives that could not be read. ``reading`` and ``decoding`` are the seconds that its process took
+    to read the files, and to make images of them.
+    """
 
     number: int
     batches: list[Tensor]
     skipped: dict[str, str]
+    lost: set[str]
+    reading: float
+    decoding: float
 
     @property
     def images(self) -> int:
@@ -98,7 +110,10 @@ class ImageStream(Dataset[Chunk]):
         """Decodes one chunk."""
         by_size: dict[tuple[int, ...], list[Tensor]] = {}
         skipped = {}
-        for entry in self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]:
+        began = time.monotonic()
+        fetched = list(fetch(self._covered(number)))
+        read = time.monotonic()
+        for entry in fetched:
             try:
                 image = self.image(entry)
             except ToolkitError as error:
@@ -110,16 +125,24 @@ class ImageStream(Dataset[Chunk]):
             for images in by_size.values()
             for start in range(0, len(images), self.batch_size)
         ]
-        return Chunk(number, batches, skipped)
+        lost = {entry.place for entry in fetched if isinstance(entry, Fetched) and entry.lost}
+        return Chunk(number, batches, skipped, lost, read - began, time.monotonic() - read)
+
+    def _covered(self, number: int) -> Sequence[Source]:
+        return self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]
 
     def image(self, entry: Source) -> Tensor:
         """One image as it is in a batch, (1, 3, H, W), uint8.
 
         Raises:
-            ToolkitError: when it can't be read.
+            ToolkitError: when it can't be read, or is smaller than ``SMALLEST``.
         """
         prepare, _, at_least = PREPARATIONS[self.preparation]
-        return to_uint8(prepare(entry.picture(at_least)))
+        picture = prepare(entry.picture(at_least))
+        if min(picture.size) < SMALLEST:
+            width, height = picture.size
+            raise ToolkitError(f"{entry.name} is {width} x {height} pixels, too small: a VGG needs {SMALLEST}.")
+        return to_uint8(picture)
 
     def fingerprint(self) -> str:
         """SHA-256 of the images' names and places, not of their pixels."""
@@ -133,21 +156,42 @@ class ImageStream(Dataset[Chunk]):
             pinned: puts them into pinned memory, for a GPU.
 
         Raises:
-            ToolkitError: when an image can't be read in a strict stream, or no image of a whole chunk can.
+            ToolkitError: when an image can't be read in a strict stream, no image of a whole chunk can, or an archive
+                can't and no other one either.
         """
         loader = DataLoader(
             self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
         )
+        kept = "What was measured is kept: the same command resumes from there."
+        lost: set[str] = set()
         for chunk in loader:
-            if chunk.skipped and (self.strict or len(chunk.skipped) == self.CHUNK):
-                reason = next(iter(chunk.skipped.values()))
-                if self.strict:
-                    raise ToolkitError(reason)
-                raise ToolkitError(
-                    f"{len(chunk.skipped)} images in a row could not be read; the first: {reason} "
-                    "What was measured is kept: the same command resumes from there."
-                )
+            reason = next(iter(chunk.skipped.values()), "")
+            if self.strict and reason:
+                raise ToolkitError(reason)
+            if chunk.lost:
+                lost |= chunk.lost
+                if not self._others_are_read(lost):
+                    raise ToolkitError(f"{reason} {kept}")
+            elif len(chunk.skipped) == self.CHUNK:
+                raise ToolkitError(f"{self.CHUNK} images in a row could not be read; the first: {reason} {kept}")
             yield chunk
+
+    def _others_are_read(self, lost: set[str]) -> bool:
+        """Whether an archive that is not among the lost ones can be read: or else the network or the disk is gone."""
+        others = (entry for entry in self.entries if isinstance(entry, Entry) and entry.place not in lost)
+        return any(isinstance(fetched, Fetched) and not fetched.lost for fetched in fetch(list(islice(others, 1))))
+
+
+def in_lanes(numbers: Sequence[int], lanes: int) -> list[int]:
+    """Numbers in the order in which processes that take turns each get a stretch of neighbours.
+
+    Neighbours lie in one file, and in one row group of a Parquet file, so each is read by one process.
+
+    >>> in_lanes(range(6), 2)
+    [0, 3, 1, 4, 2, 5]
+    """
+    stretch = -(-len(numbers) // max(lanes, 1))
+    return [number for first in range(stretch) for number in numbers[first::stretch]]
 
 
 def decoders(device: torch.device) -> int:

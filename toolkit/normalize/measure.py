@@ -4,14 +4,14 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..distributed import ALONE, Ranks
-from ..images.stream import ImageStream
+from ..images.stream import ImageStream, in_lanes
 from ..network import Network
 from .partial import PartialFile, Share
 from .sums import ActivationSums
@@ -25,7 +25,8 @@ class Measurement:
     """What one pass over the images found.
 
     ``sums``: one for each network. ``images``: how many were read; ``skipped``: the others, with the reason.
-    ``seconds``: how long it took, ``waiting`` of them for images to be decoded.
+    ``seconds``: how long it took, ``waiting`` of them for images. ``reading`` and ``decoding``: what the processes that
+    prepare images took for each, added up.
     """
 
     sums: tuple[ActivationSums, ...]
@@ -33,6 +34,25 @@ class Measurement:
     skipped: dict[str, str]
     seconds: float
     waiting: float
+    reading: float
+    decoding: float
+
+    @property
+    def rate(self) -> float:
+        """Images a second."""
+        return self.images / self.seconds if self.seconds else 0.0
+
+    @property
+    def working(self) -> float:
+        """The share of the time in which the network computed."""
+        return 1 - self.waiting / self.seconds if self.seconds else 1.0
+
+    @property
+    def limit(self) -> Literal["network", "reading", "decoding"]:
+        """What sets the pace: the network's arithmetic, or reading or decoding the files."""
+        if self.working > 0.5:
+            return "network"
+        return "reading" if self.reading > self.decoding else "decoding"
 
 
 def measure(
@@ -62,7 +82,8 @@ def measure(
         networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
     share = (partial.load() if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
-    numbers = range(ranks.rank, len(images), ranks.world_size)[share.chunks :]
+    first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
+    numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
     on_gpu = device.type == "cuda"
     cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=arithmetic != "float32")
     try:
@@ -84,6 +105,8 @@ def measure(
                     share.skipped | chunk.skipped,
                     share.seconds + now - asked,
                     share.waiting + came - asked,
+                    share.reading + chunk.reading,
+                    share.decoding + chunk.decoding,
                 )
                 asked = now
                 if partial and partial.due():
@@ -98,7 +121,7 @@ def measure(
 def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> None:
     names = {name.replace("conv", "relu"): name for name in network.architecture.convolutions}
     for layer, x in network.walk(image, names):
-        sums.add(names[layer], x.sum((0, 2, 3), dtype=torch.float64), x[:, 0].numel())
+        sums.add(names[layer], x.sum((2, 3), dtype=torch.float64), x[0, 0].numel())
 
 
 def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:
@@ -107,16 +130,20 @@ def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: t
     for network, own in zip(networks, share.sums, strict=True):
         total = ActivationSums()
         for name, (_, filters) in network.architecture.convolutions.items():
-            positions = int(ranks.all_reduce(torch.tensor([own.positions.get(name, 0)], device=device)))
-            sums = ranks.all_reduce(own.sums.get(name, torch.zeros(filters, dtype=torch.float64)).to(device, copy=True))
+            counts = ranks.all_reduce(torch.tensor(own.counts.get(name, (0, 0, 0)), device=device))
+            none = torch.zeros(3, filters, dtype=torch.float64)
+            sums = ranks.all_reduce(own.sums.get(name, none).to(device, copy=True))
+            positions, squared, images = counts.tolist()
             if positions:
-                total.add(name, sums, positions)
+                total.merge(name, sums, (positions, squared, images))
         totals.append(total)
-    shares = ranks.all_gather((share.images, share.skipped, share.seconds, share.waiting))
+    shares = ranks.all_gather(replace(share, sums=()))
     return Measurement(
         tuple(totals),
-        sum(images for images, *_ in shares),
-        dict(sorted(item for _, skipped, *_ in shares for item in skipped.items())),
-        max(seconds for _, _, seconds, _ in shares),
-        max(waiting for *_, waiting in shares),
+        sum(each.images for each in shares),
+        dict(sorted(item for each in shares for item in each.skipped.items())),
+        max(each.seconds for each in shares),
+        max(each.waiting for each in shares),
+        sum(each.reading for each in shares),
+        sum(each.decoding for each in shares),
     )

@@ -87,7 +87,11 @@ class Job:
             "torch": torch.__version__,
         }
         found = [
-            MeanActivations.of(network, sums.means(), {**described, "positions": sums.positions})
+            MeanActivations.of(
+                network,
+                sums.means(),
+                {**described, "positions": sums.positions, "standard_errors": sums.standard_errors()},
+            )
             for network, sums in zip(networks, measured.sums, strict=True)
         ]
         return found, measured
@@ -115,6 +119,7 @@ class Job:
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,
             "processes": str(self.ranks.world_size),
+            "workers": str(self.images.workers),
         }
 
 

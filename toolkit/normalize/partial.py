@@ -20,6 +20,8 @@ class Share:
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     waiting: float = 0.0
+    reading: float = 0.0
+    decoding: float = 0.0
 
 
 @dataclass
@@ -49,7 +51,7 @@ class PartialFile:
         """
         tensors = {f"{n}.{name}": s.cpu() for n, total in enumerate(share.sums) for name, s in total.sums.items()}
         plain = {name: value for name, value in vars(share).items() if name != "sums"}
-        plain["positions"] = [total.positions for total in share.sums]
+        plain["counts"] = [total.counts for total in share.sums]
         save_tensors(tensors, self.path, {"key": json.dumps(self.key), "share": json.dumps(plain)})
         self._saved = time.monotonic()
 
@@ -66,8 +68,8 @@ class PartialFile:
             tensors, metadata = load_tensors(self.path)
             key, plain = json.loads(metadata["key"]), json.loads(metadata["share"])
             sums = [
-                ActivationSums({name: tensors[f"{n}.{name}"] for name in positions}, positions)
-                for n, positions in enumerate(plain.pop("positions"))
+                ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
+                for n, counts in enumerate(plain.pop("counts"))
             ]
             share = Share(tuple(sums), **plain)
         except (ToolkitError, KeyError, TypeError, ValueError) as error:

@@ -41,12 +41,10 @@ def report(results: Sequence[Normalized], measured: Measurement) -> str:
         results: what ``normalize`` returned.
         measured: likewise, of the pass over the images.
     """
-    rate = measured.images / measured.seconds if measured.seconds else 0.0
-    working = 1 - measured.waiting / measured.seconds if measured.seconds else 1.0
     parts = [
         "<h1>A normalised VGG</h1>",
-        f"<p>{measured.images:,} images were measured in {_duration(measured.seconds)}, {rate:.1f} a second; "
-        f"{working:.0%} of that time the network worked, the rest it waited for images. "
+        f"<p>{measured.images:,} images were measured in {_duration(measured.seconds)}, {measured.rate:.1f} a second; "
+        f"{measured.working:.0%} of that time the network worked, the rest it waited for images. "
         f"{len(measured.skipped):,} files were skipped.</p>",
         *(_network(result) for result in results),
     ]

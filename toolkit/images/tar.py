@@ -1,0 +1,93 @@
+"""Files in tar archives, found by the archive's headers alone and read where they lie."""
+
+import bz2
+import gzip
+import lzma
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from ..errors import ToolkitError
+from .places import is_remote, opened, read, shown
+
+#: Elsewhere, a header is fetched with this many bytes: few are read in vain where the next header is far off.
+BLOCK = 1 << 10
+
+#: How compressed files begin, and what reads them.
+COMPRESSED: dict[bytes, Callable[[str], BinaryIO]] = {
+    b"\x1f\x8b": gzip.open,  # type: ignore[dict-item]
+    b"BZh": bz2.open,  # type: ignore[dict-item]
+    b"\xfd7zXZ": lzma.open,  # type: ignore[dict-item]
+}
+
+
+class Member(NamedTuple):
+    """A file in an archive: its name, its first byte, and how many it has."""
+
+    name: str
+    start: int
+    size: int
+
+
+def members(place: str) -> list[Member]:
+    """The files in an archive, and in archives inside it, in their order; the last may be cut short.
+
+    Raises:
+        ToolkitError: when it is no tar, or is compressed and elsewhere.
+        OSError: when it can't be read.
+    """
+    unpack = _unpacker(place)
+    try:
+        with unpack(place) if unpack else opened(place, BLOCK) as file:
+            return list(_members(file, PurePosixPath(), 0))
+    except (tarfile.ReadError, EOFError, lzma.LZMAError) as error:
+        raise ToolkitError(
+            f"{shown(place)} is neither a folder, a list, a .parquet nor a whole .tar: name one of them."
+        ) from error
+
+
+def contents(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+    """As ``places.read``; a compressed archive is read as a stream, so the spans should ascend from call to call."""
+    if _unpacker(place) is None:
+        return read(place, spans)
+    stream = _stream(place)
+    try:
+        return [(stream.seek(start), stream.read(stop - start))[1] for start, stop in spans]
+    except (EOFError, lzma.LZMAError) as error:
+        raise OSError("it is cut short or damaged") from error
+
+
+def _members(file: BinaryIO, folder: PurePosixPath, base: int) -> Iterator[Member]:
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in archive:
+                name = folder / member.name
+                inside = archive.extractfile(member) if member.name.lower().endswith(".tar") else None
+                if inside is not None:
+                    yield from _members(inside, name.with_suffix(""), base + member.offset_data)  # type: ignore[arg-type]
+                elif member.isfile():
+                    yield Member(str(name), base + member.offset_data, member.size)
+    except tarfile.ReadError as error:
+        if "unexpected end" not in str(error):
+            raise
+
+
+def _unpacker(place: str) -> Callable[[str], BinaryIO] | None:
+    """What reads a compressed archive here; ``None`` for one that isn't compressed."""
+    if is_remote(place):
+        if place.lower().endswith((".gz", ".tgz", ".bz2", ".xz")):
+            raise ToolkitError(f"{shown(place)} is compressed, so it can't be read in parts: download it first.")
+        return None
+    with Path(place).open("rb") as file:
+        start = file.read(8)
+    return next((unpack for magic, unpack in COMPRESSED.items() if start.startswith(magic)), None)
+
+
+@lru_cache(maxsize=1)
+def _stream(place: str) -> BinaryIO:
+    """A compressed archive, kept open: to go back means to start again."""
+    unpack = _unpacker(place)
+    assert unpack is not None
+    return unpack(place)
