@@ -67,7 +67,7 @@ class Web:
         self.requests: list[tuple[str, str]] = []
         self.sent = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # connections that were dropped on purpose
         self.server.web = self
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 

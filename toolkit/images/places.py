@@ -1,6 +1,7 @@
 """Files by their names, here or elsewhere: paths, or addresses such as https://, hf:// and s3://, read in parts."""
 
 import glob
+import io
 import os
 import re
 import time
@@ -126,8 +127,37 @@ def opened(place: str, block: int = 0) -> Iterator[BinaryIO]:
         return
     files, path = _file_system(place)
     cache = {"block_size": block, "cache_type": "readahead"} if block else {"cache_type": "none"}
-    with files.open(path, "rb", **cache) as file:
-        yield file
+    with attempt(place, lambda: files.open(path, "rb", **cache)) as file:
+        yield _Patient(file, place)  # type: ignore[misc]
+
+
+class _Patient(io.RawIOBase):
+    """A file elsewhere; each part of it that can't be read is tried again."""
+
+    def __init__(self, file: BinaryIO, place: str) -> None:
+        self._file, self._place = file, place
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = self._file.seek(
+            offset if whence != os.SEEK_CUR else self._at + offset, whence if whence == os.SEEK_END else os.SEEK_SET
+        )
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        content = attempt(self._place, lambda: (self._file.seek(self._at), self._file.read(len(buffer)))[1])
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 def read(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -198,8 +228,9 @@ def _reason(place: str, error: Exception) -> str:
         return f"there is no such file or folder{hidden}"
     if "range requests" in str(error):
         return "its server gives whole files only, not parts of them; download it first"
-    told = error.strerror if isinstance(error, OSError) else str(error)
-    return (told or type(error).__name__).rstrip(".")
+    if isinstance(error, ValueError):
+        return str(error).splitlines()[0].rstrip(".")
+    return getattr(error, "strerror", None) or f"the connection broke ({type(error).__name__})"
 
 
 def _status(error: BaseException | None) -> int | None:

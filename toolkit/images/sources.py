@@ -132,7 +132,7 @@ def _contents(place: str, entries: list[Entry]) -> Sequence[bytes | ToolkitError
     if not parts:
         return [_whole(entry) for entry in entries]
     try:
-        if place.lower().endswith(".parquet"):
+        if shown(place).lower().endswith(".parquet"):
             return parquet.contents(place, parts)
         spans = [(start, start + size) for start, size in parts]
         contents = attempt(place, lambda: tar.contents(place, spans))
@@ -266,8 +266,7 @@ def _without_label(line: str) -> str:
 
 
 def _in_archive(place: str) -> list[Entry]:
-    found = attempt(place, lambda: tar.members(place)) if is_remote(place) else tar.members(place)
-    return [Entry(_text(name), place, (start, size)) for name, start, size in found if _counts(name)]
+    return [Entry(_text(name), place, (start, size)) for name, start, size in tar.members(place) if _counts(name)]
 
 
 def _is_image(name: str) -> bool:

@@ -12,8 +12,8 @@ from typing import BinaryIO, NamedTuple
 from ..errors import ToolkitError
 from .places import is_remote, opened, read, shown
 
-#: Elsewhere, a header is fetched with this many bytes: few are read in vain where the next header is far off.
-BLOCK = 1 << 10
+#: Elsewhere, so many bytes are fetched for a header: three blocks of the format, as a long name or a time takes.
+BLOCK = 3 * 512
 
 #: How compressed files begin, and what reads them.
 COMPRESSED: dict[bytes, Callable[[str], BinaryIO]] = {
@@ -77,7 +77,7 @@ def _members(file: BinaryIO, folder: PurePosixPath, base: int) -> Iterator[Membe
 def _unpacker(place: str) -> Callable[[str], BinaryIO] | None:
     """What reads a compressed archive here; ``None`` for one that isn't compressed."""
     if is_remote(place):
-        if place.lower().endswith((".gz", ".tgz", ".bz2", ".xz")):
+        if shown(place).lower().endswith((".gz", ".tgz", ".bz2", ".xz")):
             raise ToolkitError(f"{shown(place)} is compressed, so it can't be read in parts: download it first.")
         return None
     with Path(place).open("rb") as file:
