@@ -82,7 +82,7 @@ def test_no_archive_is_copied_whole(root, web):
     assert len(web.requests) == before + 1  # neighbours within 64 kB come in one piece
     web.sent = 0
     list_images(f"{web.address}/all.parquet")
-    assert web.sent < (root / "all.parquet").stat().st_size / 2
+    assert web.sent < (1 << 16) + COUNT * 100  # what pyarrow reads of a file at first, and the names
 
 
 def test_dropped_connections_and_busy_servers_change_nothing(root, web, tiny_network):
