@@ -7,11 +7,24 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import atlas, bench, compare, convert, distill, export, inspect, judge, normalize, study, synthesize
+from .commands import (
+    atlas,
+    bench,
+    compare,
+    convert,
+    distill,
+    export,
+    inspect,
+    judge,
+    normalize,
+    publish,
+    study,
+    synthesize,
+)
 from .errors import ToolkitError
 from .process import keep_freed_memory
 
-COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect)
+COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect, publish)
 
 EPILOG = """\
 examples:

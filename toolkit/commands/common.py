@@ -13,8 +13,8 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 SOURCE_HELP = (
     "vgg19 (the paper's network, which comes with the toolkit) or another file in models/ by its name; "
-    "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn … (downloaded once); or the path of a .safetensors or "
-    ".pth file"
+    "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn …, or hf://OWNER/NAME on the Hugging Face Hub "
+    "(downloaded once); or the path of a .safetensors or .pth file"
 )
 
 

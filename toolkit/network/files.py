@@ -47,7 +47,8 @@ def load_network(
 
     Args:
         source: the name of a file in ``models/``, such as ``vgg19``; one of torchvision's networks, such as
-            ``torchvision/vgg16``, downloaded once; or the path of a file: ours, or a state dict with
+            ``torchvision/vgg16``, or one on the Hugging Face Hub, ``hf://owner/name``, downloaded once; or the path
+            of a file: ours, or a state dict with
             torchvision's keys (``features.0.weight``), layer names (``conv1_1.weight``), or those of AdaIN's
             ``vgg_normalised.pth``.
         convention: a key of ``CONVENTIONS``, for files that do not say it themselves.

@@ -7,6 +7,7 @@ import torch
 
 from ..errors import ToolkitError, did_you_mean
 from .architecture import DEPTHS
+from .hub import downloaded, is_on_hub
 
 #: The network that is used when nobody names another: the paper's.
 DEFAULT_NETWORK = "vgg19"
@@ -19,15 +20,18 @@ TORCHVISION = tuple(f"torchvision/{name}{suffix}" for suffix in ("", "_bn") for 
 
 
 def find_network(source: str | Path) -> Path:
-    """The file that a source stands for; torchvision's weights are downloaded once.
+    """The file that a source stands for; what is not here is downloaded once.
 
     Args:
         source: a path; the name of a file in ``models/``, with or without ``.safetensors``; or one of torchvision's
-            networks, such as ``torchvision/vgg16_bn``. Upper and lower case are the same in names.
+            networks, such as ``torchvision/vgg16_bn``; upper and lower case are the same in names. Or one that is
+            published on the Hugging Face Hub, ``hf://owner/name``.
 
     Raises:
         ToolkitError: when there is no such file, or it could not be downloaded.
     """
+    if is_on_hub(source):
+        return downloaded(str(source))
     path = Path(source).expanduser()
     if path.is_file():
         return path

@@ -1,0 +1,90 @@
+"""What is published of a network: its file, ONNX, mean activations, and a card filled from them."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ToolkitError
+from ..export import export_features, export_step
+from ..export.graphs import Precision
+from ..files import written_atomically
+from ..images.io import example_photographs, fit
+from ..network import POOLINGS, Network, Pooling, find_network, load_network, original
+from ..network.foreign import read_state
+from ..network.hub import WEIGHTS
+from ..normalize import MeanActivations
+from ..normalize.check import largest_relative_error
+from ..normalize.mean_activations import SUFFIX
+from ..synthesis.notation import STYLE_LAYERS
+from ..synthesis.recipe import CONTENT_LAYERS
+
+#: The layers of a transfer, content's and style's.
+LAYERS = (list(CONTENT_LAYERS), list(STYLE_LAYERS["balanced"]))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a card tells of.
+
+    Attributes:
+        networks: by pooling, normalised.
+        normalization: by pooling, how the mean activations were measured.
+        relative_errors: by pooling, the largest of an output against the network as it was trained.
+        onnx: by file, the largest error against PyTorch.
+        files: by name, their sizes in bytes.
+        photographs: on how many the outputs were compared.
+    """
+
+    networks: Mapping[Pooling, Network]
+    normalization: Mapping[Pooling, Mapping[str, Any]]
+    relative_errors: Mapping[Pooling, float]
+    onnx: Mapping[str, float]
+    files: Mapping[str, int]
+    photographs: int
+
+
+def write_bundle(source: str | Path, folder: Path) -> Bundle:
+    """Writes the files of a normalised network into a folder, and checks it anew.
+
+    Args:
+        source: as for ``load_network``; a file of ours with mean activations.
+        folder: made where it is missing.
+
+    Raises:
+        ToolkitError: when the network is not normalised, a file can't be written, or a check fails.
+    """
+    path = find_network(source)
+    metadata = read_state(path).metadata
+    networks = {pooling: load_network(path, pooling=pooling) for pooling in _poolings(source, path, metadata)}
+    photographs = [fit(image, 256) for image in example_photographs().values()]
+    errors, normalization = {}, {}
+    for pooling, network in networks.items():
+        trained = original(network)
+        errors[pooling] = largest_relative_error(trained, network, photographs)
+        normalization[pooling] = network.provenance.get("normalization", {})
+        known = MeanActivations.of(trained, network.mean_activations, normalization[pooling])
+        known.save(folder / f"{pooling}{SUFFIX}")
+    with written_atomically(folder / WEIGHTS) as temporary:
+        shutil.copyfile(path, temporary)
+    first = next(iter(networks.values()))
+    content, style = LAYERS
+    precision: Precision = "8bit" if first.codebooks else "float32"
+    onnx = {
+        "features.onnx": export_features(first, sorted({*content, *style}), folder / "features.onnx", precision),
+        "step.onnx": export_step(first, content, style, folder / "step.onnx", precision),
+    }
+    files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.suffix != ".md"}
+    largest = {name: max(outputs.values()) for name, outputs in onnx.items()}
+    return Bundle(networks, normalization, errors, largest, files, len(photographs))
+
+
+def _poolings(source: str | Path, path: Path, metadata: Mapping[str, str]) -> list[Pooling]:
+    """Those that a file has mean activations for, average before max."""
+    default = load_network(path)
+    if not default.mean_activations:
+        raise ToolkitError(f"{source} is not normalised: make it with `python -m toolkit normalize` first.")
+    known = json.loads(metadata.get("normalization", "{}"))
+    return [pooling for pooling in POOLINGS if pooling in known or (not known and pooling == default.pooling)]

@@ -1,0 +1,45 @@
+"""A folder onto the Hugging Face Hub."""
+
+from pathlib import Path
+
+from ..errors import ToolkitError
+
+
+def upload(folder: Path, repository: str, private: bool = False) -> str:
+    """Makes a repository where there is none, and puts all of a folder into it, as one commit.
+
+    The token is the one that ``hf auth login`` has saved, or that in ``HF_TOKEN``.
+
+    Args:
+        folder: to upload.
+        repository: ``owner/name``.
+        private: whether a new repository is for its owner alone.
+
+    Returns:
+        Its address.
+
+    Raises:
+        ToolkitError: when the hub refuses it or can't be reached; the folder is kept.
+    """
+    import httpx  # the library that the hub's is made with
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    kept = f"everything is ready in {folder}"
+    try:
+        hub = HfApi()
+        address = hub.create_repo(repository, private=private, exist_ok=True)
+        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Publish a normalised network")
+        return str(address)
+    except HFValidationError as error:
+        raise ToolkitError(f"{repository} is no name of a repository: write owner/name; {kept}.") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        remedy = (
+            "log in with `hf auth login`, or set HF_TOKEN to a token that may write" if status in (401, 403) else ""
+        )
+        raise ToolkitError(
+            f"The hub refuses {repository} ({status}): {remedy or error.server_message}; {kept}."
+        ) from error
+    except (httpx.HTTPError, OSError) as error:
+        raise ToolkitError(f"The hub can't be reached ({error}): try again later; {kept}.") from error
