@@ -1,8 +1,9 @@
 """Benchmarks: each beside a textbook implementation in the same run. Figures are in RESULTS.md."""
 
+from .images import bench_images, image_means
 from .memory import bench_memory
 from .normalize import bench_normalize
 from .step import bench_step
 from .transfer import bench_transfer
 
-__all__ = ["bench_memory", "bench_normalize", "bench_step", "bench_transfer"]
+__all__ = ["bench_images", "bench_memory", "bench_normalize", "bench_step", "bench_transfer", "image_means"]

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
 from ..device import find_device
 from ..errors import ToolkitError
+from ..images.places import named
 from ..normalize import decoders, list_images, load_normalized
 from .common import SOURCE_HELP, add_device_option, add_source_options, print_note
 
@@ -25,9 +26,8 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("network", help=SOURCE_HELP)
     parser.add_argument(
         "images",
-        nargs="?",
-        type=Path,
-        help="a folder of images, an uncompressed .tar, or a .txt list (default: scikit-image's photographs)",
+        nargs="*",
+        help="folders, archives or lists of images, as for normalize (default: scikit-image's photographs)",
     )
     parser.add_argument(
         "--layers", default=",".join(LAYERS), metavar="LAYERS", help=f"which (default: {','.join(LAYERS)})"
@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     where = find_device(arguments.device)
     network = load_normalized(arguments.network, convention=arguments.convention)
     print_note(network)
-    images = list_images(arguments.images) if arguments.images else images_at_hand()
+    images = list_images(*arguments.images) if arguments.images else images_at_hand()
     partial = output.with_name(f"{output.name}.partial")
-    source = arguments.images.name if arguments.images else "scikit-image's photographs"
+    source = named(*arguments.images) if arguments.images else "scikit-image's photographs"
     layers = [layer.strip() for layer in arguments.layers.split(",")]
     steps = measure(
         network.to(where),

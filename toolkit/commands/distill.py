@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
         "PyTorch compiles the training, which needs a C++ compiler.",
     )
     parser.add_argument("teacher", help="a normalised network with average pooling")
-    parser.add_argument("images", type=Path, help="a folder of images to train on")
+    parser.add_argument("images", help="a folder, an archive or a list of images to train on, as for normalize")
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
     parser.add_argument(
         "--widths",

@@ -15,7 +15,7 @@ from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_space, check_writable, written_atomically
 from ..images.io import example_photographs, fit
-from ..images.places import is_remote, shown
+from ..images.places import named
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import (
     APPROXIMATE,
@@ -221,8 +221,7 @@ def _images(
         chosen = {"sample": arguments.sample, "seed": arguments.seed}
         # One process looks through the archives, so that all share the same images.
         entries = ranks.all_gather(list_images(*arguments.images, **chosen) if ranks.first else None)[0]
-        names = [shown(each if is_remote(each) else Path(each).name) for each in arguments.images]
-        provenance = {"source": " ".join(names), **(chosen if arguments.sample else {})}
+        provenance = {"source": named(*arguments.images), **(chosen if arguments.sample else {})}
     preparation = arguments.prepare or preset.preparation
     workers = decoders(where) if arguments.workers is None else arguments.workers
     return ImageStream(entries, preparation, arguments.batch_size, workers, arguments.strict), provenance

@@ -47,6 +47,11 @@ def shown(place: str) -> str:
     return os.fsencode(place).decode("utf-8", "backslashreplace")
 
 
+def named(*places: str) -> str:
+    """What to call places in a file that others will read: addresses whole, of paths the last part."""
+    return " ".join(shown(place if is_remote(place) else Path(place).name) for place in places)
+
+
 def beside(place: str, name: str) -> str:
     """The place of a name that is given relative to a file."""
     if is_remote(name) or Path(name).is_absolute():
