@@ -149,9 +149,8 @@ def test_what_cannot_be_read_is_told_before_any_measuring(
     address = f"{web.address}/{source}?signature=secret"
     assert main(["normalize", "plain.safetensors", address, "-o", "x.safetensors"]) == 2
     error = capsys.readouterr().err
-    assert (
-        error.startswith(f"error: {web.address}/{source} {told}") and error.count("\n") == 1 and "secret" not in error
-    )
+    assert error.startswith(f"looking for images …\nerror: {web.address}/{source} {told}")
+    assert error.count("\n") == 2 and "secret" not in error
     assert not list(root.glob("x.*"))
 
 

@@ -166,17 +166,18 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
     poolings = POOLINGS if pooling == "both" else (pooling,)
     original = _original(arguments, poolings[0], where)
     originals = [original, *(_with_pooling(original, each) for each in poolings[1:])]
-    check_space(arguments.output, sum(weight.numel() for weight in original.parameters()) * 4)
+    means_only = arguments.output.suffix == SUFFIX
+    check_space(arguments.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(arguments, preset, where, ranks)
     held_out = _held_out(where)
-    recheck = 0 if arguments.output.suffix == SUFFIX else min(arguments.recheck, len(images.entries))
+    recheck = 0 if means_only else min(arguments.recheck, len(images.entries))
     if ranks.first:
         print(f"{len(images.entries):,} images; {arguments.output} can be written", file=sys.stderr)
     with counting(len(images.entries) + recheck, "image", ranks) as progress:
         arithmetic: Arithmetic = arguments.arithmetic or ("tf32" if where.type == "cuda" else "float32")
         job = Job(images, arithmetic, ranks, arguments.output, progress)
         try:
-            if arguments.output.suffix == SUFFIX:
+            if means_only:
                 found, measured = job.mean_activations(originals, provenance)
                 results: list[Normalized] = []
             else:
@@ -185,7 +186,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             print("Interrupted. What was measured is kept: run the same command to continue.", file=sys.stderr)
             return 130
     if ranks.first:
-        if arguments.output.suffix == SUFFIX:
+        if means_only:
             found[0].save(arguments.output)
         else:
             save_network(original, arguments.output, arguments.precision, [result.network for result in results])
@@ -219,6 +220,8 @@ def _images(
         provenance = {"source": "scikit-image's photographs"}
     else:
         chosen = {"sample": arguments.sample, "seed": arguments.seed}
+        if ranks.first:
+            print("looking for images …", file=sys.stderr)
         # One process looks through the archives, so that all share the same images.
         entries = ranks.all_gather(list_images(*arguments.images, **chosen) if ranks.first else None)[0]
         provenance = {"source": named(*arguments.images), **(chosen if arguments.sample else {})}
