@@ -6,6 +6,7 @@ import itertools
 import json
 import tarfile
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,7 +67,7 @@ def means(network, entries, workers=0):
 
 
 def test_whatever_holds_them_and_wherever_the_means_are_the_same(root, web, tiny_network):
-    network = tiny_network()
+    network = tiny_network("vgg11")
     expected = means(network, list_images(root / "folder"))
     for source in SOURCES:
         assert torch.equal(means(network, list_images(root / source)), expected), source
@@ -86,7 +87,7 @@ def test_no_archive_is_copied_whole(root, web):
 
 
 def test_dropped_connections_and_busy_servers_change_nothing(root, web, tiny_network):
-    network = tiny_network()
+    network = tiny_network("vgg11")
     expected = means(network, list_images(root / "folder"))
     for source in ("all.tar", "shard-{00..03}.tar", "all.parquet"):
         turns = collections.defaultdict(lambda: itertools.cycle([None, None, "drop", 503, None, 429, None]))
@@ -152,6 +153,19 @@ def test_what_cannot_be_read_is_told_before_any_measuring(
     assert error.startswith(f"looking for images …\nerror: {web.address}/{source} {told}")
     assert error.count("\n") == 2 and "secret" not in error
     assert not list(root.glob("x.*"))
+
+
+def test_a_bucket_is_read_in_parts(root, web, monkeypatch):
+    (root / "bucket").mkdir()
+    (root / "all.tar").rename(root / "bucket" / "all.tar")
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True, "endpoint_url": web.address})
+    entries = list_images("s3://bucket/all.tar")
+    assert len(entries) == COUNT and web.sent < 1600 * COUNT
+    assert ImageStream(entries)[0].images == 32
+    with pytest.raises(
+        ToolkitError, match=r"^s3://bucket/none.tar could not be read: there is no such file or folder.$"
+    ):
+        list_images("s3://bucket/none.tar")
 
 
 def test_a_server_without_parts_is_told(root, web):
