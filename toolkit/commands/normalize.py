@@ -15,7 +15,7 @@ from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_space, check_writable, written_atomically
 from ..images.io import example_photographs, fit
-from ..images.places import named
+from ..images.places import is_remote, named
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import (
     APPROXIMATE,
@@ -220,7 +220,7 @@ def _images(
         provenance = {"source": "scikit-image's photographs"}
     else:
         chosen = {"sample": arguments.sample, "seed": arguments.seed}
-        if ranks.first:
+        if ranks.first and any(is_remote(each) for each in arguments.images):
             print("looking for images …", file=sys.stderr)
         # One process looks through the archives, so that all share the same images.
         entries = ranks.all_gather(list_images(*arguments.images, **chosen) if ranks.first else None)[0]
