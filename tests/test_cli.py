@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.images.io import open_image, read_recipe, save_png
+from toolkit.images.formats import read_recipe, save_image
+from toolkit.images.io import open_image
 from toolkit.network import load_network, save_network
 
 
@@ -133,7 +134,7 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
     [
         (["transfer", "nowhere.jpg", "painting.png"], "There is no picture nowhere.jpg."),
         (["transfer", "photo.jpg", "images/broken.jpg"], "images/broken.jpg is not a picture in a known format"),
-        (["transfer", "photo.jpg", "painting.png", "-o", "x.jpg"], "x.jpg must end in .png: the recipe travels inside"),
+        (["transfer", "photo.jpg", "painting.png", "-o", "x.bmp"], "x.bmp must end in .png, .jpg, .jpeg, .webp, .tif"),
         (["transfer", "photo.jpg", "painting.png", "--size", "3"], "The recipe is not valid: size: Input should be"),
         (
             ["texture", "painting.png", "--style-layers", "relu1_9"],
@@ -141,7 +142,7 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
         ),
         (
             ["transfer", "photo.jpg", "painting.png", "--recipe", "painting.png"],
-            "painting.png holds no recipe: only PNG",
+            "painting.png holds no recipe: it was not made",
         ),
         (["transfer", "photo.jpg", "painting.png", "--device", "toaster"], "This machine has no device 'toaster': use"),
         (["inspect", "nowhere.safetensors"], "There is no network file nowhere.safetensors"),
@@ -264,12 +265,12 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
 def test_being_told_to_stop_while_saving_loses_nothing(network, desk, listening, monkeypatch, capsys):
     from toolkit.commands import synthesize
 
-    def save(*arguments):
+    def save(*arguments, **options):
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
-        save_png(*arguments)
+        save_image(*arguments, **options)
 
-    monkeypatch.setattr(synthesize, "save_png", save)
+    monkeypatch.setattr(synthesize, "save_image", save)
     command = ["reconstruct", "photo.jpg", "--network", network, "--size", "32", "--iterations", "2", "-o", "x.png"]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith("written to x.png\n")

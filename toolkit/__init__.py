@@ -15,7 +15,8 @@ __version__ = "0.2.0"
 
 from .errors import ToolkitError  # noqa: E402
 from .export import export_features, export_step  # noqa: E402
-from .images.io import example_photographs, open_image, save_png  # noqa: E402
+from .images.formats import save_image  # noqa: E402
+from .images.io import example_photographs, open_image  # noqa: E402
 from .network import Network, load_network, save_network  # noqa: E402
 from .synthesis import Checkpoint, Objective, Recipe, Synthesis  # noqa: E402
 
@@ -31,6 +32,6 @@ __all__ = [
     "export_step",
     "load_network",
     "open_image",
+    "save_image",
     "save_network",
-    "save_png",
 ]

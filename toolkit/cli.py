@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ from .commands import (
     study,
     synthesize,
 )
+from .commands.common import STOPS
 from .errors import ToolkitError
+from .printing import unbroken_printing
 from .process import keep_freed_memory
 
 COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect, publish)
@@ -41,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 when done, 2 for something the person can put right, 130 when interrupted.
     """
+    with unbroken_printing():
+        return _run([_at_home(argument) for argument in (sys.argv[1:] if arguments is None else arguments)])
+
+
+def _at_home(argument: str) -> str:
+    """An argument or an option's value with ~ replaced by the home folder, which shells leave to us in places."""
+    return re.sub("^(--[^=]+=)?(~.*)", lambda found: (found[1] or "") + os.path.expanduser(found[2]), argument)  # noqa: PTH111
+
+
+def _run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m toolkit",
         description="Normalise VGG networks so that every filter's mean activation is one, and make images with them.",
@@ -53,17 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
     keep_freed_memory()
-    # A closed terminal and a request to stop keep the work, as Ctrl-C does.
-    stops = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in stops}
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
     try:
         return int(chosen.run(chosen))
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of the output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("Interrupted: nothing was written.", file=sys.stderr)
         return 130

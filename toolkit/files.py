@@ -1,11 +1,13 @@
 """Files that are written whole or not at all, safetensors, and checksums."""
 
+import codecs
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +29,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        # The start of the name alone: a longer one than the path's may be too long.
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -64,6 +67,70 @@ def check_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.absolute().parent).free
     if free < size:
         raise ToolkitError(f"{path} will take {size / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free: make room for it.")
+
+
+def save_somewhere(path: Path, write: Callable[[Path], None], *, overwrite: bool = True) -> Path:
+    """Writes what took long to make: to a path or, where that fails, beside it, to the temporary or the home folder.
+
+    Args:
+        path: where it belongs.
+        write: writes it to a path, or raises a ``ToolkitError``.
+        overwrite: what is there; or else take the first of ``NAME``, ``NAME-2``, ``NAME-3`` … that is free.
+
+    Returns:
+        The path.
+
+    Raises:
+        ToolkitError: when it is not where it belongs; the sentence says where it is.
+    """
+    place = path if overwrite else _claimed(path)
+    try:
+        write(place)
+        return place
+    except ToolkitError as error:
+        if not overwrite:
+            place.unlink(missing_ok=True)
+        for folder in (path.parent, Path(tempfile.gettempdir()), Path.home()):
+            with contextlib.suppress(OSError):
+                handle, name = tempfile.mkstemp(prefix=f"{path.stem[:32]}-", suffix=path.suffix, dir=folder)
+                os.close(handle)
+                try:
+                    write(Path(name))
+                except ToolkitError:
+                    Path(name).unlink()
+                else:
+                    raise ToolkitError(f"{error} What was made is in {name}.") from error
+        raise
+
+
+def _claimed(path: Path) -> Path:
+    """The first free of the numbered names; an empty file now holds its place, as others may be looking too."""
+    for number in itertools.count(1):
+        free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        try:
+            free.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # whoever writes there says why it can't be done
+        return free
+    raise AssertionError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file: UTF-8, or whatever its byte order mark says, which PowerShell and editors write.
+
+    Raises:
+        ToolkitError: when it can't be read, or is no text.
+    """
+    try:
+        content = path.read_bytes()
+        marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ToolkitError(f"{path} is no text in UTF-8.") from error
+    except OSError as error:
+        raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
 
 
 class _UntouchedError(Exception):

@@ -12,7 +12,8 @@ import pandas as pd
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import fit, resize, save_png, to_picture
+from toolkit.images.formats import save_image
+from toolkit.images.io import fit, resize, to_picture
 from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
 
@@ -132,7 +133,7 @@ class LiveImage(JobControls):
                 raise ToolkitError("Stopped before the first iteration.")
             job.notes |= {"size": size, "iterations": progress.iteration}
             saved = Path(folder) / f"{self.name}.png"
-            save_png(synthesis.image, saved, synthesis.recipe.to_json())
+            save_image(synthesis.image, saved, synthesis.recipe.to_json())
             film.save()
             height, width = synthesis.image.shape[-2:]
             original = to_picture(resize(before, (height, width)))

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import fit, read_recipe, to_picture
+from toolkit.images.formats import read_recipe
+from toolkit.images.io import fit, to_picture
 from toolkit.studies import Axis, Study
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.notation import STRENGTHS

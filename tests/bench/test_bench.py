@@ -10,7 +10,7 @@ from toolkit.bench.images import spreads
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import Textbook
 from toolkit.cli import main
-from toolkit.images.io import save_png
+from toolkit.images.formats import save_image
 from toolkit.images.sources import Example
 from toolkit.images.stream import ImageStream
 from toolkit.network import save_network
@@ -87,7 +87,7 @@ def test_means_over_more_images_spread_less_as_statistics_say(tiny_network):
 
 def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, capsys):
     for name in "abc":
-        save_png(random_image(seed=ord(name)), tmp_path / f"{name}.png", "{}")
+        save_image(random_image(seed=ord(name)), tmp_path / f"{name}.png", "{}")
     common = [
         "bench",
         "transfer",

@@ -7,7 +7,7 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from toolkit.images.io import read_recipe
+from toolkit.images.formats import read_recipe
 
 SMALL = {"size": 64, "iterations": 10}
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
-from toolkit.images.io import read_recipe
+from toolkit.images.formats import read_recipe
 from toolkit.studies import AXES
 
 

@@ -329,11 +329,11 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
 
 
 def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tmp_path, monkeypatch, capsys):
-    from toolkit.images.io import save_png
+    from toolkit.images.formats import save_image
 
     monkeypatch.chdir(tmp_path)
     save_network(tiny_network(), tmp_path / "tiny.safetensors")
-    save_png(random_image(), tmp_path / "a.png", "{}")
+    save_image(random_image(), tmp_path / "a.png", "{}")
     command = ["transfer", "a.png", "a.png", "--network", "tiny.safetensors", "--size", "40", "--iterations", "2"]
     assert main([*command, "--engine", "onnx", "-o", "x.png"]) == 0
     assert "CPUExecutionProvider" in capsys.readouterr().err

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import cover, fit, open_image, png_bytes, read_recipe, save_png, to_picture, to_tensor
+from toolkit.images.formats import encoded, read_recipe, save_image
+from toolkit.images.io import cover, fit, open_image, to_picture, to_tensor
 
 
 def refused(source):
@@ -101,15 +102,17 @@ def test_eight_bits_survive_the_way_there_and_back(height, width, seed):
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     image = to_tensor(Image.fromarray(values))
     assert np.array_equal(np.asarray(to_picture(image)), values)
-    assert torch.equal(open_image(io.BytesIO(png_bytes(image, "{}"))), image)
+    assert torch.equal(open_image(io.BytesIO(encoded(image, ".png", "{}"))), image)
 
 
 def test_a_recipe_travels_inside_the_png(tmp_path):
     recipe = '{"name": "Über ✓"}'
-    save_png(torch.rand(1, 3, 4, 5), tmp_path / "a.png", recipe)
+    save_image(torch.rand(1, 3, 4, 5), tmp_path / "a.png", recipe)
     assert read_recipe(tmp_path / "a.png") == recipe
     Image.new("RGB", (2, 2)).save(tmp_path / "b.png")
-    with pytest.raises(ToolkitError, match=r"b.png holds no recipe: only PNG files saved by this toolkit do."):
+    with pytest.raises(
+        ToolkitError, match=r"b.png holds no recipe: it was not made by this toolkit, or another program that saved it"
+    ):
         read_recipe(tmp_path / "b.png")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import read_recipe, save_png
+from toolkit.images.formats import read_recipe, save_image
 from toolkit.synthesis import PRESETS, Recipe
 from toolkit.synthesis.notation import format_layers, parse_layers
 from toolkit.synthesis.recipe import Group
@@ -38,7 +38,7 @@ def test_a_recipe_survives_json(recipe):
 
 def test_a_recipe_survives_a_png(tmp_path):
     recipe = Recipe.preset("transfer", style_layers={"relu3_1": 0.1 + 0.2}, size=77)
-    save_png(torch.rand(1, 3, 4, 4), tmp_path / "a.png", recipe.to_json())
+    save_image(torch.rand(1, 3, 4, 4), tmp_path / "a.png", recipe.to_json())
     assert Recipe.from_json(read_recipe(tmp_path / "a.png")) == recipe
 
 

@@ -9,7 +9,8 @@ import torch
 
 from toolkit.device import native_bfloat16
 from toolkit.errors import ToolkitError
-from toolkit.images.io import example_photographs, png_bytes, resize
+from toolkit.images.formats import encoded
+from toolkit.images.io import example_photographs, resize
 from toolkit.network import fingerprint, load_network
 from toolkit.optimize import LBFGS, EarlyStop, Evaluation
 from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis
@@ -120,7 +121,7 @@ def test_the_same_seed_gives_the_same_bytes(make, optimizer, precision):
         synthesis = make("texture", optimizer=optimizer, precision=precision, seed=7)
         for _ in synthesis:
             pass
-        results.append(png_bytes(synthesis.image, synthesis.recipe.to_json()))
+        results.append(encoded(synthesis.image, ".png", synthesis.recipe.to_json()))
     assert results[0] == results[1]
 
 

@@ -6,8 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from PIL import ImageColor
+
 from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network
 from ..normalize import load_normalized
+
+#: A closed terminal and a request to stop are answered as Ctrl-C is.
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -52,6 +57,26 @@ def byte_count(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 4GB or 600MB") from None
 
 
+def dots(text: str) -> float:
+    """A number of dots per inch, as the type of an option."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of dots per inch such as 300")
+    return number
+
+
+def colour(text: str) -> str:
+    """The name or ``#rrggbb`` of a colour, as the type of an option."""
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no colour such as grey or #808080") from None
+    return text
+
+
 def network(arguments: argparse.Namespace) -> Network:
     """The network that was asked for, with a note where there is something to say about it."""
     options = {"convention": arguments.convention, "pooling": arguments.pooling}
@@ -73,7 +98,7 @@ def print_note(network: Network) -> None:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ignores interruptions while a result is being saved."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *STOPS)}
     try:
         yield
     finally:

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import ToolkitError
-from ..images.io import read_recipe
+from ..images.decode import SUFFIXES
+from ..images.formats import read_recipe
 from ..network import Network, find_network, fingerprint, load_network
 from ..network.foreign import read_state
 from .common import add_source_options
@@ -19,14 +19,14 @@ def add_commands(commands: Any) -> None:
         help="say what a network file or a picture of this toolkit holds",
         description="Prints a network's architecture, pooling, preprocessing and provenance, or a picture's recipe.",
     )
-    parser.add_argument("file", help="a network file or name, or a PNG made by this toolkit")
+    parser.add_argument("file", help="a network file or name, or a picture made by this toolkit")
     add_source_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what the file holds."""
-    if _starts_like_a_picture(Path(arguments.file)):
+    if Path(arguments.file).suffix.lower() in SUFFIXES:
         print(read_recipe(arguments.file))
         return 0
     network = load_network(arguments.file, convention=arguments.convention)
@@ -54,13 +54,3 @@ def _poolings(source: str, network: Network) -> str:
         return "no"
     by_pooling = json.loads(read_state(find_network(source)).metadata.get("normalization", "{}"))
     return f"for {' and '.join(by_pooling or [network.pooling])} pooling"
-
-
-def _starts_like_a_picture(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in (b"\x89PNG", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"RIFF", b"GIF8")
-    except OSError as error:
-        raise ToolkitError(f"Could not read {path}: {error.strerror}.") from error

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..errors import ToolkitError
-from ..images.io import read_recipe
+from ..files import read_text
+from ..images.formats import read_recipe
 from ..synthesis import Recipe
 from ..synthesis.notation import format_layers
 from ..synthesis.recipe import SynthesisName
@@ -25,7 +26,9 @@ def add_recipe_options(
         defaults: what ``--help`` shows as defaults.
         groups: of the fields.
     """
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="take the recipe from a PNG of ours or a JSON file")
+    parser.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="take the recipe from a picture of ours or a JSON file"
+    )
     headings = {group: parser.add_argument_group(title) for group, title in GROUPS.items() if group in groups}
     for name, field in Recipe.model_fields.items():
         group = (field.json_schema_extra or {}).get("group")  # type: ignore[union-attr]
@@ -69,14 +72,9 @@ def chosen_recipe(arguments: argparse.Namespace, synthesis: SynthesisName, **usu
 
 
 def recipe_text(path: Path) -> str:
-    """The JSON of a recipe, out of a PNG of ours or a JSON file.
+    """The JSON of a recipe, out of a picture of ours or a JSON file.
 
     Raises:
         ToolkitError: when it can't be read, or the picture holds none.
     """
-    if path.suffix.lower() != ".json":
-        return read_recipe(path)
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ToolkitError(f"Could not read the recipe {path}: {error}.") from error
+    return read_text(path) if path.suffix.lower() == ".json" else read_recipe(path)

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from ..device import available, find_device
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..images.io import open_image, read_recipe, save_png
+from ..images.formats import read_recipe, save_image
+from ..images.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
 from ..synthesis import Recipe
@@ -134,7 +135,7 @@ class Folder:
         image, facts = self._files(place)
         with written_atomically(facts) as temporary:
             temporary.write_text(json.dumps({"losses": cell.losses, "seconds": cell.seconds}), encoding="utf-8")
-        save_png(cell.image, image, cell.recipe.to_json())
+        save_image(cell.image, image, cell.recipe.to_json())
 
     def _files(self, place: Place) -> tuple[Path, Path]:
         stem = quote(self.name(place), safe=" +,")  # labels may be paths

@@ -1,12 +1,13 @@
 """``transfer``, ``reconstruct``, ``texture`` and ``amalgamate``: images in, one image out."""
 
 import argparse
-import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,15 +15,16 @@ from ..device import available, find_device
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
-from ..files import check_writable
-from ..images.io import open_image, open_picture, save_png, to_uint8
-from ..images.sources import list_images
+from ..files import check_writable, save_somewhere
+from ..images.formats import FORMATS, check_format, read_recipe, save_image
+from ..images.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..network import Network
-from ..synthesis import Checkpoint, Progress, Recipe, Synthesis, plan
+from ..synthesis import Checkpoint, Progress, Recipe, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
 from ..synthesis.recipe import SynthesisName
 from ..synthesis.timelapse import Timelapse
-from .common import add_network_options, byte_count, network, uninterrupted
+from .common import add_network_options, byte_count, colour, dots, network, uninterrupted
+from .pairs import Pair, check_apart, every_pair, pair
 from .recipe_options import add_recipe_options, chosen_recipe
 
 
@@ -74,7 +76,7 @@ def add_commands(commands: Any) -> None:
         parser = commands.add_parser(
             name,
             help=command.summary,
-            description=f"{summary}. Ctrl-C keeps the best image so far. The PNG holds its recipe.",
+            description=f"{summary}. Ctrl-C keeps the best image so far. The result holds its recipe.",
         )
         if command.takes_content:
             parser.add_argument("content", help="content image, or a folder of them")
@@ -86,17 +88,38 @@ def add_commands(commands: Any) -> None:
 
 def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="PNG to write (default: named after the images)"
+        "--output",
+        "-o",
+        type=Path,
+        metavar="FILE",
+        help="the .png, .jpg, .webp or .tif to write, or the folder for many (default: a PNG named after the images)",
     )
     parser.add_argument(
         "--start-image", metavar="FILE", help="start from this image, on one level unless --levels says"
     )
     if "style" in command.groups:
         parser.add_argument(
-            "--masks", nargs="+", default=[], metavar="FILE", help="one mask per style image: bright where it shows"
+            "--masks",
+            nargs="+",
+            default=[],
+            metavar="FILE",
+            help="one mask per style image: the style shows where it is painted, in any colour on black or on nothing",
         )
     parser.add_argument("--resume", action="store_true", help="keep a checkpoint beside the output, and resume from it")
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="also write a film: .mp4, .gif or .webp")
+    parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a channel (default: 8, of a TIFF 16)")
+    parser.add_argument("--dpi", type=dots, metavar="N", help="dots per inch, for printing")
+    parser.add_argument(
+        "--background",
+        type=colour,
+        default="white",
+        metavar="COLOUR",
+        help="behind transparent parts of images, by name or as #rrggbb (default: white)",
+    )
+    if command.takes_content:
+        parser.add_argument(
+            "--keep-alpha", action="store_true", help="make the result transparent where the content image is"
+        )
     add_network_options(parser)
     parser.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="what computes (default: torch)")
     parser.add_argument(
@@ -112,10 +135,10 @@ def run(arguments: argparse.Namespace) -> int:
     styles: list[str] = getattr(arguments, "styles", [])
     if any(Path(name).is_dir() for name in (content, *styles) if name):
         return _every_pair(arguments, recipe, content, styles)
-    output = arguments.output or _name(arguments.command, content, styles, free=not arguments.resume)
+    images = pair(arguments.command, content, styles)
     ranks = Ranks.join(find_device(arguments.device))
     try:
-        return _make(arguments, recipe, network(arguments), content, styles, output, ranks)
+        return _make(arguments, recipe, network(arguments), images, arguments.output, arguments.timelapse, ranks)
     finally:
         with uninterrupted():
             ranks.leave()
@@ -123,29 +146,36 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     if arguments.start_image:
+        if arguments.start not in (None, "image"):
+            raise ToolkitError(f"--start-image and --start {arguments.start} contradict each other: leave one out.")
         arguments.start = "image"
         if arguments.levels is None:  # a coarse level would change its forms
             arguments.levels = 1
-    return chosen_recipe(arguments, COMMANDS[arguments.command].synthesis)
+    recipe = chosen_recipe(arguments, COMMANDS[arguments.command].synthesis)
+    return recipe.with_(precision="float32") if arguments.engine == "onnx" else recipe
 
 
 def _make(
     arguments: argparse.Namespace,
     recipe: Recipe,
     chosen: Network,
-    content: str | None,
-    styles: Sequence[str],
-    output: Path,
+    images: Pair,
+    named: Path | None,
+    film: Path | None,
     ranks: Ranks = ALONE,
 ) -> int:
     """Synthesises with live progress, and saves the best image however it ends; of several processes the first does."""
-    if output.suffix.lower() != ".png":
-        raise ToolkitError(f"{output} must end in .png: the recipe travels inside PNG files.")
-    timelapse = Timelapse(arguments.timelapse) if arguments.timelapse else None
-    for path in (output, *([arguments.timelapse] if timelapse else [])):
+    output = named or Path(f"{images.name}.png")
+    checkpointed = output.with_suffix(".checkpoint") if arguments.resume else None
+    timelapse = Timelapse(film) if film else None
+    written = [path for path in (output, film, checkpointed) if path]
+    check_apart(written, [*filter(None, (images.content, *images.styles, *getattr(arguments, "masks", [])))])
+    alpha = open_alpha(images.content) if images.content and arguments.keep_alpha else None
+    check_format(output, recipe.size, alpha=alpha is not None, bits=arguments.bits)
+    for path in written:
         check_writable(path)
-    synthesis = _synthesis(arguments, recipe, chosen, content, styles, ranks)
-    checkpoint = Checkpoint(output.with_suffix(".checkpoint"), synthesis, ranks) if arguments.resume else None
+    synthesis = _synthesis(arguments, recipe, chosen, _opened(arguments, images), ranks)
+    checkpoint = Checkpoint(checkpointed, synthesis, ranks) if checkpointed else None
     if ranks.first:
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     status = 0
@@ -170,7 +200,16 @@ def _make(
             if status and checkpoint and ranks.world_size == 1:  # several processes stop at different iterations
                 checkpoint.save()
             if ranks.first and synthesis.iteration:  # nothing unfinished bears the result's name
-                save_png(synthesis.image, output, synthesis.recipe.to_json())
+                made = synthesis.image
+                if alpha is not None:
+                    made = torch.cat([made, resize(alpha, (made.shape[-2], made.shape[-1]))], 1)
+                output = save_somewhere(
+                    output,
+                    lambda path: save_image(
+                        made, path, synthesis.recipe.to_json(), bits=arguments.bits, dpi=arguments.dpi
+                    ),
+                    overwrite=named is not None or arguments.resume,
+                )
                 if synthesis.skipped:
                     print(f"skipped {synthesis.skipped} iterations that would hardly lower the loss", file=sys.stderr)
                 for name, loss in losses.items():
@@ -179,63 +218,78 @@ def _make(
     if checkpoint and not status:
         checkpoint.remove()
     if timelapse and ranks.first:
-        timelapse.save()
-        print(f"written to {timelapse.path}")
+        print(f"written to {save_somewhere(timelapse.path, timelapse.save)}")
     return status
 
 
+def _opened(arguments: argparse.Namespace, images: Pair) -> dict[str, Any]:
+    """The images of a synthesis, in bytes, a quarter of what they take as floats."""
+
+    def opened(source: str) -> Tensor:
+        return to_uint8(open_picture(source, background=arguments.background))
+
+    return {
+        "content": opened(images.content) if images.content else None,
+        "styles": [opened(style) for style in images.styles],
+        "start": opened(arguments.start_image) if arguments.start_image else None,
+        "masks": [open_mask(mask) for mask in getattr(arguments, "masks", [])],
+    }
+
+
 def _synthesis(
-    arguments: argparse.Namespace,
-    recipe: Recipe,
-    chosen: Network,
-    content: str | None,
-    styles: Sequence[str],
-    ranks: Ranks,
+    arguments: argparse.Namespace, recipe: Recipe, chosen: Network, given: dict[str, Any], ranks: Ranks
 ) -> Synthesis:
-    opened = _open(content) if content else None
-    styles_opened = [_open(style) for style in styles]
-    start = _open(arguments.start_image) if arguments.start_image else None
-    masks = [open_image(mask)[:, :1] for mask in getattr(arguments, "masks", [])]
     device = find_device(arguments.device)
-    make = functools.partial(
-        Synthesis, chosen, content=opened, styles=styles_opened, start=start, masks=masks, device=device
-    )
+    for note in _notes_on_masks(given["masks"]) if ranks.first else ():
+        print(f"note: {note}", file=sys.stderr)
     if arguments.engine == "onnx":
         if arguments.memory or ranks.world_size > 1:
             raise ToolkitError("ONNX Runtime computes whole images in one process: use --engine torch.")
-        return make(recipe.with_(precision="float32"), objective=OnnxObjective)
-    images = [image for image in (opened, *styles_opened, start) if image is not None]
-    given = sum(image.nbytes for image in images)
+        return Synthesis(chosen, recipe, **given, device=device, objective=OnnxObjective)
+    images = [image for image in (given["content"], *given["styles"], given["start"]) if image is not None]
     memory = min(ranks.all_gather(arguments.memory or available(device)))
-    planned = plan(chosen, recipe, frame_of(images[0], recipe.size), memory, device=device, given=given, ranks=ranks)
-    return make(recipe, objective=planned.objective, pairs=planned.pairs)
+    planned = plan(
+        chosen,
+        recipe,
+        frame_of(images[0], recipe.size),
+        memory,
+        device=device,
+        given=sum(image.nbytes for image in images),
+        ranks=ranks,
+    )
+    return Synthesis(chosen, recipe, **given, device=device, objective=planned.objective, pairs=planned.pairs)
 
 
-def _open(source: str) -> Tensor:
-    """An image in bytes, a quarter of what it takes as floats."""
-    return to_uint8(open_picture(source))
+def _notes_on_masks(masks: list[Tensor]) -> Iterator[str]:
+    """What looks like a mistake in masks: nothing painted, or parts of the image that no style gets."""
+    for number, mask in enumerate(masks, 1):
+        if not mask.any():
+            yield f"mask {number} is dark everywhere, so style {number} shows nowhere."
+    if masks:
+        painted = torch.stack([F.interpolate(mask, (64, 64)) for mask in masks]).sum(0)
+        if share := float((painted < 0.05).float().mean()):
+            yield f"the masks leave {share:.0%} of the image to no style."
 
 
-def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | None, styles: Sequence[str]) -> int:
+def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | None, styles: list[str]) -> int:
     """One image of every content in every style, into a folder; images that are there already are kept."""
     folder: Path | None = arguments.output
-    if folder is None or folder.suffix:
+    if folder is None or folder.suffix in FORMATS or folder.is_file():
         raise ToolkitError("Folders make many images: name the folder for them with --output.")
+    check_apart([folder], [source for source in (content, *styles) if source])
     chosen = network(arguments)
-    contents = _images(content) if content else [None]
-    pairs = [
-        (one, other) for one in contents for style in styles or [""] for other in (_images(style) if style else [None])
-    ]
+    pairs = every_pair(arguments.command, content, styles, folder)
     ranks = Ranks.join(find_device("cpu"))  # pairs are dealt to the processes; nothing else is shared
     failed = []
     try:
-        for one, other in pairs[ranks.rank :: ranks.world_size]:
-            own = [other] if other else []
-            output = folder / _name(arguments.command, one, own, free=False)
-            if output.exists():
-                continue
+        for images in pairs[ranks.rank :: ranks.world_size]:
+            output = folder / f"{images.name}.png"
+            film: Path | None = arguments.timelapse
+            film = film and film.with_stem(f"{film.stem}-{images.name}")
             try:
-                if status := _make(arguments, recipe, chosen, one, own, output):
+                if output.exists():
+                    _say_if_another(arguments, recipe, chosen, images, output)
+                elif status := _make(arguments, recipe, chosen, images, output, film):
                     return status
             except ToolkitError as error:
                 failed.append(f"{output}: {error}")
@@ -246,9 +300,15 @@ def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | No
     return 2 if failed else 0
 
 
-def _images(source: str) -> list[str]:
-    """An image, or all those of a folder."""
-    return [entry.place for entry in list_images(source)] if Path(source).is_dir() else [source]
+def _say_if_another(arguments: argparse.Namespace, recipe: Recipe, chosen: Network, images: Pair, output: Path) -> None:
+    """Tells when a result that is there is not what would be made."""
+    wanted = recipe.with_(made_from=ingredients(chosen, **_opened(arguments, images)))
+    try:
+        same = read_recipe(output) == wanted.to_json()
+    except ToolkitError:
+        same = False
+    if not same:
+        print(f"kept: {output} is of another recipe or other images: remove it to make it anew.", file=sys.stderr)
 
 
 def _summary(progress: Progress) -> str:
@@ -258,13 +318,3 @@ def _summary(progress: Progress) -> str:
         losses = [loss for name, loss in progress.losses.items() if name.startswith(kind)]
         shown += [f"{kind} {sum(losses):.3g}"] if losses else []
     return ", ".join(shown)
-
-
-def _name(command: str, content: str | None, styles: Sequence[str], *, free: bool) -> Path:
-    """A name made of the images' names; one that overwrites nothing when it is to be free."""
-    stem = "-".join(Path(source).stem for source in (content, *styles) if source)
-    stem = stem if command == "transfer" else f"{stem}-{command}"
-    path, number = Path(f"{stem}.png"), 2
-    while free and path.exists():
-        path, number = Path(f"{stem}-{number}.png"), number + 1
-    return path

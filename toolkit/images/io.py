@@ -1,52 +1,42 @@
-"""Images in and out: opened safely, resized, saved with their recipe.
+"""Images: opened, as tensors and back, resized.
 
 A *picture* is a Pillow image, an *image* a tensor (N, 3, H, W), RGB in [0, 1].
 """
 
-import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from ..errors import ToolkitError
-from ..files import written_atomically
-
-#: Larger files are refused before they are decoded: as floats, this many pixels take 1.2 GB.
-MAX_PIXELS = 100_000_000
-
-#: Formats that are opened, by Pillow's names. Others are rare, and one of Pillow's readers starts another program.
-FORMATS = {"AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"}
-
-#: The errors that Pillow raises for damaged files.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
-
-#: Key of the text chunk in a PNG that holds the recipe as JSON.
-RECIPE_KEY = "recipe"
+from .decode import decoded, opened
 
 
-def open_image(source: str | Path | BinaryIO) -> Tensor:
-    """Opens an image file in one of ``FORMATS``: turned upright, transparency on white.
+def open_image(source: str | Path | BinaryIO, *, background: str = "white") -> Tensor:
+    """Opens an image file in one of ``decode.FORMATS``: turned upright, its colours those of sRGB.
 
+    Args:
+        source: a path, or an open file.
+        background: a colour, by name or as #rrggbb, behind transparent parts.
 
     Returns:
         (1, 3, H, W) float32, RGB in [0, 1].
 
     Raises:
-        ToolkitError: when the file is missing, no image, damaged, or has more than ``MAX_PIXELS`` pixels.
+        ToolkitError: when the file is missing, no image, damaged, or has more than ``decode.MAX_PIXELS`` pixels.
     """
-    return to_tensor(open_picture(source))
+    return to_tensor(open_picture(source, background=background))
 
 
 def open_picture(
-    source: str | Path | BinaryIO, name: str | None = None, at_least: tuple[int, int] | None = None
+    source: str | Path | BinaryIO,
+    name: str | None = None,
+    at_least: tuple[int, int] | None = None,
+    *,
+    background: str = "white",
 ) -> Image.Image:
     """Opens an image file as ``open_image`` does, as an RGB picture.
 
@@ -54,58 +44,49 @@ def open_picture(
         source: a path, or an open file.
         name: of the file in error messages; default: its path.
         at_least: (width, height) that is enough: a JPEG may be decoded at a half, a quarter or an eighth of its size.
+        background: behind transparent parts.
 
     Raises:
         ToolkitError: as ``open_image``.
     """
-    with _opened(source, name) as opened:
+    with opened(source, name) as picture:
         if at_least is not None:
-            opened.draft("RGB", at_least)
-        return _to_rgb(ImageOps.exif_transpose(opened))
+            picture.draft("RGB", at_least)
+        colours, alpha = decoded(picture)
+        return Image.composite(colours, Image.new("RGB", colours.size, background), alpha) if alpha else colours
 
 
-@contextmanager
-def _opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Image.Image]:
-    """An image file, not decoded yet; whatever is wrong with it, then or later, becomes a sentence."""
-    name = name or (str(source) if isinstance(source, str | Path) else "The picture")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is lower
-            opened = Image.open(source)
-        with opened:
-            if opened.format not in FORMATS:
-                raise UnidentifiedImageError
-            width, height = opened.size
-            if width * height > MAX_PIXELS:
-                raise ToolkitError(
-                    f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS:,} that are read: scale it down."
-                )
-            yield opened
-    except UnidentifiedImageError as error:
-        raise ToolkitError(f"{name} is not a picture in a known format: use PNG, JPEG or WebP.") from error
-    except Image.DecompressionBombError as error:
-        raise ToolkitError(f"{name} has more than the {MAX_PIXELS:,} pixels that are read: scale it down.") from error
-    except FileNotFoundError as error:
-        raise ToolkitError(f"There is no picture {name}.") from error
-    except DAMAGED as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "damaged or cut short"
-        raise ToolkitError(f"{name} could not be read ({reason}).") from error
+def open_alpha(source: str | Path | BinaryIO) -> Tensor | None:
+    """How opaque an image file is, (1, 1, H, W) in [0, 1]; ``None`` when it has no transparent part.
+
+    Raises:
+        ToolkitError: as ``open_image``.
+    """
+    with opened(source) as picture:
+        _, alpha = decoded(picture)
+    return None if alpha is None else to_tensor(alpha)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        full = 65535.0 if picture.mode.startswith("I") else 1.0
-        picture = Image.fromarray((values / full * 255).clip(0, 255).round().astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return picture.convert("RGB")
+def open_mask(source: str | Path | BinaryIO) -> Tensor:
+    """Opens a mask: bright where it is painted, in any colour on black or on nothing, or in black on nothing.
+
+    Returns:
+        (1, 1, H, W) float32 in [0, 1].
+
+    Raises:
+        ToolkitError: as ``open_image``.
+    """
+    with opened(source) as picture:
+        colours, alpha = decoded(picture)
+    bright = to_tensor(colours).amax(1, keepdim=True)
+    if alpha is None:
+        return bright
+    opaque = to_tensor(alpha)
+    return painted if (painted := bright * opaque).any() else opaque
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """An RGB picture as an image (1, 3, H, W), float32 in [0, 1]."""
+    """An RGB picture as an image (1, 3, H, W), float32 in [0, 1]; a grey one as (1, 1, H, W)."""
     return to_floats(to_uint8(picture))
 
 
@@ -115,15 +96,22 @@ def to_floats(image: Tensor) -> Tensor:
 
 
 def to_uint8(picture: Image.Image) -> Tensor:
-    """An RGB picture as bytes (1, 3, H, W), uint8, channels last in memory."""
-    return torch.from_numpy(np.array(picture, dtype=np.uint8)).permute(2, 0, 1).unsqueeze(0)
+    """An RGB picture as bytes (1, 3, H, W), uint8, channels last in memory; a grey one as (1, 1, H, W)."""
+    pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))
+    return pixels.view(picture.height, picture.width, -1).permute(2, 0, 1).unsqueeze(0)
 
 
 def to_picture(image: Tensor) -> Image.Image:
-    """An image (1, 3, H, W), clamped to [0, 1], as an RGB picture of eight bits."""
+    """An image (1, 3, H, W), clamped to [0, 1], as an RGB picture of eight bits; with a fourth channel as RGBA."""
+    return Image.fromarray(to_integers(image, torch.uint8).numpy())
+
+
+def to_integers(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """An image (1, C, H, W), clamped to [0, 1], as (H, W, C) unsigned integers on the CPU."""
     # By channel, for little memory.
-    channels = [channel.clamp(0, 1).mul_(255).round_().to("cpu", torch.uint8) for channel in image.detach()[0]]
-    return Image.fromarray(torch.stack(channels, -1).numpy())
+    white = torch.iinfo(dtype).max
+    channels = [channel.clamp(0, 1).mul_(white).round_().to("cpu", dtype) for channel in image.detach()[0]]
+    return torch.stack(channels, -1)
 
 
 def fit(image: Tensor, longest: int) -> Tensor:
@@ -155,39 +143,6 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     for before, after in zip(image.split(1, 1), resized.split(1, 1), strict=True):  # by channel, for little memory
         after.copy_(F.interpolate(to_floats(before), size, mode="bicubic", antialias=True))
     return resized.clamp_(0, 1)
-
-
-def save_png(image: Tensor, path: str | Path, recipe: str) -> None:
-    """Writes an image (1, 3, H, W) as a PNG with its recipe, as JSON, inside; atomically.
-
-    Raises:
-        ToolkitError: when it can't be written.
-    """
-    with written_atomically(Path(path)) as temporary:
-        temporary.write_bytes(png_bytes(image, recipe))
-
-
-def png_bytes(image: Tensor, recipe: str) -> bytes:
-    """The bytes that ``save_png`` writes."""
-    text = PngImagePlugin.PngInfo()
-    text.add_itxt(RECIPE_KEY, recipe)
-    buffer = io.BytesIO()
-    to_picture(image).save(buffer, format="PNG", pnginfo=text)
-    return buffer.getvalue()
-
-
-def read_recipe(source: str | Path | BinaryIO) -> str:
-    """The recipe, as JSON, from a PNG that ``save_png`` wrote.
-
-    Raises:
-        ToolkitError: when the file can't be read, or holds no recipe.
-    """
-    with _opened(source) as opened:
-        recipe = getattr(opened, "text", {}).get(RECIPE_KEY)  # Pillow decodes all of the image to find its texts
-    if recipe is None:
-        name = source if isinstance(source, str | Path) else "The picture"
-        raise ToolkitError(f"{name} holds no recipe: only PNG files saved by this toolkit do.")
-    return str(recipe)
 
 
 def example_photographs() -> dict[str, Tensor]:

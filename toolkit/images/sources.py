@@ -15,14 +15,9 @@ from PIL import Image
 
 from ..errors import ToolkitError
 from . import parquet, tar
+from .decode import SUFFIXES
 from .io import example_photographs, open_picture, to_picture
 from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
-
-#: How the names of images in folders and archives end.
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif"),
-    *(".tif", ".tiff", ".ppm", ".jp2"),
-)
 
 #: How the names of files end that hold many images, and of lists of images.
 SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".lst", ".csv")

@@ -53,8 +53,8 @@ class Timelapse:
             width, height = (max(2, round(side * scale / 2) * 2) for side in frame.size)  # video needs even sides
             self.frames.append(frame.resize((width, height), Image.Resampling.LANCZOS))
 
-    def save(self) -> None:
-        """Writes the film; its last frame stays for a second.
+    def save(self, path: Path | None = None) -> None:
+        """Writes the film, to its path or another; its last frame stays for a second.
 
         Raises:
             ToolkitError: when there are no frames, or it can't be written.
@@ -63,7 +63,7 @@ class Timelapse:
             raise ToolkitError(f"There is no frame for the timelapse {self.path}: let at least one iteration finish.")
         size = self.frames[-1].size  # coarse levels have smaller frames
         frames = [frame.resize(size, Image.Resampling.LANCZOS) for frame in self.frames]
-        with written_atomically(self.path) as temporary:
+        with written_atomically(path or self.path) as temporary:
             if self.path.suffix.lower() == ".mp4":
                 self._encode(frames, temporary)
             else:

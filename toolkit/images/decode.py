@@ -1,0 +1,117 @@
+"""Image files as people have them: opened safely, turned upright, in sRGB, 8 bits."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from ..errors import ToolkitError
+
+with contextlib.suppress(ImportError):  # an extra: the pictures of many phones
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+#: Larger files are refused before they are decoded: as floats, this many pixels take 1.2 GB.
+MAX_PIXELS = 100_000_000
+
+Image.init()
+
+#: Formats that are opened, by Pillow's names. Others are rare, and one of Pillow's readers starts another program.
+FORMATS = {"AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"} & Image.OPEN.keys()
+
+#: How the names of their files end.
+SUFFIXES = tuple(sorted(suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS))
+
+#: The colour profile of what is read and written. Its date is left out, so that the same image gives the same file.
+_NOW = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SRGB = _NOW[:24] + bytes(12) + _NOW[36:]
+
+#: White in pictures of floats and of 32-bit integers, which do not say it.
+WHITES = (1.0, 255.0, 65535.0, 4294967295.0)
+
+
+@contextmanager
+def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Image.Image]:
+    """An image file, not decoded yet; whatever is wrong with it, then or later, becomes a sentence.
+
+    Raises:
+        ToolkitError: when the file is missing, no image, damaged, or has more than ``MAX_PIXELS`` pixels.
+    """
+    name = name or (str(source) if isinstance(source, str | Path) else "The picture")
+    too_large = f"more than the {MAX_PIXELS:,} that are read: scale it down."
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(source, formats=sorted(FORMATS)) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ToolkitError(f"{name} has {width} x {height} pixels, {too_large}")
+            yield picture
+    except ToolkitError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ToolkitError(f"{name} is not a picture in a known format: {_remedy(source)}") from error
+    except Image.DecompressionBombError as error:
+        raise ToolkitError(f"{name} has {too_large.replace('that', 'pixels that')}") from error
+    except FileNotFoundError as error:
+        raise ToolkitError(f"There is no picture {name}.") from error
+    except Exception as error:  # Pillow's readers raise errors of every kind for damaged files
+        reason = "not enough memory" if isinstance(error, MemoryError) else "damaged or cut short"
+        reason = getattr(error, "strerror", None) or reason
+        raise ToolkitError(f"{name} could not be read ({reason}).") from error
+
+
+def _remedy(source: str | Path | BinaryIO) -> str:
+    """What to do about a file in no known format."""
+    with Path(source).open("rb") if isinstance(source, str | Path) else contextlib.nullcontext(source) as file:
+        file.seek(0)
+        start = file.read(8)
+    if start[4:] == b"ftyp" and "HEIF" not in FORMATS:
+        return "if it is HEIC, pip install pillow-heif, or save it as JPEG."
+    return "use PNG, JPEG or WebP."
+
+
+def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts."""
+    profile = picture.info.get("icc_profile")
+    unsigned = picture.format == "TIFF" and picture.tag_v2.get(339) != 2  # type: ignore[attr-defined]
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = _in_eight_bits(picture, unsigned)
+    alpha = None
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        alpha = picture.getchannel("A")
+        alpha = None if alpha.getextrema() == (255, 255) else alpha
+    if picture.mode not in ("L", "RGB", "CMYK", "LAB"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    return _in_srgb(picture, profile), alpha
+
+
+def _in_eight_bits(picture: Image.Image, unsigned: bool) -> Image.Image:
+    """A grey picture of larger numbers in eight bits."""
+    values = np.asarray(picture)
+    if values.dtype == np.int32 and unsigned:  # Pillow reads both kinds alike
+        values = values.view(np.uint32)
+    values = np.nan_to_num(values.astype(np.float64))
+    bright = np.quantile(values, 0.9)  # not the largest: floats may have highlights beyond white
+    white = 65535.0 if picture.mode.startswith("I;16") else next(each for each in WHITES if bright <= each)
+    return Image.fromarray((values / white * 255).clip(0, 255).round().astype(np.uint8))
+
+
+def _in_srgb(picture: Image.Image, profile: Any) -> Image.Image:
+    """A picture of L, RGB, CMYK or LAB, with the bytes of its profile if any, as RGB of sRGB."""
+    if picture.mode != "LAB" and profile in (None, SRGB):
+        return picture.convert("RGB")
+    try:
+        lab = ImageCms.createProfile("LAB") if picture.mode == "LAB" else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, lab, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError):  # damaged, or for other channels: passed over, as browsers do
+        return picture.convert("RGB")
+    assert converted is not None
+    return converted

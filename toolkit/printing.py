@@ -1,0 +1,59 @@
+"""Printing that never ends the work it tells of."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Unbroken:
+    """A stream that drops what can't be written: its reader has gone, its disk is full, its terminal was closed.
+
+    Args:
+        stream: text; characters that its encoding lacks are written as escapes.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # not a file, or closed
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        """Writes if it can."""
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            self._silence()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes if it can."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._silence()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _silence(self) -> None:
+        """Sends what is still to come, Python's own last flush too, nowhere."""
+        with contextlib.suppress(AttributeError, OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+
+
+@contextmanager
+def unbroken_printing() -> Iterator[None]:
+    """Has standard output and errors drop what can't be written."""
+    before = sys.stdout, sys.stderr
+    # A stream that was closed at the start is given a file to hold its number, or the next file opened would get it.
+    sys.stdout, sys.stderr = (Unbroken(stream or Path(os.devnull).open("w")) for stream in before)  # noqa: SIM115
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
