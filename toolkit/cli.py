@@ -32,7 +32,7 @@ COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge
 EPILOG = """\
 examples:
   python -m toolkit transfer photo.jpg painting.jpg --size 768
-  python -m toolkit normalize torchvision/vgg16 ILSVRC2012_img_val --output models/vgg16.safetensors
+  python -m toolkit normalize torchvision/vgg16 ILSVRC2012_img_val --output vgg16.safetensors
   python -m toolkit inspect photo-painting.png
 Every command explains itself: python -m toolkit transfer --help
 """

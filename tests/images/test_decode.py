@@ -174,7 +174,7 @@ def test_damage_of_every_kind_is_a_picture_or_a_sentence(format, data):
 def test_whole_examples_are_read(tmp_path):
     for format in FORMATS:
         assert max(open_image(io.BytesIO(example(format))).shape) == 24
-    assert {".jfif", ".jpe", ".avif", ".jp2", ".jpg", ".tif"} <= SUFFIXES
+    assert {".jfif", ".jpe", ".avif", ".jp2", ".jpg", ".tif"} <= set(SUFFIXES)
 
 
 def test_a_picture_of_a_phone_that_can_not_be_read_says_what_to_install():

@@ -1,6 +1,7 @@
 """Names: of files that come with the project, and of torchvision's, which are downloaded once."""
 
 import http.server
+import re
 import threading
 from types import SimpleNamespace
 
@@ -61,7 +62,7 @@ def test_without_a_network_the_sentence_says_what_to_fetch_and_where_to_put_it(h
     assert sentence.endswith(f"download {url} yourself and save it as {cache / 'vgg16-00000000.pth'}.")
 
 
-@pytest.mark.parametrize("name", ["vgg19-small", "VGG19-Small", "vgg19-small.safetensors"])
+@pytest.mark.parametrize("name", ["vgg19-small", "VGG19-Small", "vgg19-small.safetensors", "models/vgg19-small"])
 def test_names_are_found_in_any_case_with_or_without_their_ending(name):
     assert find_network(name).name == "vgg19-small.safetensors"
 
@@ -72,10 +73,19 @@ def test_a_file_goes_before_a_name(tiny_network, tmp_path, monkeypatch):
     assert load_network("vgg19").architecture.name == "vgg11"
 
 
+def test_own_networks_go_by_their_names_from_anywhere(tiny_network, tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: tmp_path / name)
+    for name in ("mine", "vgg19-small"):
+        save_network(tiny_network("vgg11"), tmp_path / "normalized-vgg" / f"{name}.safetensors")
+    assert load_network("Mine").architecture.name == "vgg11"
+    assert load_network("vgg19-small").architecture.name == "vgg19"  # what comes along goes first
+
+
 def test_unknown_names_are_refused_with_the_nearest(tmp_path, refused):
     assert refused(tmp_path) == f"{tmp_path} is a folder: name the file of weights in it."
-    assert refused("torchvision/vgg17").startswith(
-        "There is no network file torchvision/vgg17. If you meant a name: did"
+    assert re.match(
+        r"There is no network file torchvision/vgg17, and none of that name in .*\. If you meant a name: did",
+        refused("torchvision/vgg17"),
     )
     assert "vgg19" in refused("vgg91")
 

@@ -190,7 +190,7 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, folder, held_out, tmp_pat
     with pytest.raises(ToolkitError, match=r"There is no folder or archive .*nowhere: name one that holds images."):
         list_images(tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(ToolkitError, match=r".*bare holds no images \(.avif, .bmp, "):
+    with pytest.raises(ToolkitError, match=r".*bare holds no images, such as .jpg"):
         list_images(tmp_path / "bare")
     broken = ImageStream([entry for entry in list_images(folder) if entry.name in ("broken.jpg", "empty.png")])
     with pytest.raises(ToolkitError, match="No image could be read, so there is nothing to measure"):

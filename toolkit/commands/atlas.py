@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
 from ..device import find_device
 from ..errors import ToolkitError
+from ..files import check_writable
 from ..images.places import named
 from ..normalize import decoders, list_images, load_normalized
 from .common import SOURCE_HELP, add_device_option, add_source_options, print_note
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix != SUFFIX:
         raise ToolkitError(f"{output} must end in {SUFFIX}.")
+    check_writable(output)
     where = find_device(arguments.device)
     network = load_normalized(arguments.network, convention=arguments.convention)
     print_note(network)

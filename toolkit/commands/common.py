@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from PIL import ImageColor
 
-from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network
+from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network, model_folders
 from ..normalize import load_normalized
 
 #: A closed terminal and a request to stop are answered as Ctrl-C is.
@@ -17,7 +17,8 @@ STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 SOURCE_HELP = (
-    "vgg19 (the paper's network, which comes with the toolkit) or another file in models/ by its name; "
+    "vgg19 (the paper's network, which comes with the toolkit), vgg19-small, or a file of your own in "
+    f"{str(model_folders()[0]).replace('%', '%%')} by its name; "
     "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn …, or hf://OWNER/NAME on the Hugging Face Hub "
     "(downloaded once); or the path of a .safetensors or .pth file"
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ToolkitError
 from ..export import PRECISIONS, export_features, export_step, export_targets
+from ..files import check_writable
 from ..network import Network, load_network
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
@@ -78,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints the largest error of each output."""
     if arguments.output.suffix != ".onnx":
         raise ToolkitError(f"{arguments.output} must end in .onnx.")
+    check_writable(arguments.output)
     network = load_network(arguments.source, convention=arguments.convention, pooling=arguments.pooling)
     errors = KINDS[arguments.kind](network, arguments)
     print("largest error against PyTorch, over the largest value:")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..device import available, find_device
 from ..errors import ToolkitError
-from ..files import written_atomically
+from ..files import check_writable, written_atomically
 from ..images.formats import read_recipe, save_image
 from ..images.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png.")
+    for path in (output, output.with_suffix(".json"), output.with_suffix("") / output.name):
+        check_writable(path)
     rows = parse_axis(arguments.rows)
     columns = parse_axis(arguments.columns) if arguments.columns else None
     for variation in [*rows.variations, *(columns.variations if columns else ())]:

@@ -180,7 +180,7 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
         entries = list(itertools.chain.from_iterable(threads.map(_images, places)))
     if not entries:
         named = " ".join(shown(str(source)) for source in sources)
-        raise ToolkitError(f"{named} holds no images ({', '.join(sorted(SUFFIXES))}).")
+        raise ToolkitError(f"{named} holds no images, such as .jpg, .png, .webp or .tif files.")
     if sample is not None and sample < len(entries):
         by_name = sorted(range(len(entries)), key=lambda number: entries[number].name)
         entries = [entries[number] for number in sorted(random.Random(seed).sample(by_name, sample))]

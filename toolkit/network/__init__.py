@@ -11,7 +11,7 @@ from .files import (
     save_network,
     weights_fingerprint,
 )
-from .find import DEFAULT_NETWORK, MODEL_FOLDERS, find_network
+from .find import DEFAULT_NETWORK, find_network, model_folders
 from .foreign import LAYOUTS, Layout, write_foreign
 from .rescale import original, rescale, scales
 from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
@@ -21,7 +21,6 @@ __all__ = [
     "DEFAULT_NETWORK",
     "DEPTHS",
     "LAYOUTS",
-    "MODEL_FOLDERS",
     "POOLINGS",
     "PRECISIONS",
     "Architecture",
@@ -35,6 +34,7 @@ __all__ = [
     "find_network",
     "fingerprint",
     "load_network",
+    "model_folders",
     "original",
     "quantize",
     "rescale",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 
 from ..errors import ToolkitError, did_you_mean
@@ -13,19 +14,24 @@ from .hub import downloaded, is_on_hub
 DEFAULT_NETWORK = "vgg19"
 
 #: Beside the package in a checkout, inside it once installed.
-MODEL_FOLDERS = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
+BUNDLED = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
 
 #: Torchvision's weights, by the names under which they are found here.
 TORCHVISION = tuple(f"torchvision/{name}{suffix}" for suffix in ("", "_bn") for name in DEPTHS)
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Where networks go by their names: a person's own folder, and those that come with the project, which go first."""
+    return platformdirs.user_data_path("normalized-vgg", appauthor=False), *BUNDLED
 
 
 def find_network(source: str | Path) -> Path:
     """The file that a source stands for; what is not here is downloaded once.
 
     Args:
-        source: a path; the name of a file in ``models/``, with or without ``.safetensors``; or one of torchvision's
-            networks, such as ``torchvision/vgg16_bn``; upper and lower case are the same in names. Or one that is
-            published on the Hugging Face Hub, ``hf://owner/name``.
+        source: a path; the name of a file in one of ``model_folders``, with or without ``.safetensors``; one of
+            torchvision's networks, such as ``torchvision/vgg16_bn``; upper and lower case are the same in names. Or one
+            that is published on the Hugging Face Hub, ``hf://owner/name``.
 
     Raises:
         ToolkitError: when there is no such file, or it could not be downloaded.
@@ -35,8 +41,8 @@ def find_network(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.is_file():
         return path
-    name = str(source).lower().removesuffix(".safetensors")
-    present = {file.stem.lower(): file for folder in MODEL_FOLDERS for file in folder.glob("*.safetensors")}
+    name = str(source).lower().removeprefix("models/").removesuffix(".safetensors")
+    present = {file.stem.lower(): file for folder in model_folders() for file in folder.glob("*.safetensors")}
     if name in present:
         return present[name]
     if is_torchvision(source):
@@ -46,7 +52,10 @@ def find_network(source: str | Path) -> Path:
     if path.is_dir():
         raise ToolkitError(f"{source} is a folder: name the file of weights in it.")
     known = did_you_mean(name, [*present, *TORCHVISION])
-    raise ToolkitError(f"There is no network file {source}. If you meant a name: {known}")
+    own, *_ = model_folders()
+    raise ToolkitError(
+        f"There is no network file {source}, and none of that name in {own}. If you meant a name: {known}"
+    )
 
 
 def is_torchvision(source: str | Path) -> bool:

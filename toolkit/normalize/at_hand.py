@@ -5,7 +5,7 @@ from pathlib import Path
 from ..images.io import example_photographs, fit
 from ..images.sources import Example
 from ..images.stream import ImageStream
-from ..network import MODEL_FOLDERS, Network, Pooling, load_network
+from ..network import Network, Pooling, load_network, model_folders
 from .mean_activations import SUFFIX, MeanActivations
 from .normalize import Job, apply, normalize
 
@@ -62,7 +62,7 @@ def normalize_at_hand(network: Network) -> Network:
     """
     device = next(network.parameters()).device
     held_out = [fit(image, 256).to(device) for image in example_photographs().values()]
-    for path in sorted(path for folder in MODEL_FOLDERS for path in folder.glob(f"*{SUFFIX}")):
+    for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SUFFIX}")):
         known = MeanActivations.load(path)
         if known.pooling == network.pooling and known.fits(network):
             normalized = apply(network, known, held_out).network
