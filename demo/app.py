@@ -11,6 +11,7 @@ if not __package__:  # run as a file, as Hugging Face Spaces do
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -19,7 +20,8 @@ from demo.components.job_controls import session
 from demo.context import Context
 from demo.devices import slots
 from demo.examples import EXAMPLES, content_files, style_files
-from demo.gradio_internals import CheckedBlocks, remove_from_queue
+from demo.gradio_internals import CheckedBlocks, remove_from_queue, tools_for_assistants
+from demo.hosting import AssistantsLogin, check_address, folder_for_files, pass_proxies_by
 from demo.jobs import LOG, Jobs
 from demo.look import CSS, theme
 from demo.settings import Settings, read_settings
@@ -33,7 +35,8 @@ from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
 from toolkit.network import Network, find_network
 from toolkit.normalize import load_normalized
-from toolkit.process import keep_freed_memory
+from toolkit.printing import unbroken_printing
+from toolkit.process import keep_freed_memory, stopped_like_ctrl_c
 
 INTRODUCTION = """\
 # Paint with a normalised VGG
@@ -76,15 +79,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves the page until it is interrupted.
 
     Returns:
-        The exit status: 0, or 2 when a network, an atlas or a device cannot be used.
+        The exit status: 0, or 2 when the address, a network, an atlas or a device cannot be used.
     """
     settings = read_settings(arguments)
     keep_freed_memory()
     try:
-        context = _context(settings)
+        with unbroken_printing(), folder_for_files(), stopped_like_ctrl_c():
+            check_address(settings.host, settings.port)
+            pass_proxies_by(settings.host)
+            _serve(settings, _context(settings))
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _serve(settings: Settings, context: Context) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.basicConfig(format="%(message)s")
     LOG.setLevel(logging.INFO)
@@ -94,22 +104,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = round(time.monotonic() - began)
         return JSONResponse({"status": "ok", "running": jobs.running, "slots": jobs.slots, "seconds": seconds})
 
+    if settings.mcp:
+        tools_for_assistants(f"http://{settings.host}:{settings.port}/", settings.auth)
     page(context).queue(max_size=settings.max_queue).launch(
+        auth=settings.auth,
         server_name=settings.host,
         server_port=settings.port,
         root_path=settings.root_path,
-        auth=settings.auth,
         share=settings.share,
         inbrowser=settings.open,
         mcp_server=settings.mcp,
         allowed_paths=[str(EXAMPLES)],
         max_file_size=settings.max_upload,
-        app_kwargs={"routes": [Route("/health", health)]},
+        app_kwargs={
+            "routes": [Route("/health", health)],
+            "middleware": [Middleware(AssistantsLogin, settings.auth)] if settings.auth else [],
+        },
         theme=theme(),
         css=CSS,
         footer_links=["api"],
     )
-    return 0
 
 
 def _context(settings: Settings) -> Context:
@@ -131,7 +145,7 @@ def _context(settings: Settings) -> Context:
         else:
             files[name] = files_of(find_network(source))
     first = next(iter(networks.values()))
-    atlas = Atlas.read(Path(settings.atlas), first) if settings.atlas else None
+    atlas = Atlas.read(Path(settings.atlas).expanduser(), first) if settings.atlas else None
     return Context(networks, jobs, settings, content_files(), style_files(), atlas, files)
 
 

@@ -1,10 +1,18 @@
 """What the page uses of Gradio that Gradio does not document. ``tests/demo/test_gradio_internals.py`` watches it."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context
+from gradio_client import Client
+
+from toolkit.errors import ToolkitError
+
+#: Of a table, as much as an assistant is told.
+ROWS = 20
 
 
 class CheckedBlocks(gr.Blocks):
@@ -96,3 +104,76 @@ def declare_files(value: Any) -> Any:
             return {key: declare_files(each) for key, each in value.items()} | mark
         case _:
             return value
+
+
+def tools_for_assistants(address: str, login: tuple[str, str] | None) -> None:
+    """Has the tools of pages that are launched from now on log in, and answer with what an assistant can read.
+
+    Undocumented: Gradio's server of tools calls the page as a client, without a login, and answers with all data.
+
+    Args:
+        address: of the page.
+        login: name and password.
+
+    Raises:
+        ToolkitError: when gradio's extra is not installed.
+    """
+    try:
+        import gradio.mcp as tools
+    except ImportError as error:
+        raise ToolkitError('--mcp needs an extra: pip install "gradio[mcp]".') from error
+
+    class Server(tools.GradioMCPServer):
+        def _get_or_create_client(self) -> Client:
+            if login and self._client_instance is None:
+                header = {"x-gradio-user": "mcp"}
+                self._client_instance = Client(
+                    self.local_url or address, auth=login, headers=header, download_files=False, verbose=False
+                )
+            return super()._get_or_create_client()
+
+        def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
+            whole = super().postprocess_output_data
+            return readable_answer(data, lambda piece: whole([piece], root_url))
+
+    tools.GradioMCPServer = Server  # type: ignore[misc]
+
+
+def readable_answer(data: list[Any], contents: Callable[[Any], list[Any]]) -> list[Any]:
+    """What an assistant is told of a tool's outputs: the images of the first, and words and addresses of the others.
+
+    Args:
+        data: the outputs, or a list of them alone.
+        contents: makes one value into contents, those of an image and its address.
+    """
+    outputs = data[0] if len(data) == 1 and isinstance(data[0], list | tuple) else data
+    told: list[Any] = []
+    files = set()
+    for number, output in enumerate(outputs):
+        for piece in _pieces(output):
+            if isinstance(piece, dict):
+                if piece["path"] in files:
+                    continue
+                files.add(piece["path"])
+            told += [content for content in contents(piece) if number == 0 or content.type == "text"]
+    return told
+
+
+def _pieces(value: Any) -> Iterator[Any]:
+    """The texts and the files in a component's value, in order; of markup the text, of a table the last rows."""
+    match value:
+        case None | "" | {"__type__": "update"}:
+            return
+        case {"path": _}:
+            yield value
+        case {"image": image, "caption": caption}:
+            yield from (caption, image) if caption else (image,)
+        case {"columns": columns, "data": rows}:
+            yield "\n".join(", ".join(map(str, row)) for row in [columns, *rows[-ROWS:]])
+        case list() | tuple():
+            for each in value:
+                yield from _pieces(each)
+        case str() if value.startswith("<"):
+            yield " ".join(re.sub(r"(?s)<(style|svg).*?</\1>|<[^>]*>", " ", value).split())
+        case _:
+            yield value if isinstance(value, str) else json.dumps(value)

@@ -28,6 +28,12 @@ def _file_size(text: str) -> str:
     return text
 
 
+def _root_path(text: str | None) -> str | None:
+    if text and not text.startswith(("/", "http://", "https://")):
+        raise ValueError(f"{text!r} must begin with a slash, such as /{text}")
+    return text
+
+
 def _login(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -39,6 +45,7 @@ def _login(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_not_empty)]
 FileSize = Annotated[str, AfterValidator(_file_size)]
+RootPath = Annotated[str | None, AfterValidator(_root_path)]
 Login = Annotated[tuple[str, str] | None, NoDecode, BeforeValidator(_login)]
 
 
@@ -87,7 +94,7 @@ class Settings(BaseSettings):
         ge=1,
         le=65535,
     )
-    root_path: str | None = _setting(None, "PATH", "path under which a proxy serves the page")
+    root_path: RootPath = _setting(None, "PATH", "path under which a proxy serves the page")
     share: bool = _switch("create a public link through Gradio, valid for a week")
     mcp: bool = _switch("offer the endpoints as tools over the Model Context Protocol; needs gradio[mcp]")
     open: bool = _switch("open the page in the browser")

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,10 +21,9 @@ from .commands import (
     study,
     synthesize,
 )
-from .commands.common import STOPS
 from .errors import ToolkitError
 from .printing import unbroken_printing
-from .process import keep_freed_memory
+from .process import keep_freed_memory, stopped_like_ctrl_c
 
 COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect, publish)
 
@@ -66,15 +64,12 @@ def _run(arguments: Sequence[str]) -> int:
         module.add_commands(commands)
     chosen = parser.parse_args(arguments)
     keep_freed_memory()
-    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
     try:
-        return int(chosen.run(chosen))
+        with stopped_like_ctrl_c():
+            return int(chosen.run(chosen))
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted: nothing was written.", file=sys.stderr)
         return 130
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

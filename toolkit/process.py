@@ -1,9 +1,15 @@
-"""How this process uses cores and memory."""
+"""How this process uses cores and memory, and what stops it."""
 
 import ctypes
 import math
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+#: A closed terminal and a request to stop are answered as Ctrl-C is.
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 #: How often a waiting thread looks whether the others have arrived before it sleeps. GNU's OpenMP looks for
 #: milliseconds by default, and keeps its core busy meanwhile: on a busy machine the threads waited for can't run.
@@ -51,6 +57,17 @@ def return_freed_memory() -> None:
     trim = getattr(_c_library(), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def stopped_like_ctrl_c() -> Iterator[None]:
+    """Has every signal to stop raise ``KeyboardInterrupt``."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _c_library() -> ctypes.CDLL | None:

@@ -7,7 +7,15 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from demo.gradio_internals import CheckedBlocks, as_path, as_paths, declare_files, on_load, remove_from_queue
+from demo.gradio_internals import (
+    CheckedBlocks,
+    as_path,
+    as_paths,
+    declare_files,
+    on_load,
+    readable_answer,
+    remove_from_queue,
+)
 
 
 def test_every_request_comes_through_process_api_with_its_inputs_and_its_state():
@@ -68,3 +76,24 @@ def test_every_path_is_declared_a_file_however_deep():
     mark = {"_type": "gradio.FileData"}
     sent = {"layers": [{"path": "a", "meta": {"_type": "other"}}, 5], "name": "b"}
     assert declare_files(sent) == {"layers": [{"path": "a", "meta": mark}, 5], "name": "b"}
+
+
+def test_an_assistant_is_told_words_files_and_the_first_images():
+    def contents(piece):
+        if isinstance(piece, dict):
+            return [SimpleNamespace(type="image", text=piece["path"]), SimpleNamespace(type="text", text="at")]
+        return [SimpleNamespace(type="text", text=piece)]
+
+    outputs = [
+        [{"image": {"path": "a"}, "caption": "first"}, {"image": {"path": "b"}, "caption": None}],
+        "<style>.x {}</style><p>Some <b>words</b></p><svg><text>0</text></svg>",
+        {"path": "a"},
+        ({"path": "c"}, None),
+        {"columns": ["x", "y"], "data": [[n, n] for n in range(50)]},
+        {"__type__": "update"},
+        {"source": "here"},
+    ]
+    told = [(content.type, content.text) for content in readable_answer([outputs], contents)]
+    assert told[:5] == [("text", "first"), ("image", "a"), ("text", "at"), ("image", "b"), ("text", "at")]
+    assert told[5:7] == [("text", "Some words"), ("text", "at")]
+    assert told[7][1].splitlines()[:2] == ["x, y", "30, 30"] and told[8:] == [("text", '{"source": "here"}')]

@@ -1,8 +1,11 @@
 """How the page is hosted."""
 
 import asyncio
+import base64
+import io
 import json
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
@@ -13,6 +16,7 @@ from PIL import Image
 
 from demo.app import files_of, main
 from demo.components import job_controls
+from demo.hosting import FOLDER, folder_for_files
 from demo.settings import read_settings
 
 
@@ -21,6 +25,8 @@ def plain_environment(monkeypatch):
     for variable in os.environ:
         if variable.startswith(("DEMO_", "GRADIO_SERVER_", "GRADIO_ROOT")):
             monkeypatch.delenv(variable)
+    for variable in ("GRADIO_TEMP_DIR", "NO_PROXY", "no_proxy"):  # what a host sets is undone
+        monkeypatch.setenv(variable, os.environ.get(variable, ""))
 
 
 def test_a_wish_is_an_option_an_environment_variable_or_the_default(monkeypatch):
@@ -87,6 +93,7 @@ def test_host_and_port_give_way_to_those_of_gradio(monkeypatch):
         ),
         (["--port", "99999"], "--port: '99999' is wrong: input should be less than or equal to 65535."),
         (["--max-upload", "much"], "--max-upload: 'much' is not a file size such as 20mb."),
+        (["--root-path", "paint"], "--root-path: 'paint' must begin with a slash, such as /paint."),
     ],
 )
 def test_a_wrong_value_is_told_in_one_sentence(capsys, arguments, sentence):
@@ -129,30 +136,41 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free
     assert logged[0].keys() == {"job", "what", "device", "size", "iterations", "seconds", "ending"}
 
 
-def test_an_assistant_finds_the_tools_and_paints(serve):
+def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is(serve):
     pytest.importorskip("mcp", reason="needs gradio[mcp]")
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
+    login = {"Authorization": f"Basic {base64.b64encode(b'me:secret').decode()}"}
+
     async def talk(address):
         async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            streamablehttp_client(f"{address}gradio_api/mcp/", headers=login) as (read, write, _),
             ClientSession(read, write) as assistant,
         ):
             await assistant.initialize()
             tools = (await assistant.list_tools()).tools
             painted = await assistant.call_tool("transfer", {"size": 64, "iterations": 10})
             refused = await assistant.call_tool("transfer", {"style_layers": "relu9_9"})
-            return {tool.name: tool for tool in tools}, painted, refused
+            described = await assistant.call_tool("describe", {})
+            return {tool.name: tool for tool in tools}, painted, refused, described
 
-    with serve("--mcp") as (address, _):
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    with serve("--mcp", "--auth", "me:secret", **nowhere) as (address, _):
+        for headers in ({}, {"Authorization": "Basic bWU6d3Jvbmc="}):
+            assert httpx.post(f"{address}gradio_api/mcp/", json={}, headers=headers).status_code == 401
         with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
-            tools, painted, refused = thread.submit(asyncio.run, talk(address)).result()
+            tools, painted, refused, facts = thread.submit(asyncio.run, talk(address)).result()
         assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
         assert tools["transfer"].description.startswith("Paints the content image in the style of other images")
         described = tools["transfer"].inputSchema["properties"]
         assert described["iterations"]["description"].startswith("Steps of the optimiser")
-        assert not painted.isError and "transfer.png" in painted.content[0].text
+        assert not painted.isError, painted.content
+        image, named, status, *_ = painted.content
+        assert Image.open(io.BytesIO(base64.b64decode(image.data))).size == (64, 43)
+        assert "transfer.png" in named.text and status.text.startswith("Done after 10 iterations")
+        assert sum(len(content.text) for content in facts.content) < 5000
+        assert "relu1_1, " in facts.content[1].text and "<" not in facts.content[0].text
         assert refused.isError and refused.content[0].text.startswith("Unknown layer 'relu9_9' of vgg19")
 
 
@@ -177,6 +195,27 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     assert isinstance(page(context), gr.Blocks)
     assert {name for name, _ in lent} == {"transfer", "go_on", "reconstruct", "amalgamate", "study"}
     assert {duration for _, duration in lent} == {120}
+
+
+def test_an_address_that_is_taken_is_told_in_one_sentence(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--network", "vgg19-small", "--port", str(port)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: Can't listen on 127.0.0.1:{port} (Address already in use): choose another --port or --host.\n"
+    )
+
+
+def test_files_are_kept_in_a_folder_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(FOLDER, str(tmp_path / "files"))
+    with folder_for_files():
+        (folder,) = (tmp_path / "files").iterdir()
+        assert os.environ[FOLDER] == str(folder) and folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(FOLDER, str(tmp_path / "file" / "files"))
+    assert main(["--network", "vgg19-small"]) == 2
+    assert capsys.readouterr().err.endswith("set GRADIO_TEMP_DIR to a folder of yours.\n")
 
 
 def test_two_networks_of_one_name_are_refused(capsys):

@@ -10,9 +10,7 @@ from PIL import ImageColor
 
 from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network, model_folders
 from ..normalize import load_normalized
-
-#: A closed terminal and a request to stop are answered as Ctrl-C is.
-STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+from ..process import STOPS
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
