@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 
 import gradio
+import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -13,6 +15,24 @@ def test_a_space_installs_what_the_package_depends_on():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "name"),
+    [
+        ("linux", "x86_64", "onnxruntime-gpu"),
+        ("linux", "aarch64", "onnxruntime"),
+        ("win32", "AMD64", "onnxruntime-gpu"),
+        ("win32", "ARM64", "onnxruntime"),
+        ("darwin", "arm64", "onnxruntime"),
+        ("darwin", "x86_64", "onnxruntime"),
+    ],
+)
+def test_every_machine_gets_one_onnx_runtime_that_exists_for_it(system, machine, name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(line) for line in project["dependencies"] if line.startswith("onnxruntime")]
+    here = {"sys_platform": system, "platform_machine": machine}
+    assert [each.name for each in wanted if each.marker.evaluate(here)] == [name]
 
 
 def test_the_readme_tells_a_space_what_to_run():
