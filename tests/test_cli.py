@@ -63,6 +63,7 @@ def test_normalize_writes_a_network_and_prints_its_proof(desk, capsys):
         ),
         (["reconstruct", "photo.jpg"], "photo-reconstruct.png"),
         (["texture", "painting.png", "--style-layers", "relu1_1,relu2_1=0.5"], "painting-texture.png"),
+        (["texture", "painting.png", "--seamless"], "painting-texture.png"),
         (["amalgamate", "photo.jpg", "painting.png"], "photo-painting-amalgamate.png"),
     ],
 )

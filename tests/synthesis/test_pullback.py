@@ -80,3 +80,45 @@ def test_an_unknown_layer_is_named_with_its_neighbours(tiny_network):
 def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, random_image):
     with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1: use at least 16 x 16"):
         Pullback(tiny_network(), ["relu5_1"]).forward(random_image(40, 15))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    pooling=st.sampled_from(["average", "max"]),
+    layers=st.sets(st.sampled_from(LAYERS), min_size=1, max_size=6),
+    height=st.sampled_from([32, 64]),
+    width=st.sampled_from([32, 96]),
+    seed=st.integers(0, 1000),
+)
+def test_a_seamless_pullback_is_autograds_gradient_through_circular_padding(
+    tiny_network, pooling, layers, height, width, seed
+):
+    network = tiny_network(pooling=pooling, seed=seed).double()
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, height, width, dtype=torch.float64, generator=generator, requires_grad=True)
+    x, features = network.preprocessing(image), {}
+    for layer in network.architecture.down_to(layers):
+        if layer.kind == "conv":
+            convolution = network.convolution(layer.name)
+            padded = torch.cat([x[..., -1:], x, x[..., :1]], -1)
+            padded = torch.cat([padded[..., -1:, :], padded, padded[..., :1, :]], -2)
+            x = torch.nn.functional.conv2d(padded, convolution.weight, convolution.bias)
+        else:
+            x = network.step(layer, x)
+        if layer.name in layers:
+            features[layer.name] = x
+    gradients = {name: torch.randn(f.shape, dtype=f.dtype, generator=generator) for name, f in features.items()}
+    (expected,) = torch.autograd.grad(sum((gradients[name] * f).sum() for name, f in features.items()), image)
+
+    pullback = Pullback(network, layers, seamless=True)
+    trail = pullback.forward(image.detach())
+    for layer, _, found in trail:
+        if found is not None:
+            assert torch.allclose(found, features[layer.name], rtol=1e-10, atol=1e-12)
+    found = pullback.backward(trail, lambda name, gradient, _: gradient.add_(gradients[name]))
+    assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
+
+
+def test_a_seamless_image_of_which_a_pooling_would_drop_an_edge_is_refused(tiny_network, random_image):
+    with pytest.raises(ToolkitError, match="40 x 33 pixels is not seamless down to relu3_1: make both sides multiples"):
+        Pullback(tiny_network(), ["relu3_1"], seamless=True).forward(random_image(33, 40))

@@ -10,10 +10,10 @@ from ..files import read_text
 from ..images.formats import read_recipe
 from ..synthesis import Recipe
 from ..synthesis.notation import format_layers
-from ..synthesis.recipe import SynthesisName
+from ..synthesis.recipe import Group, SynthesisName
 
 #: Headings of the groups in ``--help``.
-GROUPS = {"content": "content", "style": "style", "result": "result", "optimisation": "optimisation"}
+GROUPS = {group: group for group in get_args(Group)}
 
 
 def add_recipe_options(

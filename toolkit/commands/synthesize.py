@@ -54,7 +54,11 @@ COMMANDS = {
         "start from noise and recover a content image from one layer's features",
     ),
     "texture": Command(
-        "texture", False, True, ("style", "result", "optimisation"), "start from noise and make a texture in a style"
+        "texture",
+        False,
+        True,
+        ("style", "texture", "result", "optimisation"),
+        "start from noise and make a texture in a style",
     ),
     "amalgamate": Command(
         "amalgamation",
@@ -251,7 +255,7 @@ def _synthesis(
     planned = plan(
         chosen,
         recipe,
-        frame_of(images[0], recipe.size),
+        frame_of(images[0], recipe.size, recipe.seamless),
         memory,
         device=device,
         given=sum(image.nbytes for image in images),

@@ -113,6 +113,8 @@ class OnnxObjective:
             raise ToolkitError("ONNX Runtime computes the objective in float32: use --precision float32.")
         if recipe.style_weight and recipe.style_statistic != "gram":
             raise ToolkitError("ONNX Runtime's objective has Gram matrices alone: use --engine torch.")
+        if recipe.seamless:
+            raise ToolkitError("ONNX Runtime's objective has no seamless textures: use --engine torch.")
         check_images(recipe, content, styles)
         content_weights, style_weights = recipe.layer_weights
         layers = list(content_weights), list(style_weights)

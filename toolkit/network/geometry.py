@@ -67,15 +67,16 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     return range(first, last + 1)
 
 
-def check_size(size: Sequence[int], path: tuple[Layer, ...]) -> None:
-    """Refuses an image that the poolings would shrink to nothing.
+def check_size(size: Sequence[int], path: tuple[Layer, ...], seamless: bool = False) -> None:
+    """Refuses an image that the poolings would shrink to nothing, or a seamless one of which they would drop an edge.
 
     Args:
         size: of the image, ending in height and width.
         path: the layers from the first to the deepest in use.
+        seamless: whether its opposite edges meet.
 
     Raises:
-        ToolkitError: when it is too small; it says the least size.
+        ToolkitError: it says the least size, or of what the sides must be multiples.
     """
     height, width = size[-2:]
     least = max(strides(path).values(), default=1)
@@ -83,4 +84,9 @@ def check_size(size: Sequence[int], path: tuple[Layer, ...]) -> None:
         raise ToolkitError(
             f"An image of {width} x {height} pixels is too small for {path[-1].name}: "
             f"use at least {least} x {least}, or shallower layers."
+        )
+    if seamless and (height % least or width % least):
+        raise ToolkitError(
+            f"An image of {width} x {height} pixels is not seamless down to {path[-1].name}: "
+            f"make both sides multiples of {least}."
         )

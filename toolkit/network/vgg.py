@@ -138,28 +138,36 @@ class Network(nn.Module):
         wanted = set(layers)
         return ((layer.name, x) for layer, x in self.steps(image, wanted) if layer.name in wanted)
 
-    def steps(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[Layer, Tensor]]:
+    def steps(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> Iterator[tuple[Layer, Tensor]]:
         """Every layer on the way to the deepest of ``layers``, with its output (N, C, h, w).
 
-        Outputs of the named layers stay as they are; a ReLU overwrites those of other convolutions.
+        Outputs of the named layers stay as they are; a ReLU overwrites those of other convolutions. In a seamless image
+        opposite edges meet: it is padded with itself, not with zeros.
         """
         wanted = set(layers)
         path = self.architecture.down_to(wanted)
-        check_size(image.shape, path)
+        check_size(image.shape, path, seamless)
         x = self.preprocessing(image).to(self.dtype, memory_format=torch.channels_last)
         given = True
         for layer in path:
-            x = F.relu_(x) if layer.kind == "relu" and not given else self.step(layer, x)
+            x = F.relu_(x) if layer.kind == "relu" and not given else self.step(layer, x, seamless)
             given = layer.name in wanted
             yield layer, x
 
-    def step(self, layer: Layer, x: Tensor) -> Tensor:
+    def step(self, layer: Layer, x: Tensor, seamless: bool = False) -> Tensor:
         """The output of one layer for its input ``x`` (N, C, h, w)."""
         match layer.kind:
             case "conv":
                 convolution = self.convolution(layer.name)
+                if seamless:
+                    return F.conv2d(around(x), convolution.weight, convolution.bias)
                 return F.conv2d(x, convolution.weight, convolution.bias, padding=1)
             case "relu":
                 return F.relu(x)
             case "pool":
                 return F.avg_pool2d(x, 2) if self.pooling == "average" else F.max_pool2d(x, 2)
+
+
+def around(x: Tensor) -> Tensor:
+    """(N, C, h, w) with one position more on every side, taken from the opposite edge."""
+    return F.pad(x, (1, 1, 1, 1), mode="circular")

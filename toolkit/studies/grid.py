@@ -126,7 +126,7 @@ class Study:
         self._device, self._memory, self._kept = device, memory, kept
         self._runs = self._plan(network, recipe.with_(made_from=ingredients(network, content, styles)))
         #: (height, width) of the largest cells.
-        self.frame = frame_of(self._images[0], max(run.recipe.size for run in self._runs))
+        self.frame = max((self._frame(run.recipe) for run in self._runs), key=max)
         self.total = sum(run.recipe.iterations for run in self._runs)
 
     def _plan(self, network: Network, recipe: Recipe) -> list[_Run]:
@@ -154,6 +154,9 @@ class Study:
                 yield from self._run(run, done)
             done += run.recipe.iterations
 
+    def _frame(self, recipe: Recipe) -> tuple[int, int]:
+        return frame_of(self._images[0], recipe.size, recipe.seamless)
+
     def _run(self, run: _Run, before: int) -> Iterator[Step]:
         left = deque(run.recipes.items())
 
@@ -168,9 +171,8 @@ class Study:
                 yield finish(cell, cell.recipe.iterations)
             return
         try:
-            size = frame_of(self._images[0], run.recipe.size)
             given = sum(image.nbytes for image in self._images)
-            way = plan(run.network, run.recipe, size, self._memory, device=self._device, given=given)
+            way = plan(run.network, run.recipe, self._frame(run.recipe), self._memory, device=self._device, given=given)
             synthesis = self._synthesis(run.network, run.recipe, objective=way.objective, pairs=way.pairs)
             full_size = synthesis.stages[-1].frame
             coarse = sum(stage.iterations for stage in synthesis.stages if stage.frame != full_size)

@@ -56,7 +56,7 @@ class Objective:
         content_weights, style_weights = recipe.layer_weights
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self._recipe = recipe
-        self._pullback = Pullback(network, {*content_weights, *style_weights})
+        self._pullback = Pullback(network, {*content_weights, *style_weights}, recipe.seamless)
         features = network(content, content_weights) if content is not None and content_weights else {}
         summaries = [
             {name: summary(recipe, found) for name, found in network.walk(style, style_weights)}
@@ -70,7 +70,7 @@ class Objective:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
 
         Raises:
-            ToolkitError: when the image is too small for the deepest layer.
+            ToolkitError: when the image's size does not suit the deepest layer.
         """
         trail = self._pullback.forward(image)
         found = {
@@ -133,7 +133,7 @@ def evaluation_of(
     for name, weight, value in values:
         named[name].append((weight, value))
     if weight := recipe.total_variation_weight:
-        value, smoothing = total_variation(image, weight)
+        value, smoothing = total_variation(image, weight, recipe.seamless)
         gradient = gradient + smoothing
         named["total variation"].append((weight, value))
     weights = {name: sum(weight for weight, _ in parts) for name, parts in named.items()}

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network import Layer, Network
+from ..network.vgg import around
 
 
 class Passed(NamedTuple):
@@ -34,13 +35,14 @@ class Pullback:
     Args:
         network: whose weights, dtype, device and pooling are used.
         layers: names of the layers in use, such as ``relu4_2``.
+        seamless: whether opposite edges of the image meet.
 
     Raises:
         ToolkitError: for an unknown layer.
     """
 
-    def __init__(self, network: Network, layers: Iterable[str]) -> None:
-        self.network = network
+    def __init__(self, network: Network, layers: Iterable[str], seamless: bool = False) -> None:
+        self.network, self.seamless = network, seamless
         self.layers = frozenset(layers)
         self.path = network.architecture.down_to(self.layers)
 
@@ -54,11 +56,11 @@ class Pullback:
             What ``backward`` needs of every layer, from the first to the last.
 
         Raises:
-            ToolkitError: when the image is too small for the deepest layer.
+            ToolkitError: when the image's size does not suit the deepest layer.
         """
         trail = []
         before = image
-        for layer, x in self.network.steps(image, self.layers):
+        for layer, x in self.network.steps(image, self.layers, self.seamless):
             kept: Any = None
             if layer.kind == "relu":
                 kept = x if layer.name in self.layers else _mask(x)
@@ -94,7 +96,10 @@ class Pullback:
         """A layer's pullback: the gradient in its output -> the gradient in its input."""
         match layer.kind:
             case "conv":
-                return F.conv_transpose2d(gradient, self.network.convolution(layer.name).weight, padding=1)
+                weight = self.network.convolution(layer.name).weight
+                if self.seamless:
+                    return F.conv_transpose2d(around(gradient), weight, padding=2)
+                return F.conv_transpose2d(gradient, weight, padding=1)
             case "relu" if kept.dtype == torch.uint8:
                 return gradient.mul_(kept)
             case "relu":

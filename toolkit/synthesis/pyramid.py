@@ -16,6 +16,9 @@ SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.4, 0.3, 0.3), 4: (0.3, 0.3, 0.25, 0.
 #: Longest and shortest side of the coarsest level in pixels, at least: smaller ones hold no form worth finding.
 LEAST_LONGEST, LEAST_SHORTEST = 256, 32
 
+#: Sides of a seamless image are multiples of this, the stride of the deepest layer: no pooling may drop an edge.
+SEAMLESS = 32
+
 #: Share of the last level's iterations that ``mixed`` makes in bfloat16, which misleads only near the end.
 ROUGH = 0.85
 
@@ -36,11 +39,13 @@ class Stage(NamedTuple):
         return self.frame[0] * self.frame[1]
 
 
-def frame_of(image: Tensor, longest: int) -> tuple[int, int]:
-    """(height, width) in an image's proportions, with that longest side in pixels."""
+def frame_of(image: Tensor, longest: int, seamless: bool = False) -> tuple[int, int]:
+    """(height, width) in an image's proportions, with that longest side in pixels; of a seamless one, nearly so."""
+    step = SEAMLESS if seamless else 1
+    longest = max(1, round(longest / step))
     height, width = image.shape[-2:]
     side = max(height, width)
-    return max(1, round(height * longest / side)), max(1, round(width * longest / side))
+    return step * max(1, round(height * longest / side)), step * max(1, round(width * longest / side))
 
 
 def stages(recipe: Recipe, image: Tensor, native_bfloat16: bool) -> list[Stage]:
@@ -59,7 +64,7 @@ def stages(recipe: Recipe, image: Tensor, native_bfloat16: bool) -> list[Stage]:
         image: the result has its proportions.
         native_bfloat16: whether the device computes in bfloat16.
     """
-    frames = [frame_of(image, recipe.size >> n) for n in reversed(range(recipe.levels))]
+    frames = [frame_of(image, recipe.size >> n, recipe.seamless) for n in reversed(range(recipe.levels))]
     while len(frames) > 1 and (
         max(frames[0]) < LEAST_LONGEST or min(frames[0]) < LEAST_SHORTEST or recipe.iterations < 2 * len(frames)
     ):

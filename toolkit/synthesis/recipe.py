@@ -19,7 +19,7 @@ Start = Literal["content", "style", "noise", "grey", "image"]
 Precision = Literal["float32", "bfloat16", "mixed"]
 
 #: Under which heading a field is shown.
-Group = Literal["content", "style", "result", "optimisation"]
+Group = Literal["content", "style", "texture", "result", "optimisation"]
 
 
 def _text(read: Callable[[str], Any]) -> BeforeValidator:
@@ -79,6 +79,9 @@ class Recipe(BaseModel):
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
     style_statistic: StatisticName = _field("gram", "style", "what of the features is compared as style")
     colour: Colour = _field("style", "style", "which image the colours come from, and how they are matched")
+    seamless: bool = _field(
+        False, "texture", "a texture whose opposite edges meet; its sides become multiples of 32 pixels"
+    )
     size: int = _field(512, "result", "longest side of the result in pixels", ge=16, le=16384)
     start: Start = _field("content", "result", "the image that the optimisation starts from")
     seed: int = _field(0, "result", "seed of the noise that a synthesis may start from", ge=0, lt=2**63)
@@ -107,6 +110,8 @@ class Recipe(BaseModel):
         style = self.style_weight and any(self.style_layers.values())
         if not (content or style):
             raise ValueError("there is nothing to optimise: give a content or a style layer a weight above zero")
+        if self.seamless and (self.synthesis != "texture" or content):
+            raise ValueError("only a texture can be seamless: other syntheses keep the content image's edges")
         if self.style_image_weights and not any(self.style_image_weights):
             raise ValueError("at least one style image needs a weight above zero")
         return self

@@ -93,7 +93,7 @@ class Synthesis:
         proportions = content if content is not None else styles[0]
         self.stages = stages(recipe, proportions, native_bfloat16(self._device))
         check_size(self.stages[0].frame, network.architecture.down_to(set().union(*recipe.layer_weights)))
-        self._frame = frame_of(proportions, recipe.size)
+        self._frame = frame_of(proportions, recipe.size, recipe.seamless)
         self.skipped = 0
         self._optimizer: Optimizer
         self._begin(0)

@@ -60,6 +60,11 @@ class TiledObjective:
                 "The sliced statistic compares the whole image at once, without tiles or processes: use another "
                 "--style-statistic, a smaller --size, or more --memory."
             )
+        if recipe.seamless:
+            raise ToolkitError(
+                "A seamless texture is computed whole, without tiles or processes, as its edges meet: use a smaller "
+                "--size, or more --memory."
+            )
         content_weights, style_weights = recipe.layer_weights
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self._network, self._recipe, self._pixels, self._ranks = network, recipe, pixels, ranks
