@@ -291,6 +291,9 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     assert capsys.readouterr().out.endswith("written to x.png\nwritten to x.gif\n")
     recipe = json.loads(read_recipe("x.png"))
     assert recipe["colour"] == "luminance" and len(recipe["made_from"]["masks"]) == 2
+    assert main([*command, *SMALL, "--style-masks", "left.png", "right.png", "-o", "y.png"]) == 0
+    assert len(json.loads(read_recipe("y.png"))["made_from"]["style_masks"]) == 2
+    capsys.readouterr()
     assert main([*command, "--masks", "left.png"]) == 2
     assert "There are 2 style images but 1 masks: give one for each." in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -24,7 +24,11 @@ def gram(features, guide=None):
     return (flat * counts) @ flat.mT / counts.sum()
 
 
-def textbook(network, recipe, content, styles, masks, image):
+def guide(mask, features):
+    return F.adaptive_avg_pool2d(mask, features.shape[-2:]).square()
+
+
+def textbook(network, recipe, content, styles, masks, style_masks, image):
     """Each loss before its weight, by name; the objective; and its gradient by autograd."""
     image = image.clone().requires_grad_()
     features = network(image, [*recipe.content_layers, *recipe.style_layers])
@@ -36,9 +40,13 @@ def textbook(network, recipe, content, styles, masks, image):
     shares = torch.tensor(recipe.style_image_weights or [1.0] * len(styles), dtype=image.dtype)
     shares = shares / shares.sum()
     for name, weight in recipe.style_layers.items():
-        grams = [gram(network(style, [name])[name]) for style in styles]
+        own = [network(style, [name])[name] for style in styles]
+        if style_masks:
+            grams = [gram(f, guide(mask, f)) for f, mask in zip(own, style_masks, strict=True)]
+        else:
+            grams = [gram(f) for f in own]
         if masks:
-            guides = [F.adaptive_avg_pool2d(mask, features[name].shape[-2:]).square() for mask in masks]
+            guides = [guide(mask, features[name]) for mask in masks]
             means = [(gram(features[name], g) - a).square().mean() for g, a in zip(guides, grams, strict=True)]
             loss = sum(share * mean for share, mean in zip(shares, means, strict=True))
         else:
@@ -61,12 +69,23 @@ def textbook(network, recipe, content, styles, masks, image):
     smoothing=st.sampled_from([0.0, 3.0]),
     style_image_weights=st.sampled_from([(), (1,), (1, 3), (2, 0, 1)]),
     masked=st.booleans(),
+    parted=st.booleans(),
     height=st.integers(32, 71),
     width=st.integers(32, 71),
     seed=st.integers(0, 1000),
 )
 def test_losses_and_gradient_are_the_textbooks(
-    tiny_network, pooling, convention, formula, smoothing, style_image_weights, masked, height, width, seed
+    tiny_network,
+    pooling,
+    convention,
+    formula,
+    smoothing,
+    style_image_weights,
+    masked,
+    parted,
+    height,
+    width,
+    seed,
 ):
     network = tiny_network(pooling=pooling, convention=convention, seed=seed).double()
     generator = torch.Generator().manual_seed(seed)
@@ -83,8 +102,11 @@ def test_losses_and_gradient_are_the_textbooks(
     styles = [torch.rand(1, 3, 40 + n, 53 - n, dtype=torch.float64, generator=generator) for n in range(count)]
     masks = list(torch.rand(count, 1, 1, height, width, dtype=torch.float64, generator=generator)) if masked else []
 
-    losses, objective, gradient = textbook(network, recipe, content, styles, masks, image)
-    found = Objective(network, recipe, content, styles, masks)(image)
+    parts = [torch.rand(1, 1, *style.shape[2:], dtype=torch.float64, generator=generator) for style in styles]
+    style_masks = parts if parted else []
+
+    losses, objective, gradient = textbook(network, recipe, content, styles, masks, style_masks, image)
+    found = Objective(network, recipe, content, styles, masks, style_masks)(image)
     assert found.losses == pytest.approx(losses, rel=1e-10)
     assert found.objective == pytest.approx(objective, rel=1e-10)
     assert relative_error(found.gradient, gradient) < 1e-10
@@ -118,6 +140,19 @@ def test_a_mask_that_is_everywhere_changes_nothing(tiny_network, random_image):
     masked = Objective(network, recipe, None, [style], [torch.ones(1, 1, 48, 64, dtype=torch.float64)])(image)
     assert masked.losses == pytest.approx(plain.losses, rel=1e-10)
     assert relative_error(masked.gradient, plain.gradient) < 1e-10
+
+
+def test_of_a_style_only_the_part_in_its_mask_counts(tiny_network, random_image):
+    """Half of it, from where no layer sees anything of the other half."""
+    network, recipe = tiny_network().double(), Recipe.preset("texture", style_layers="relu1_1,relu2_1")
+    left, right, image = (random_image(seed=seed).double() for seed in (1, 2, 3))
+    both, part = torch.cat([left, right], 3), torch.zeros(1, 1, 48, 128, dtype=torch.float64)
+    part[..., :32] = 1
+    for statistic in ("gram", "moments", "wasserstein", "sliced"):
+        chosen = recipe.with_(style_statistic=statistic)
+        whole = Objective(network, chosen, None, [left], (), [part[..., :64]])(image)
+        found = Objective(network, chosen, None, [both], (), [part])(image)
+        assert found.losses == pytest.approx(whole.losses, rel=1e-8)
 
 
 def test_a_style_whose_mask_is_nowhere_asks_for_nothing(tiny_network, random_image):
@@ -175,6 +210,18 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, random_image, content, st
             [torch.ones(1, 1, 48, 64)] * masks,
         )
     assert str(error.value).startswith(sentence)
+
+
+def test_a_style_mask_that_leaves_nothing_is_refused(tiny_network, random_image):
+    texture, styles, dark = Recipe.preset("texture"), [random_image()] * 2, torch.zeros(1, 1, 48, 64)
+    for masks, sentence in (
+        ([dark + 1], "There are 2 style images but 1 style masks: give one for each."),
+        ([dark + 1, dark], "Style mask 2 is black: make the part of the style image that counts bright."),
+    ):
+        with pytest.raises(ToolkitError, match=sentence):
+            Objective(tiny_network(), texture, None, styles, (), masks)
+    with pytest.raises(ToolkitError, match="too small or too dark for the sliced statistic"):
+        Objective(tiny_network(), texture.with_(style_statistic="sliced"), None, styles, (), [dark + 0.1] * 2)
 
 
 def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, random_image):

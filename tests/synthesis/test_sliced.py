@@ -78,5 +78,7 @@ def test_a_recipe_asks_for_it_and_tiles_refuse_it():
     for styles, masks in (([style], []), ([style, image], []), ([style, image], [mask, 1 - mask])):
         evaluation = Objective(network, recipe, image, styles, masks)(image)
         assert evaluation.losses["style relu1_1"] > 0 and evaluation.gradient.isfinite().all()
+    part = Objective(network, recipe, image, [style], [], [mask])(image)
+    assert part.losses["style relu1_1"] > 0 and part.losses != Objective(network, recipe, image, [style])(image).losses
     with pytest.raises(ToolkitError, match="without tiles"):
         TiledObjective(network, recipe, image, [style])

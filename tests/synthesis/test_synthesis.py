@@ -23,7 +23,7 @@ def make(tiny_network, random_image):
     """Makes a small synthesis of the given kind."""
 
     def make(kind="transfer", **fields):
-        options = {name: fields.pop(name) for name in ("objective", "masks", "pairs") if name in fields}
+        options = {name: fields.pop(name) for name in ("objective", "masks", "style_masks", "pairs") if name in fields}
         images = {
             "content": fields.pop("content", random_image(60, 80, seed=1)),
             "styles": fields.pop("styles", [random_image(50, 70, seed=2)]),
@@ -53,9 +53,9 @@ class Recorded:
     def __init__(self, answer=None):
         self.images, self.made, self.answer = [], [], answer
 
-    def __call__(self, network, recipe, content, styles, masks):
-        objective = Objective(network, recipe, content, styles, masks)
-        self.made.append((network.dtype, content, styles, masks))
+    def __call__(self, network, recipe, content, styles, *masks):
+        objective = Objective(network, recipe, content, styles, *masks)
+        self.made.append((network.dtype, content, styles, *masks))
 
         def evaluate(image):
             self.images.append(image.clone())
@@ -72,7 +72,7 @@ class Scripted:
     def __init__(self, value):
         self.value, self.numbers = value, itertools.count()
 
-    def __call__(self, network, recipe, content, styles, masks):
+    def __call__(self, network, recipe, content, styles, *masks):
         def evaluate(image):
             value = self.value(next(self.numbers))
             return Evaluation(value, {"style relu1_1": value}, torch.zeros_like(image))
@@ -232,6 +232,14 @@ def test_masks_are_resized_to_the_result(make):
     (mask,) = recorded.made[0][3]
     assert mask.shape == (1, 1, 30, 40)
     torch.testing.assert_close(mask, torch.ones_like(mask))
+
+
+def test_style_masks_are_resized_to_their_style(make):
+    recorded = Recorded()
+    synthesis = make(style_masks=[torch.ones(1, 1, 15, 20)], style_scale=2, objective=recorded)
+    (*_, styles, _, (mask,)) = recorded.made[0]
+    assert mask.shape[-2:] == styles[0].shape[-2:]
+    assert len(synthesis.recipe.made_from.style_masks) == 1
 
 
 @pytest.mark.parametrize(

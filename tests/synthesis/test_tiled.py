@@ -148,11 +148,13 @@ def test_losses_and_gradient_are_those_of_the_whole_image(
     image, content = torch.rand(2, 1, 3, height, width, dtype=torch.float64, generator=generator)
     styles = [torch.rand(1, 3, 33 + 40 * n, 70, dtype=torch.float64, generator=generator) ** (1 + n) for n in (0, 1)]
     masks = list(torch.rand(2, 1, 1, height, width, dtype=torch.float64, generator=generator)) if masked else []
+    style_masks = [torch.rand(1, 1, *style.shape[2:], dtype=torch.float64, generator=generator) for style in styles]
+    given = masks, style_masks if masked else []
 
     def make(rank):
-        return TiledObjective(network, recipe, content, styles, masks, pixels=pixels, ranks=rank)
+        return TiledObjective(network, recipe, content, styles, *given, pixels=pixels, ranks=rank)
 
-    expected = Objective(network, recipe, content, styles, masks)(image)
+    expected = Objective(network, recipe, content, styles, *given)(image)
     for found in evaluated_by(ranks, make, image):
         assert_alike(found, expected)
 

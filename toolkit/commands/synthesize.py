@@ -109,6 +109,9 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
             metavar="FILE",
             help="one mask per style image: the style shows where it is painted, in any colour on black or on nothing",
         )
+        parser.add_argument(
+            "--style-masks", nargs="+", default=[], metavar="FILE", help="one per style image: painted where it counts"
+        )
     parser.add_argument("--resume", action="store_true", help="keep a checkpoint beside the output, and resume from it")
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="also write a film: .mp4, .gif or .webp")
     parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a channel (default: 8, of a TIFF 16)")
@@ -236,7 +239,7 @@ def _opened(arguments: argparse.Namespace, images: Pair) -> dict[str, Any]:
         "content": opened(images.content) if images.content else None,
         "styles": [opened(style) for style in images.styles],
         "start": opened(arguments.start_image) if arguments.start_image else None,
-        "masks": [open_mask(mask) for mask in getattr(arguments, "masks", [])],
+        **{name: [open_mask(mask) for mask in getattr(arguments, name, [])] for name in ("masks", "style_masks")},
     }
 
 

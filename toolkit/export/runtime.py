@@ -89,6 +89,7 @@ class OnnxObjective:
         content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
         styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
         masks: must be empty.
+        style_masks: likewise.
         session: of a ``step_model`` with the recipe's layers in their order; made here when there is none.
 
     ``runs_on`` says what computes.
@@ -105,9 +106,10 @@ class OnnxObjective:
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
         session: Session | None = None,
     ) -> None:
-        if masks:
+        if masks or style_masks:
             raise ToolkitError("ONNX Runtime's objective has no masks: use --engine torch.")
         if network.dtype != torch.float32:
             raise ToolkitError("ONNX Runtime computes the objective in float32: use --precision float32.")

@@ -49,14 +49,15 @@ class Plan:
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
     ) -> ObjectiveLike:
         """The objective by this plan: whole where the result and every image fit, else in tiles."""
         images = [image for image in (content, *styles) if image is not None]
         largest = max((image.shape[-2] * image.shape[-1] for image in images), default=0)
         if self.tiles == 1 and largest <= self.pixels and self.ranks.world_size == 1:
-            return Objective(network, recipe, content, styles, masks)
+            return Objective(network, recipe, content, styles, masks, style_masks)
         tiled = functools.partial(TiledObjective, pixels=self.pixels, ranks=self.ranks)
-        return tiled(network, recipe, content, styles, masks)
+        return tiled(network, recipe, content, styles, masks, style_masks)
 
 
 def plan(

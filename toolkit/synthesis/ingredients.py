@@ -22,6 +22,7 @@ class Ingredients(BaseModel):
     styles: tuple[str, ...] = ()
     start: str | None = None
     masks: tuple[str, ...] = ()
+    style_masks: tuple[str, ...] = ()
 
 
 def ingredients(
@@ -30,6 +31,7 @@ def ingredients(
     styles: Sequence[Tensor] = (),
     start: Tensor | None = None,
     masks: Sequence[Tensor] = (),
+    style_masks: Sequence[Tensor] = (),
 ) -> Ingredients:
     """The fingerprints that a synthesis of this network and these images has in its recipe; arguments as there."""
     return Ingredients(
@@ -39,6 +41,7 @@ def ingredients(
         styles=tuple(map(pixels_fingerprint, styles)),
         start=None if start is None else pixels_fingerprint(start),
         masks=tuple(map(pixels_fingerprint, masks)),
+        style_masks=tuple(map(pixels_fingerprint, style_masks)),
     )
 
 

@@ -16,8 +16,10 @@ from .recipe import Recipe
 from .style import style_loss, summary
 from .total_variation import total_variation
 
-#: Makes an objective from network, recipe, content image, style images and masks.
-MakeObjective = Callable[[Network, Recipe, Tensor | None, Sequence[Tensor], Sequence[Tensor]], ObjectiveLike]
+#: Makes an objective from network, recipe, content image, style images, masks and style masks.
+MakeObjective = Callable[
+    [Network, Recipe, Tensor | None, Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], ObjectiveLike
+]
 
 
 class Objective:
@@ -39,6 +41,7 @@ class Objective:
         content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
         styles: (1, 3, h, w) each; needed for style losses.
         masks: where each style image is to show, (1, 1, H, W) in [0, 1] each (Gatys et al. 2017, section 4).
+        style_masks: which part of each style image counts, (1, 1, h, w) in [0, 1] each; all of it when there are none.
 
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
@@ -51,19 +54,23 @@ class Objective:
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
     ) -> None:
-        check_images(recipe, content, styles, masks)
+        check_images(recipe, content, styles, masks, style_masks)
         content_weights, style_weights = recipe.layer_weights
         self.runs_on = f"PyTorch on {next(network.parameters()).device}"
         self._recipe = recipe
         self._pullback = Pullback(network, {*content_weights, *style_weights}, recipe.seamless)
         features = network(content, content_weights) if content is not None and content_weights else {}
+        guides, parts = (
+            [guides_of(mask, strides(self._pullback.path), style_weights) for mask in each]
+            for each in (masks, style_masks)
+        )
         summaries = [
-            {name: summary(recipe, found) for name, found in network.walk(style, style_weights)}
-            for style in styles
+            {name: summary(recipe, found, part.get(name)) for name, found in network.walk(style, style_weights)}
+            for style, part in zip(styles, parts or [{}] * len(styles), strict=True)
             if style_weights
         ]
-        guides = [guides_of(mask, strides(self._pullback.path), style_weights) for mask in masks]
         self._losses = bind(recipe, features, summaries, guides)
 
     def __call__(self, image: Tensor) -> Evaluation:
@@ -143,18 +150,26 @@ def evaluation_of(
 
 
 def check_images(
-    recipe: Recipe, content: Tensor | None, styles: Sequence[Tensor], masks: Sequence[Tensor] = ()
+    recipe: Recipe,
+    content: Tensor | None,
+    styles: Sequence[Tensor],
+    masks: Sequence[Tensor] = (),
+    style_masks: Sequence[Tensor] = (),
 ) -> None:
     """Refuses images that do not suit a recipe.
 
     Raises:
-        ToolkitError: when one is missing, or there are not as many weights or masks as style images.
+        ToolkitError: when one is missing, there are not as many weights or masks as style images, or a style mask
+            leaves nothing of its style image.
     """
     content_weights, style_weights = recipe.layer_weights
     if content_weights and content is None:
         raise ToolkitError(f"A {recipe.synthesis} needs a content image: name one.")
     if style_weights and not styles:
         raise ToolkitError(f"A {recipe.synthesis} needs a style image: name at least one.")
-    for what, given in (("weights", recipe.style_image_weights), ("masks", masks)):
+    for what, given in (("weights", recipe.style_image_weights), ("masks", masks), ("style masks", style_masks)):
         if given and len(given) != len(styles):
             raise ToolkitError(f"There are {len(styles)} style images but {len(given)} {what}: give one for each.")
+    for number, mask in enumerate(style_masks, 1):
+        if not mask.any():
+            raise ToolkitError(f"Style mask {number} is black: make the part of the style image that counts bright.")

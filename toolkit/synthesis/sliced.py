@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import ToolkitError
+
 #: A position belongs to a style image where its guide is at least this: where its mask is at least a half.
 INSIDE = 0.25
 
@@ -57,9 +59,16 @@ def project(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
     return directions(features.shape[1], seed).to(rows) @ rows.mT
 
 
-def sorted_projections(features: Tensor, seed: int) -> Tensor:
-    """What of a style image is compared: its projections in ascending order, (C, M)."""
-    return project(features, seed).sort()[0]
+def sorted_projections(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
+    """What of a style image is compared: its projections in ascending order, (C, M), where the guide is.
+
+    Raises:
+        ToolkitError: when that is nowhere.
+    """
+    projections = project(features, seed, guide)
+    if not projections.numel():
+        raise ToolkitError("A style mask is too small or too dark for the sliced statistic: brighten it.")
+    return projections.sort()[0]
 
 
 def blended(projections: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

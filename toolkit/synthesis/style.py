@@ -22,11 +22,14 @@ STATISTICS: dict[StatisticName, Statistic] = {
 SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74, "sliced": 3.2}
 
 
-def summary(recipe: Recipe, features: Tensor) -> Tensor:
-    """What of a style image's features (1, C, h, w) is compared: the moments' sums, or sorted projections."""
+def summary(recipe: Recipe, features: Tensor, guide: Tensor | None = None) -> Tensor:
+    """What of a style image's features (1, C, h, w) is compared: the moments' sums, or sorted projections.
+
+    With a guide (1, 1, h, w) each position counts as much as the guide says.
+    """
     if recipe.style_statistic == "sliced":
-        return sorted_projections(features, recipe.seed)
-    return moment_sums(features)
+        return sorted_projections(features, recipe.seed, guide)
+    return moment_sums(features, guide)
 
 
 def style_loss(

@@ -64,6 +64,7 @@ class Synthesis:
         styles: (1, 3, h, w) each, resized likewise.
         start: where to start when the recipe says ``image``; fitted to the result's size.
         masks: where each style is to show, (1, 1, H, W) in [0, 1] each; resized to the result. Everywhere when none.
+        style_masks: which part of each style image counts, (1, 1, h, w) in [0, 1] each; resized to it. All when none.
         device: where to compute.
         objective: what computes losses and gradient.
         pairs: of L-BFGS, at most.
@@ -81,14 +82,16 @@ class Synthesis:
         styles: Sequence[Tensor] = (),
         start: Tensor | None = None,
         masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
         device: str | torch.device = "cpu",
         objective: MakeObjective = Objective,
         pairs: int = 32,
     ) -> None:
-        check_images(recipe, content, styles, masks)
-        self.recipe = recipe.with_(made_from=ingredients(network, content, styles, start, masks))
+        check_images(recipe, content, styles, masks, style_masks)
+        self.recipe = recipe.with_(made_from=ingredients(network, content, styles, start, masks, style_masks))
         self._network, self._device = network, torch.device(device)
-        self._content, self._styles, self._start, self._masks = content, list(styles), start, list(masks)
+        self._content, self._styles, self._start = content, list(styles), start
+        self._masks, self._style_masks = list(masks), list(style_masks)
         self._make_objective, self._most_pairs = objective, pairs
         proportions = content if content is not None else styles[0]
         self.stages = stages(recipe, proportions, native_bfloat16(self._device))
@@ -118,8 +121,12 @@ class Synthesis:
             optimizer = self._make_optimizer(image.contiguous(), stage.frame)
         dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
         masks = [resize(mask.to(self._device), stage.frame) for mask in self._masks]
+        style_masks = [
+            resize(mask.to(self._device), (style.shape[-2], style.shape[-1]))
+            for mask, style in zip(self._style_masks, styles, strict=False)
+        ]
         network = self._network.at(self._device, dtype)
-        objective = self._make_objective(network, recipe, content, styles, masks)
+        objective = self._make_objective(network, recipe, content, styles, masks, style_masks)
         # Nothing changes before all of it is there: whoever interrupts finds the stage before, whole.
         self._objective, self._optimizer = objective, optimizer or self._optimizer
         self._number, self._done, self._early_stop = number, 0, EarlyStop()

@@ -36,6 +36,7 @@ class TiledObjective:
         content: as ``Objective``.
         styles: likewise.
         masks: likewise.
+        style_masks: likewise.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
@@ -50,11 +51,12 @@ class TiledObjective:
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
         masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
         *,
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
     ) -> None:
-        check_images(recipe, content, styles, masks)
+        check_images(recipe, content, styles, masks, style_masks)
         if recipe.style_statistic == "sliced":
             raise ToolkitError(
                 "The sliced statistic compares the whole image at once, without tiles or processes: use another "
@@ -78,11 +80,14 @@ class TiledObjective:
                     whole = found.new_empty(1, found.shape[1], *size)
                     features[name] = whole.contiguous(memory_format=torch.channels_last)
                 features[name][outer] = found[inner]
+        guides, parts = (
+            [guides_of(mask, self._strides, style_weights) for mask in each] for each in (masks, style_masks)
+        )
         sums: list[dict[str, Tensor]] = [{} for _ in styles]
-        for style, own in zip(styles, sums, strict=True):
-            for name, inner, _, found in self._features(style, style_weights):
-                own[name] = own.get(name, 0) + moment_sums(found[inner])
-        guides = [guides_of(mask, self._strides, style_weights) for mask in masks]
+        for style, own, part in zip(styles, sums, parts or [{}] * len(styles), strict=True):
+            for name, inner, outer, found in self._features(style, style_weights):
+                guide = part[name][outer] if part else None
+                own[name] = own.get(name, 0) + moment_sums(found[inner], guide)
         self._losses = cast("dict[str, list[LossOfSums]]", bind(recipe, features, sums, guides))
 
     def __call__(self, image: Tensor) -> Evaluation:
