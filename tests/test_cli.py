@@ -301,6 +301,30 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err
 
 
+def test_regions_are_suggested_written_and_painted_with_again(network, desk, capsys):
+    command = ["transfer", "photo.jpg", "--network", network, *SMALL, "--style-layers", "relu1_1"]
+    assert main([*command, "painting.png", "--regions", "2", "--style-image-weights", "3", "-o", "a.png"]) == 0
+    text = capsys.readouterr().out
+    assert "regions written to a-regions." in text and "painting.png painting.png --masks a-regions/mask-*.png" in text
+    recipe = json.loads(read_recipe("a.png"))
+    assert recipe["style_image_weights"] == [3, 3]
+    assert [len(recipe["made_from"][name]) for name in ("styles", "masks", "style_masks")] == [2, 2, 2]
+    saved = [[f"a-regions/{kind}-{number}.png" for number in (1, 2)] for kind in ("mask", "style-mask")]
+    assert sum(open_image(path) for path in saved[0]).sub(1).abs().max() < 0.01
+    again = ["painting.png", "painting.png", "--masks", *saved[0], "--style-masks", *saved[1], "-o", "b.png"]
+    assert main([*command, *again, "--style-image-weights", "3,3"]) == 0
+    assert (open_image("a.png") - open_image("b.png")).abs().mean() < 0.01
+
+    capsys.readouterr()
+    for wishes, sentence in (
+        (["painting.png", "--masks", saved[0][0]], "--regions makes masks of its own: leave out --masks"),
+        (["painting.png", "images/a.jpg", "images/b.png"], "2 regions are too few for 3 style images"),
+        (["painting.png", "--style-image-weights", "1,2"], "There are 1 style images but 2 weights"),
+    ):
+        assert main([*command, *wishes, "--regions", "2"]) == 2
+        assert sentence in capsys.readouterr().err
+
+
 STUDY = ["study", "photo.jpg", "--synthesis", "reconstruction", "--rows", "content-layers=relu1_1,relu2_1"]
 
 

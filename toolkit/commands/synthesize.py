@@ -19,13 +19,14 @@ from ..files import check_writable, save_somewhere
 from ..images.formats import FORMATS, check_format, read_recipe, save_image
 from ..images.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..network import Network
-from ..synthesis import Checkpoint, Progress, Recipe, Synthesis, ingredients, plan
+from ..synthesis import Checkpoint, Progress, Recipe, Region, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
 from ..synthesis.recipe import SynthesisName
 from ..synthesis.timelapse import Timelapse
 from .common import add_network_options, byte_count, colour, dots, network, uninterrupted
 from .pairs import Pair, check_apart, every_pair, pair
 from .recipe_options import add_recipe_options, chosen_recipe
+from .regions import in_regions, save_regions
 
 
 class Command(NamedTuple):
@@ -112,6 +113,14 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument(
             "--style-masks", nargs="+", default=[], metavar="FILE", help="one per style image: painted where it counts"
         )
+    if command.synthesis == "transfer":
+        parser.add_argument(
+            "--regions",
+            type=int,
+            choices=(2, 3, 4),
+            help="divide the content image, each region in the part of a style image that it answers to; the masks are "
+            "written beside the output",
+        )
     parser.add_argument("--resume", action="store_true", help="keep a checkpoint beside the output, and resume from it")
     parser.add_argument("--timelapse", type=Path, metavar="FILE", help="also write a film: .mp4, .gif or .webp")
     parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a channel (default: 8, of a TIFF 16)")
@@ -181,7 +190,10 @@ def _make(
     check_format(output, recipe.size, alpha=alpha is not None, bits=arguments.bits)
     for path in written:
         check_writable(path)
-    synthesis = _synthesis(arguments, recipe, chosen, _opened(arguments, images), ranks)
+    recipe, given, regions = _prepared(arguments, recipe, chosen, images)
+    if regions and ranks.first:
+        save_regions(regions, output, images.styles)
+    synthesis = _synthesis(arguments, recipe, chosen, given, ranks)
     checkpoint = Checkpoint(checkpointed, synthesis, ranks) if checkpointed else None
     if ranks.first:
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
@@ -241,6 +253,16 @@ def _opened(arguments: argparse.Namespace, images: Pair) -> dict[str, Any]:
         "start": opened(arguments.start_image) if arguments.start_image else None,
         **{name: [open_mask(mask) for mask in getattr(arguments, name, [])] for name in ("masks", "style_masks")},
     }
+
+
+def _prepared(
+    arguments: argparse.Namespace, recipe: Recipe, chosen: Network, images: Pair
+) -> tuple[Recipe, dict[str, Any], list[Region]]:
+    """The recipe and the images of a synthesis; with ``--regions`` the masks are suggested here."""
+    given = _opened(arguments, images)
+    if not (count := getattr(arguments, "regions", None)):
+        return recipe, given, []
+    return in_regions(count, chosen.at(find_device(arguments.device), torch.float32), recipe, given)
 
 
 def _synthesis(
@@ -309,7 +331,8 @@ def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | No
 
 def _say_if_another(arguments: argparse.Namespace, recipe: Recipe, chosen: Network, images: Pair, output: Path) -> None:
     """Tells when a result that is there is not what would be made."""
-    wanted = recipe.with_(made_from=ingredients(chosen, **_opened(arguments, images)))
+    recipe, given, _ = _prepared(arguments, recipe, chosen, images)
+    wanted = recipe.with_(made_from=ingredients(chosen, **given))
     try:
         same = read_recipe(output) == wanted.to_json()
     except ToolkitError:

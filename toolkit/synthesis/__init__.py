@@ -8,6 +8,19 @@ from .checkpoint import Checkpoint
 from .ingredients import ingredients
 from .objective import Objective
 from .recipe import PRESETS, Recipe
+from .regions import Region, suggest_regions
 from .synthesis import Progress, Synthesis
 
-__all__ = ["PRESETS", "Checkpoint", "Objective", "Plan", "Progress", "Recipe", "Synthesis", "ingredients", "plan"]
+__all__ = [
+    "PRESETS",
+    "Checkpoint",
+    "Objective",
+    "Plan",
+    "Progress",
+    "Recipe",
+    "Region",
+    "Synthesis",
+    "ingredients",
+    "plan",
+    "suggest_regions",
+]

@@ -1,0 +1,48 @@
+"""``transfer --regions``: suggested masks, and the files to correct them in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ToolkitError
+from ..files import written_atomically
+from ..images.io import to_picture
+from ..network import Network
+from ..synthesis import Recipe, Region, suggest_regions
+from ..synthesis.objective import check_images
+
+
+def in_regions(
+    count: int, network: Network, recipe: Recipe, given: dict[str, Any]
+) -> tuple[Recipe, dict[str, Any], list[Region]]:
+    """A recipe and its images, divided into regions.
+
+    Raises:
+        ToolkitError: when there are masks already.
+    """
+    if given["masks"] or given["style_masks"]:
+        raise ToolkitError("--regions makes masks of its own: leave out --masks and --style-masks.")
+    styles = given["styles"]
+    regions = suggest_regions(network, given["content"], styles, count, recipe.seed)
+    if recipe.style_image_weights:
+        check_images(recipe, given["content"], styles)
+        weights = [recipe.style_image_weights[region.style] for region in regions]
+        recipe = recipe.with_(style_image_weights=weights)
+    divided = {
+        "styles": [styles[region.style] for region in regions],
+        "masks": [region.mask for region in regions],
+        "style_masks": [region.part for region in regions],
+    }
+    return recipe, given | divided, list(regions)
+
+
+def save_regions(regions: Sequence[Region], output: Path, styles: Sequence[str]) -> None:
+    """Writes the masks of regions into a folder beside the output, and says how to paint with them once corrected."""
+    folder = output.with_name(f"{output.stem}-regions")
+    for number, region in enumerate(regions, 1):
+        for kind, mask in (("mask", region.mask), ("style-mask", region.part)):
+            with written_atomically(folder / f"{kind}-{number}.png") as temporary:
+                to_picture(mask.expand(1, 3, -1, -1)).convert("L").save(temporary, format="PNG")
+    order = " ".join(styles[region.style] for region in regions)
+    print(f"regions written to {folder}. To correct them, change the masks and name the styles in this order:")
+    print(f"  {order} --masks {folder}/mask-*.png --style-masks {folder}/style-mask-*.png")
