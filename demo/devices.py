@@ -24,6 +24,7 @@ def slots(names: Sequence[str], jobs: int) -> list[str]:
 
 
 def _devices(name: str) -> list[str]:
-    if name == "auto" and torch.cuda.device_count() > 1:
-        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    return [str(find_device(name))]
+    device = find_device(name)
+    if name == "auto" and torch.accelerator.device_count() > 1:
+        return [f"{device.type}:{number}" for number in range(torch.accelerator.device_count())]
+    return [str(device)]

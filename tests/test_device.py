@@ -12,7 +12,8 @@ CPU = torch.device("cpu")
 
 def test_devices_are_found_by_name():
     assert find_device("cpu") == CPU
-    assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    assert find_device("auto").type == (accelerator.type if accelerator else "cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

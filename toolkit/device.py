@@ -18,6 +18,10 @@ UNKNOWN = 4_000_000_000
 FASTER = 1.3
 
 
+#: Types of devices that have no float64. Of Intel's, some have it.
+WITHOUT_FLOAT64 = {"mps"}
+
+
 def find_device(name: str) -> torch.device:
     """The device of that name; ``auto`` is a GPU if there is one. Under torchrun each process has a GPU of its own.
 
@@ -28,9 +32,12 @@ def find_device(name: str) -> torch.device:
         ToolkitError: when there is no such device here.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        name = accelerator.type if accelerator else "cpu"
+    if name in ("cuda", "xpu"):
+        name = f"{name}:{os.environ.get('LOCAL_RANK', '0')}"
+    elif name == "mps":  # as its tensors call it
+        name = "mps:0"
     try:
         chosen = torch.device(name)
         torch.empty(0, device=chosen)
@@ -41,8 +48,11 @@ def find_device(name: str) -> torch.device:
 
 def available(device: torch.device) -> int:
     """Free bytes of a GPU, or of this machine within what its container may use."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+    match device.type:
+        case "cuda" | "xpu":
+            return int(torch.accelerator.get_memory_info(device)[0])
+        case "mps":
+            return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
@@ -59,16 +69,31 @@ def available(device: torch.device) -> int:
 def native_bfloat16(device: torch.device) -> bool:
     """Whether a device computes convolutions in bfloat16 clearly faster than in float32.
 
-    A CPU that has the instructions may still be slower with them, so it is tried once: some 50 milliseconds.
+    A CPU that has the instructions may still be slower with them, so it is tried once: some 50 milliseconds. Of GPUs
+    that are not NVIDIA's or AMD's nothing was measured.
     """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         features, kernel = torch.ones(1, 128, 64, 64, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
         features, kernel = (each.to(memory_format=torch.channels_last) for each in (features, kernel))
         seconds[dtype] = min(_seconds(lambda: F.conv2d(features, kernel, padding=1)) for _ in range(6))  # noqa: B023
     return seconds[torch.float32] > FASTER * seconds[torch.bfloat16]
+
+
+def exact(device: torch.device) -> torch.device:
+    """Where a device's float64 is computed: there, or on the CPU where it has none."""
+    lacks = device.type in WITHOUT_FLOAT64 or (
+        device.type == "xpu" and not torch.xpu.get_device_properties(device).has_fp64
+    )
+    return torch.device("cpu") if lacks else device
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until a device has done what it was given; a CPU always has."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def _seconds(work: Callable[[], object]) -> float:

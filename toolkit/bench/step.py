@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..device import synchronize
 from ..export import OnnxObjective
 from ..network import Network
 from ..process import keep_freed_memory, return_freed_memory
@@ -104,6 +105,5 @@ def matrix_rate(dtype: torch.dtype, device: torch.device, side: int = 1024, roun
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     began = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     return time.perf_counter() - began

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..device import synchronize
 from ..images.io import fit
 from ..network import Network
 from ..synthesis import Recipe, Synthesis
@@ -103,6 +104,5 @@ class _Clock:
         self._began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
         self.seconds += time.perf_counter() - self._began

@@ -43,7 +43,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Where to compute."""
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU if there is one)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps, xpu (default: a GPU if there is one)")
 
 
 def byte_count(text: str) -> int:

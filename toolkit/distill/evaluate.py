@@ -27,7 +27,7 @@ def explained_variance(student: Network, teacher: Network, batches: Iterable[Ten
             x = torch.cat([x, x.new_ones(len(x), 1)], 1)
             new = [x.mT @ x, x.mT @ y, y.square().sum(0), y.sum(0)]
             moments[name] = [
-                old + m.double() for old, m in zip(moments.get(name, [torch.zeros(())] * 4), new, strict=True)
+                old + m.cpu().double() for old, m in zip(moments.get(name, [torch.zeros(())] * 4), new, strict=True)
             ]
     return {name: _share(*moments[name]) for name in layers}
 

@@ -74,9 +74,11 @@ class Student(nn.Module):
             norm, own, folded = self.norms[name], self.convolutions[name], network.convolution(name)
             assert isinstance(norm, nn.BatchNorm2d) and isinstance(own, nn.Conv2d) and folded.bias is not None
             assert norm.running_var is not None and norm.running_mean is not None
-            scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-            folded.weight.copy_(own.weight.double() * scale.view(-1, 1, 1, 1))
-            folded.bias.copy_(norm.bias.double() - norm.running_mean.double() * scale)
+            given = (norm.weight, norm.bias, norm.running_mean, norm.running_var, own.weight)
+            weight, bias, mean, variance, kernel = (each.cpu().double() for each in given)
+            scale = weight / (variance + norm.eps).sqrt()
+            folded.weight.copy_(kernel * scale.view(-1, 1, 1, 1))
+            folded.bias.copy_(bias - mean * scale)
         return network
 
 

@@ -7,6 +7,8 @@ import torch
 from skimage.exposure import match_histograms
 from torch import Tensor
 
+from ..device import exact
+
 #: ``style`` keeps the colours of the style image, the others those of the content image: ``luminance`` transfers the
 #: style to the luma only; ``covariance`` and ``histogram`` first give the style image the colours of the content image.
 Colour = Literal["style", "luminance", "covariance", "histogram"]
@@ -50,10 +52,10 @@ def match_covariance(image: Tensor, target: Tensor) -> Tensor:
 
     The map is C_t^(1/2) C_i^(-1/2), with symmetric roots, which rotate no colours.
     """
-    own, wanted = (each[0].flatten(1).double() for each in (image, target))
+    own, wanted = (each[0].flatten(1).to(exact(each.device)).double() for each in (image, target))
     mean, goal = own.mean(1, keepdim=True), wanted.mean(1, keepdim=True)
     matrix = _power(torch.cov(wanted), 0.5) @ _power(torch.cov(own), -0.5)
-    return (matrix @ (own - mean) + goal).clamp(0, 1).to(image.dtype).view_as(image)
+    return (matrix @ (own - mean) + goal).clamp(0, 1).to(image).view_as(image)
 
 
 def _power(covariance: Tensor, exponent: float) -> Tensor:

@@ -114,7 +114,7 @@ def save_network(
             tensors[f"{name}.weight"] = weight.to(getattr(torch, precision))
         tensors[f"{name}.bias"] = convolution.bias.float().cpu()
         for each in normalized:
-            tensors[f"{name}.mean_activation.{each.pooling}"] = each.mean_activations[name].double().cpu()
+            tensors[f"{name}.mean_activation.{each.pooling}"] = each.mean_activations[name].cpu().double()
     normalization = {each.pooling: each.provenance.get("normalization", {}) for each in normalized}
     default = min(normalization, default=network.pooling)  # average before max
     metadata = {

@@ -31,7 +31,7 @@ def scales(mean_activations: Mapping[str, Tensor]) -> dict[str, Scale]:
     found = {}
     below = torch.ones(3, dtype=torch.float64)
     for name, mean in mean_activations.items():
-        mean = mean.double().cpu()
+        mean = mean.cpu().double()
         mean = mean.where(mean > 0, 1.0)
         found[name] = Scale(1 / mean, below)
         below = mean
@@ -53,7 +53,7 @@ def rescale(network: Network, mean_activations: Mapping[str, Tensor], provenance
         A new network with ``mean_activations`` set.
     """
     rescaled = _multiplied(network, scales(mean_activations))
-    rescaled.mean_activations = {name: mean.double().cpu() for name, mean in mean_activations.items()}
+    rescaled.mean_activations = {name: mean.cpu().double() for name, mean in mean_activations.items()}
     rescaled.provenance = {**network.provenance, "normalization": dict(provenance)}
     return rescaled
 

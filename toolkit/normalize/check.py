@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..device import exact
 from ..errors import ToolkitError
 from ..network import Network
 
@@ -54,10 +55,11 @@ def largest_relative_error(original: Network, rescaled: Network, images: Iterabl
     for image in images:
         expected, found = original(image, names), rescaled(image, names)
         for name in names:
-            mean = rescaled.mean_activations[name].to(image.device)
+            where = exact(image.device)
+            mean = rescaled.mean_activations[name].to(where)
             scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1)
-            reference = expected[name].double()
-            difference = (found[name].double() * scale - reference).abs().amax((-2, -1))
+            reference = expected[name].to(where).double()
+            difference = (found[name].to(where).double() * scale - reference).abs().amax((-2, -1))
             magnitude = reference.abs().amax((-2, -1)).clamp(min=torch.finfo(torch.float32).tiny)
             worst = max(worst, float((difference / magnitude).max()))
     if not worst <= TOLERANCE:

@@ -56,7 +56,7 @@ def implied_mean_activations(network: Network, original: Network) -> dict[str, T
 
 def _weights_on_rgb(network: Network, name: str) -> Tensor:
     """A convolution's weights, float64 (O, I, 3, 3); the first one's as applied to RGB in [0, 1]."""
-    weight = network.convolution(name).weight.double().cpu()
+    weight = network.convolution(name).weight.cpu().double()
     if name != next(iter(network.architecture.convolutions)):
         return weight
     preprocessing = network.preprocessing

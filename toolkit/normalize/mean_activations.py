@@ -51,7 +51,7 @@ class MeanActivations:
             network.pooling,
             weights_fingerprint(network),
             _norms(network),
-            {name: mean.double().cpu() for name, mean in means.items()},
+            {name: mean.cpu().double() for name, mean in means.items()},
             provenance,
         )
 

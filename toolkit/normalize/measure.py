@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..device import exact
 from ..distributed import ALONE, Ranks
 from ..images.stream import ImageStream, in_lanes
 from ..network import Network
@@ -99,7 +100,7 @@ def measure(
                 now = time.monotonic()
                 # One assignment, so that an interruption finds a chunk counted whole or not at all.
                 share = Share(
-                    tuple(total.to(device) + more for total, more in zip(share.sums, new, strict=True)),
+                    tuple(total.to(exact(device)) + more for total, more in zip(share.sums, new, strict=True)),
                     share.chunks + 1,
                     share.images + chunk.images - len(chunk.skipped),
                     share.skipped | chunk.skipped,
@@ -115,13 +116,13 @@ def measure(
     finally:
         if partial and share.chunks:
             partial.save(share)
-    return _together(share, networks, ranks, device)
+    return _together(share, networks, ranks, exact(device))
 
 
 def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> None:
     names = {name.replace("conv", "relu"): name for name in network.architecture.convolutions}
     for layer, x in network.walk(image, names):
-        sums.add(names[layer], x.sum((2, 3), dtype=torch.float64), x[0, 0].numel())
+        sums.add(names[layer], x.to(exact(x.device)).sum((2, 3), dtype=torch.float64), x[0, 0].numel())
 
 
 def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:

@@ -30,7 +30,7 @@ def wasserstein(target: Moments) -> Distance:
     |m - m'|² + tr S + tr S' - 2 tr (R S R)^(1/2) with R = S'^(1/2), and dL/dS = I - R (R S R)^(-1/2) R (Bures; see
     Bhatia, Jain & Lim 2019, equations 3 and 33). Roots are taken in float64 on the CPU.
     """
-    count, theirs = len(target.mean), _covariance(target).to("cpu", torch.float64)
+    count, theirs = len(target.mean), _covariance(target).cpu().double()
     identity = torch.eye(count, dtype=torch.float64)
     ridge = RIDGE * (theirs.trace() / count).clamp(min=torch.finfo(torch.float32).tiny) * identity
     theirs = theirs + ridge
@@ -38,7 +38,7 @@ def wasserstein(target: Moments) -> Distance:
     root = (vectors * roots) @ vectors.mT
 
     def distance(found: Moments) -> tuple[Tensor, Moments]:
-        mean, ours = found.mean - target.mean, _covariance(found).to("cpu", torch.float64) + ridge
+        mean, ours = found.mean - target.mean, _covariance(found).cpu().double() + ridge
         roots, vectors = _roots(root @ ours @ root)
         half = root @ (vectors / roots.sqrt())
         value = mean.square().sum() + (ours.trace() + theirs.trace() - 2 * roots.sum()).to(mean)
