@@ -18,6 +18,7 @@ from .commands import (
     judge,
     normalize,
     publish,
+    site,
     study,
     synthesize,
 )
@@ -25,7 +26,21 @@ from .errors import ToolkitError
 from .printing import unbroken_printing
 from .process import keep_freed_memory, stopped_like_ctrl_c
 
-COMMANDS = (synthesize, study, normalize, atlas, export, convert, compare, judge, bench, distill, inspect, publish)
+COMMANDS = (
+    synthesize,
+    study,
+    normalize,
+    atlas,
+    export,
+    convert,
+    compare,
+    judge,
+    bench,
+    distill,
+    inspect,
+    publish,
+    site,
+)
 
 EPILOG = """\
 examples:

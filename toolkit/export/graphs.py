@@ -151,7 +151,7 @@ def targets_model(
         if layer.name in style_layers:
             _gram(graph, values[layer.name], layer.channels)
             graph.name_last(f"gram_{layer.name}")
-            outputs.append(_value(f"gram_{layer.name}", [layer.channels] * 2))
+            outputs.append(_gram_value(f"gram_{layer.name}", layer))
     text = (
         f"Targets of the synthesis losses on {network.architecture.name}, {network.pooling} pooling: features of a "
         f"content image and Gram matrices of a style image. Weights in {precision}."
@@ -166,9 +166,11 @@ def step_model(
 
     Inputs: ``image`` (1, 3, H, W), RGB in [0, 1]; ``content_LAYER``, the content image's features (1, C, h, w);
     ``gram_LAYER``, the style's Gram matrix F Fᵀ / M (C, C); ``content_weights`` and ``style_weights``, one number for
-    each layer in the given order. Outputs: ``loss`` (), the weighted sum; ``gradient`` (1, 3, H, W); and
-    ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights. Losses are means of squares, as in
-    ``toolkit.synthesis.losses``.
+    each layer in the given order. Outputs: ``loss`` (), the weighted sum; ``gradient`` (1, 3, H, W);
+    ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights; and, of the image itself, ``LAYER``, the
+    features of each content layer, and ``LAYER_gram`` of each style layer. So the step of a content or a style image
+    gives its targets, and one file is enough to paint with; zeros of shape (1, C, 1, 1) then do for ``content_LAYER``.
+    Losses are means of squares, as in ``toolkit.synthesis.losses``.
 
     Args:
         network: the network to export.
@@ -192,13 +194,12 @@ def step_model(
         for number, name in enumerate(layers):
             layer = by_name[name]
             inputs.append(
-                _features(f"content_{name}", layer)
-                if kind == "content"
-                else _value(f"gram_{name}", [layer.channels] * 2)
+                _features(f"content_{name}", layer) if kind == "content" else _gram_value(f"gram_{name}", layer)
             )
             weight = graph("Gather", f"{kind}_weights", graph.constant(number, np.int64), axis=0)
             value, gradient = loss(graph, layer, weight)
             outputs.append(_value(value, []))
+            outputs.append(_features(name, layer) if kind == "content" else _gram_value(f"{name}_gram", layer))
             weighted.append(graph("Mul", value, weight))
             gradients.setdefault(name, []).append(gradient)
     graph.add(*weighted)
@@ -240,6 +241,10 @@ def _image() -> onnx.ValueInfoProto:
 
 def _features(name: str, layer: Layer, batch: int | str = 1) -> onnx.ValueInfoProto:
     return _value(name, [batch, layer.channels, f"height_{layer.name}", f"width_{layer.name}"])
+
+
+def _gram_value(name: str, layer: Layer) -> onnx.ValueInfoProto:
+    return _value(name, [layer.channels] * 2)
 
 
 def _factor(graph: _Graph, network: Network) -> str:
@@ -348,7 +353,8 @@ def _content(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
 
 def _style(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
     """Mean of (G - A)² and the weighted gradient 4 (G - A) F / (C² M)."""
-    rows, gram = _gram(graph, layer.name, layer.channels)
+    rows, _ = _gram(graph, layer.name, layer.channels)
+    gram = graph.name_last(f"{layer.name}_gram")
     difference = graph("Sub", gram, f"gram_{layer.name}")
     loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"style_loss_{layer.name}", keepdims=0)
     slope = graph("Mul", weight, graph.constant(4 / layer.channels**2))

@@ -123,6 +123,9 @@ def _steps(network: Network, content_layers: Sequence[str], style_layers: Sequen
         evaluation = Objective(network, recipe, content, [style])(image)
         losses = {name.replace(" ", "_loss_"): torch.tensor(value) for name, value in evaluation.losses.items()}
         expected = {**losses, "loss": torch.tensor(evaluation.objective), "gradient": evaluation.gradient}
+        own = _targets(network, content_layers, style_layers, image, image)
+        expected |= {name: own[f"content_{name}"] for name in content_layers}
+        expected |= {f"{name}_gram": own[f"gram_{name}"] for name in style_layers}
         yield {"image": image, **targets, **weights}, expected
 
 

@@ -1,0 +1,57 @@
+/** Files, fetched once: with progress, checked against their hash, kept in the browser's cache. */
+
+const CACHE = "paint-files";
+
+/**
+ * A file's content.
+ *
+ * @param {string} address
+ * @param {{bytes: number, integrity: string}} file  its size and its hash, as in `<script integrity>`
+ * @param {(received: number) => void} progress  is told how many bytes came so far
+ * @returns {Promise<Blob>}
+ */
+export async function download(address, { bytes, integrity }, progress) {
+  const name = address.split("/").pop();
+  const cache = await globalThis.caches?.open(CACHE).catch(() => undefined); // there is none without https
+  const key = `${address}?${encodeURIComponent(integrity)}`;
+  const kept = await cache?.match(key);
+  if (kept) {
+    progress(bytes);
+    return kept.blob();
+  }
+  let blob;
+  try {
+    blob = await received(address, progress);
+  } catch {
+    throw new Error(`${name} could not be fetched: check the connection and try again.`);
+  }
+  if (!(await matches(blob, integrity)))
+    throw new Error(`${name} does not match its hash, so it is not used: load the page again, or tell its host.`);
+  await cache?.put(key, new Response(blob)).catch(() => undefined); // a full disk only costs the next visit time
+  return blob;
+}
+
+async function received(address, progress) {
+  const response = await fetch(address, { mode: "cors", credentials: "same-origin" });
+  if (!response.ok) throw new Error(response.statusText);
+  const parts = [];
+  let count = 0;
+  for (let reader = response.body.getReader(), next; !(next = await reader.read()).done; ) {
+    parts.push(next.value);
+    progress((count += next.value.length));
+  }
+  return new Blob(parts);
+}
+
+/** The browser checks the hash, as it does for scripts: that works on pages without https, too. */
+async function matches(blob, integrity) {
+  const address = URL.createObjectURL(blob);
+  try {
+    await fetch(address, { integrity });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The toolkit's optimisers in JavaScript: projected L-BFGS and Adam, on plain Float32Arrays.
+ *
+ * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves on.
+ * `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can be
+ * made again. What each constant is for, and where the method comes from: toolkit/optimize.
+ */
+
+const LEAST = 0, LARGEST = 1;
+
+export class DivergedError extends Error {
+  constructor() {
+    super("The optimisation diverged: choose a lower strength.");
+  }
+}
+
+export class LBFGS {
+  static FIRST_STEP = 0.01;
+  static LARGEST_STEP = 0.1;
+  static RISE = 1.5;
+  static SMALLEST_STEP = 1e-6;
+
+  /**
+   * @param {Float32Array} start  where to begin
+   * @param {number} pairs  steps, with the gradient's change over each, that the inverse Hessian is made from
+   * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of the inverse Hessian, in place
+   */
+  constructor(start, pairs, precondition) {
+    this.point = clamped(start.slice());
+    this.best = this.point.slice();
+    this.precondition = precondition;
+    this.pairs = new CurvaturePairs(pairs, precondition);
+    this.least = this.objective = Infinity;
+    this.gradient = null;
+    this.move = null;
+  }
+
+  async step(evaluate) {
+    const evaluation = await evaluate(this.point);
+    const { objective } = evaluation;
+    if (objective < this.least) {
+      this.least = objective;
+      this.best.set(this.point);
+    }
+    const step = this.gradient ? this.#next(evaluation.gradient, objective) : this.#first(evaluation.gradient, objective);
+    const before = this.point.slice();
+    add(this.point, 1, step);
+    clamped(this.point);
+    this.move = difference(this.point, before);
+    return evaluation;
+  }
+
+  #first(gradient, objective) {
+    if (!Number.isFinite(objective)) throw new DivergedError();
+    this.objective = objective;
+    // Pairs are passed over by the size of their product, so the objective's scale is fixed.
+    this.scale = 1 / (meanSize(gradient) || 1);
+    this.gradient = scaled(gradient.slice(), this.scale);
+    const step = this.#free(this.precondition(scaled(this.#free(this.gradient.slice()), -1)));
+    return scaled(step, LBFGS.FIRST_STEP / (meanSize(step) || 1));
+  }
+
+  #next(found, objective) {
+    const gradient = scaled(found.slice(), this.scale);
+    const change = difference(gradient, this.gradient);
+    let limit = LBFGS.LARGEST_STEP;
+    if (objective <= LBFGS.RISE * this.objective) {
+      this.objective = objective;
+      this.gradient = gradient;
+    } else {
+      add(this.point, -1, this.move);
+      limit = meanSize(this.move) / 2;
+      if (limit < LBFGS.SMALLEST_STEP && !Number.isFinite(objective)) throw new DivergedError();
+    }
+    if (Number.isFinite(objective)) this.pairs.add(this.move, change);
+    const step = this.#free(this.pairs.direction(this.#free(this.gradient.slice())));
+    return scaled(step, Math.min(1, limit / (meanSize(step) || 1)));
+  }
+
+  /** Sets to zero what belongs to a value at a bound that would leave it. */
+  #free(vector) {
+    const { point, gradient } = this;
+    for (let i = 0; i < vector.length; i++)
+      if ((point[i] <= LEAST && gradient[i] > 0) || (point[i] >= LARGEST && gradient[i] < 0)) vector[i] = 0;
+    return vector;
+  }
+}
+
+/** The latest steps s with the gradient's change y over each, and the inverse Hessian that they make. */
+export class CurvaturePairs {
+  static LEAST_PRODUCT = 1e-10;
+
+  constructor(capacity, precondition) {
+    this.capacity = capacity;
+    this.precondition = precondition;
+    this.steps = [];
+    this.changes = [];
+    this.triangle = []; // triangle[i][j] is s_i · y_j for i <= j
+    this.scale = 1;
+  }
+
+  /** Takes in a pair, unless the objective did not curve upwards along it. */
+  add(step, change) {
+    const product = dot(change, step);
+    if (!(product > CurvaturePairs.LEAST_PRODUCT)) return;
+    if (this.steps.length === this.capacity) {
+      this.steps.shift();
+      this.changes.shift();
+      this.triangle.shift();
+      for (const row of this.triangle) row.shift();
+    }
+    this.triangle = [
+      ...this.triangle.map((row, i) => [...row, dot(this.steps[i], change)]),
+      [...new Array(this.steps.length).fill(0), product],
+    ];
+    this.steps.push(step);
+    this.changes.push(change);
+    this.scale = product / dot(change, change);
+  }
+
+  /** Minus the inverse Hessian times a gradient, in place: where to go. */
+  direction(gradient) {
+    const { steps, changes, triangle } = this;
+    if (!steps.length) return this.precondition(scaled(gradient, -1));
+    const alphas = steps.map((step) => dot(step, gradient));
+    for (let i = alphas.length - 1; i >= 0; i--) {
+      for (let j = i + 1; j < alphas.length; j++) alphas[i] -= triangle[i][j] * alphas[j];
+      alphas[i] /= triangle[i][i];
+    }
+    changes.forEach((change, i) => add(gradient, -alphas[i], change));
+    const found = scaled(this.precondition(gradient), this.scale);
+    const rest = changes.map((change, i) => triangle[i][i] * alphas[i] - dot(change, found));
+    for (let i = 0; i < rest.length; i++) {
+      for (let j = 0; j < i; j++) rest[i] -= triangle[j][i] * rest[j];
+      rest[i] /= triangle[i][i];
+    }
+    steps.forEach((step, i) => add(found, rest[i], step));
+    return scaled(found, -1);
+  }
+}
+
+export class Adam {
+  static STEP_SIZE = 0.02;
+  static MEMORY = 0.99;
+  static DECAY = [0.9, 0.999];
+  static EPSILON = 1e-8;
+
+  /** @param {Float32Array} start  where to begin */
+  constructor(start) {
+    this.point = clamped(start.slice());
+    this.best = this.point.slice();
+    this.moments = [new Float32Array(start.length), new Float32Array(start.length)];
+    this.steps = 0;
+    this.mass = 0;
+  }
+
+  async step(evaluate) {
+    const evaluation = await evaluate(this.point);
+    if (!Number.isFinite(evaluation.objective)) throw new DivergedError();
+    const { point, best, moments: [first, second] } = this, { gradient } = evaluation;
+    const [a, b] = Adam.DECAY;
+    this.steps += 1;
+    this.mass += (1 - this.mass) * (1 - Adam.MEMORY);
+    const size = Adam.STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
+    const share = (1 - Adam.MEMORY) / this.mass;
+    for (let i = 0; i < point.length; i++) {
+      first[i] += (1 - a) * (gradient[i] - first[i]);
+      second[i] += (1 - b) * (gradient[i] * gradient[i] - second[i]);
+      const moved = point[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + Adam.EPSILON);
+      point[i] = Math.min(LARGEST, Math.max(LEAST, moved));
+      best[i] += share * (point[i] - best[i]);
+    }
+    return evaluation;
+  }
+}
+
+/** Ends an optimisation when its least objective fell by less than GAIN over the last ITERATIONS. */
+export class EarlyStop {
+  static ITERATIONS = 50;
+  static GAIN = 0.005;
+  #least = [];
+
+  /** Takes in an iteration's objective; whether it is time to end. */
+  ends(objective) {
+    const least = this.#least.at(-1) ?? Infinity;
+    this.#least.push(objective < least ? objective : least);
+    if (this.#least.length <= EarlyStop.ITERATIONS) return false;
+    const before = this.#least.at(-1 - EarlyStop.ITERATIONS);
+    return this.#least.at(-1) > (1 - EarlyStop.GAIN) * before;
+  }
+}
+
+function add(vector, factor, other) {
+  for (let i = 0; i < vector.length; i++) vector[i] += factor * other[i];
+  return vector;
+}
+
+function scaled(vector, factor) {
+  for (let i = 0; i < vector.length; i++) vector[i] *= factor;
+  return vector;
+}
+
+function difference(a, b) {
+  const result = new Float32Array(a.length);
+  for (let i = 0; i < a.length; i++) result[i] = a[i] - b[i];
+  return result;
+}
+
+function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+function meanSize(vector) {
+  let sum = 0;
+  for (let i = 0; i < vector.length; i++) sum += Math.abs(vector[i]);
+  return sum / vector.length;
+}
+
+function clamped(vector) {
+  for (let i = 0; i < vector.length; i++) vector[i] = Math.min(LARGEST, Math.max(LEAST, vector[i]));
+  return vector;
+}

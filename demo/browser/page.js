@@ -1,0 +1,254 @@
+/** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
+
+import { restored } from "./recipe.js";
+import { recipeIn } from "./png.js";
+
+const $ = (selector) => document.querySelector(selector);
+const wanted = new URLSearchParams(location.search).get("engine");
+
+/** What the page offers: site.json. */
+let site;
+/** The recipe that the controls show; some of its fields have no control and travel along. */
+let recipe;
+/** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
+const files = { content: null, style: null };
+let touched = "content";
+/** The last result: a PNG, to continue from and to download. */
+let result = null;
+let objectives = [];
+let worker;
+
+await start();
+
+async function start() {
+  if (await isolating()) return;
+  try {
+    site = await (await fetch("site.json")).json();
+  } catch {
+    document.body.append(Object.assign(document.createElement("p"), { className: "trouble", textContent: "The page could not be loaded completely: check the connection and load it again." }));
+    return;
+  }
+  site.base = new URL(".", location.href).href;
+  recipe = { ...site.recipe };
+  if (site.server) Object.assign($("#server"), { href: site.server, hidden: false });
+  for (const [word, weight] of Object.entries(site.strengths)) $("#strengths").append(radio(word, weight));
+  for (const { name, bytes } of site.networks) $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
+  for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
+  for (const role of Object.keys(files)) await pictures(role);
+  listen();
+  show();
+  worker = newWorker();
+  $("main").hidden = false;
+}
+
+/** Reloads once under a service worker that gives the page threads, where the host's headers do not. */
+async function isolating() {
+  if (crossOriginIsolated || !navigator.serviceWorker || sessionStorage.isolated) return false;
+  sessionStorage.isolated = "tried";
+  try {
+    await navigator.serviceWorker.register("isolation.js");
+    await navigator.serviceWorker.ready;
+  } catch {
+    return false;
+  }
+  location.reload();
+  return true;
+}
+
+function radio(word, weight) {
+  const label = document.createElement("label");
+  const input = Object.assign(document.createElement("input"), { type: "radio", name: "strength", value: weight });
+  label.append(input, word);
+  return label;
+}
+
+async function pictures(role) {
+  const box = $(`[data-role=${role}]`), examples = box.querySelector(".examples");
+  for (const name of site.examples[role]) {
+    const button = Object.assign(document.createElement("button"), { type: "button", title: name.replaceAll("_", " ") });
+    const image = Object.assign(new Image(), { src: `examples/${role}/small/${name}.jpg`, alt: button.title, loading: "lazy" });
+    button.append(image);
+    button.onclick = async () => {
+      const response = await fetch(`examples/${role}/${name}.jpg`).catch(() => null);
+      if (!response?.ok) return say(`The example ${button.title} could not be fetched: check the connection.`, true);
+      choose(role, await response.blob());
+      button.ariaPressed = "true";
+    };
+    examples.append(button);
+  }
+  const usual = { content: "chelsea", style: "stained_glass" }[role];
+  await (examples.querySelector(`[title="${usual?.replaceAll("_", " ")}"]`) ?? examples.firstElementChild)?.onclick();
+  const drop = box.querySelector(".picture");
+  for (const input of box.querySelectorAll("input")) input.onchange = () => input.files[0] && choose(role, input.files[0]);
+  box.addEventListener("focusin", () => (touched = role));
+  box.addEventListener("pointerenter", () => (touched = role));
+  drop.ondragover = (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  };
+  drop.ondragleave = () => drop.classList.remove("over");
+  drop.ondrop = (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (event.dataTransfer.files[0]) choose(role, event.dataTransfer.files[0]);
+  };
+}
+
+function choose(role, file) {
+  files[role] = file;
+  const image = $(`[data-role=${role}] .picture img`);
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  image.alt = role === "content" ? "The photograph to paint" : "The picture to take the style from";
+  image.onerror = () => say(`The ${role} picture is not one that this browser can read: use PNG, JPEG or WebP.`, true);
+  for (const button of document.querySelectorAll(`[data-role=${role}] .examples button`)) button.ariaPressed = "false";
+}
+
+function listen() {
+  $("#form").onsubmit = (event) => {
+    event.preventDefault();
+    paint({});
+  };
+  $("#stop").onclick = () => worker.postMessage({ type: "stop" });
+  $("#continue").onclick = () => goOn(recipe.size);
+  $("#larger").onclick = () => goOn(Math.min(2 * recipe.size, site.limits.size.most));
+  $("#strengths").onchange = ({ target }) => (recipe.style_weight = Number(target.value));
+  for (const name of ["size", "iterations", "seed"])
+    $(`#${name}`).oninput = ({ target }) => {
+      if (!target.checkValidity() || target.value === "") return;
+      recipe[name] = Number(target.value);
+      showNumbers();
+    };
+  $("#start").onchange = ({ target }) => (recipe.start = target.value);
+  $("#recipe").onchange = ({ target }) => target.files[0] && restore(target.files[0]);
+  document.onpaste = ({ clipboardData }) => {
+    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (file) choose(touched, file);
+  };
+  document.ondragover = document.ondrop = (event) => event.preventDefault(); // a miss must not leave the page
+}
+
+/** Shows the recipe in the controls. */
+function show() {
+  for (const input of document.getElementsByName("strength")) input.checked = Number(input.value) === recipe.style_weight;
+  for (const name of ["size", "iterations", "seed", "start"]) $(`#${name}`).value = recipe[name];
+  showNumbers();
+}
+
+function showNumbers() {
+  $("#size-value").value = `${recipe.size} pixels`;
+  $("#iterations-value").value = recipe.iterations;
+}
+
+function goOn(size) {
+  recipe.size = size;
+  show();
+  paint({ start: "image", levels: 1 }, result); // the coarse levels are behind it
+}
+
+function paint(changes, start) {
+  for (const role of Object.keys(files)) if (!files[role]) return say(`Choose a ${role} picture first.`, true);
+  objectives = [];
+  busy(true);
+  say("Starting …");
+  const task = { site, networkName: $("#network").value, wanted, recipe: { ...recipe, ...changes } };
+  worker.postMessage({ type: "paint", ...task, files: start ? { ...files, start } : files });
+}
+
+function newWorker() {
+  const made = new Worker("worker.js", { type: "module" });
+  made.onmessage = ({ data }) => told[data.type](data);
+  made.onerror = (event) => {
+    event.preventDefault();
+    made.terminate();
+    worker = newWorker();
+    busy(false);
+    say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or load the page again.", true);
+  };
+  return made;
+}
+
+/** What the worker tells. */
+const told = {
+  status: ({ text }) => say(text),
+
+  engine: ({ about, lost }) => {
+    const alone = about.endsWith("1 thread)") && !crossOriginIsolated ? " This page's host allows no more threads." : "";
+    $("#engine").textContent = lost
+      ? `The graphics processor stopped answering. Going on with ${about}.${alone}`
+      : `Computing with ${about}.${alone}`;
+  },
+
+  progress: ({ iteration, iterations, objective, pixels, seconds }) => {
+    const left = (seconds / iteration) * (iterations - iteration);
+    say(`Iteration ${iteration} of ${iterations}, loss ${objective.toPrecision(3)}, ${duration(left)} left`);
+    const canvas = $("#canvas");
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height) [canvas.width, canvas.height] = [pixels.width, pixels.height];
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    objectives.push(objective);
+    plot();
+  },
+
+  done: async ({ blob, ending, trouble, iteration, seconds }) => {
+    await hold(blob);
+    busy(false);
+    say(`${ending} after ${iteration} iterations in ${duration(seconds)}. ${trouble}`, Boolean(trouble));
+  },
+
+  failed: ({ sentence }) => {
+    busy(false);
+    say(sentence, true);
+  },
+};
+
+/** Keeps a picture as the result: shown, to download, to continue from. */
+async function hold(blob) {
+  result = blob;
+  const bitmap = await createImageBitmap(blob), canvas = $("#canvas"), link = $("#download");
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  URL.revokeObjectURL(link.href);
+  Object.assign(link, { href: URL.createObjectURL(blob), download: "painting.png", hidden: false });
+}
+
+async function restore(file) {
+  try {
+    const text = await recipeIn(new Uint8Array(await file.arrayBuffer()));
+    const { recipe: found, network, notes } = restored(text, site);
+    recipe = found;
+    $("#network").value = network;
+    show();
+    await hold(file);
+    busy(false);
+    say(["The controls now show this picture's recipe. Continue goes on from it.", ...notes].join(" "));
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function busy(yes) {
+  $("#paint").disabled = yes;
+  $("#stop").disabled = !yes;
+  $("#continue").disabled = yes || !result;
+  $("#larger").disabled = yes || !result || recipe.size >= site.limits.size.most;
+  $("#recipe").disabled = yes;
+  if (yes) $("#download").hidden = true;
+  else $("#download").hidden = !result;
+}
+
+function say(text, trouble = false) {
+  $("#status").textContent = text;
+  $("#status").classList.toggle("trouble", trouble);
+}
+
+function plot() {
+  const logs = objectives.map((value) => Math.log(Math.max(value, 1e-9)));
+  const least = Math.min(...logs), range = Math.max(...logs) - least || 1;
+  const points = logs.map((log, i) => `${((300 * i) / Math.max(1, logs.length - 1)).toFixed(1)},${(57 - (54 * (log - least)) / range).toFixed(1)}`);
+  $("#curve polyline").setAttribute("points", points.join(" "));
+  $("#curve").hidden = logs.length < 2;
+}
+
+function duration(seconds) {
+  return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+}

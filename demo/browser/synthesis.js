@@ -1,0 +1,94 @@
+/** A transfer, as a stream of progress that can be left at any point with the best image in hand. */
+
+import { Adam, EarlyStop, LBFGS } from "./optimizer.js";
+import { fingerprint, fit, resize, round } from "./image.js";
+import { enlarged, levels, startImage } from "./pyramid.js";
+import { preconditioner } from "./preconditioner.js";
+import { LostError } from "./engine.js";
+import { makeObjective } from "./objective.js";
+
+/** The most pairs of steps and gradients that L-BFGS remembers. */
+const PAIRS = 12;
+
+/**
+ * Paints; yields {iteration, iterations, objective, losses, image} after each iteration. `image` is a function.
+ *
+ * @param {object} recipe
+ * @param {{content, style, start}} images  `start` only when the recipe starts from an image
+ * @param {object} network  one of the site's
+ * @param {(lost: boolean) => Promise<object>} engineFor  gives the engine; another one when the present was lost
+ */
+export async function* synthesis(recipe, images, network, engineFor) {
+  const stages = levels(recipe, images.content);
+  const { width, height } = stages[0];
+  if (Math.min(width, height) < network.least)
+    throw new Error(`A picture of ${width} x ${height} pixels is too small for the network: choose a larger size.`);
+  let engine = await engineFor(false);
+  let done = 0, total = recipe.iterations, best = null;
+  for (const stage of stages) {
+    const longest = Math.max(stage.width, stage.height);
+    const content = fit(images.content, longest);
+    const style = fit(images.style, Math.max(1, round(longest * recipe.style_scale)));
+    if (Math.min(style.width, style.height) < network.least)
+      throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
+    const start = startImage(recipe, stage, { ...images, content, style });
+    const { data } = best ? enlarged(best, start) : start;
+    const optimizer =
+      recipe.optimizer === "adam"
+        ? new Adam(data)
+        : new LBFGS(data, Math.max(1, Math.min(PAIRS, Math.ceil(stage.iterations / 2))), preconditioner(stage.height, stage.width));
+    let objective = null;
+    // What was lost is made again by another engine; the optimiser goes on where it was.
+    const evaluate = async (point) => {
+      for (;;)
+        try {
+          objective ??= await makeObjective(engine, network, recipe, content, style);
+          return await objective(point);
+        } catch (error) {
+          if (!(error instanceof LostError)) throw error;
+          engine = await engineFor(true);
+          objective = null;
+        }
+    };
+    const earlyStop = new EarlyStop();
+    best = { width: stage.width, height: stage.height, data: optimizer.best };
+    for (let made = 0; made < stage.iterations; ) {
+      const { objective: value, losses } = await optimizer.step(evaluate);
+      made += 1;
+      done += 1;
+      if (recipe.early_stop && earlyStop.ends(value)) {
+        total -= stage.iterations - made;
+        made = stage.iterations;
+      }
+      yield { iteration: done, iterations: total, objective: value, losses, image: best };
+    }
+  }
+}
+
+/** The recipe of a result, with the fingerprints of what it was made from. */
+export async function withIngredients(recipe, images, site, network) {
+  const [content, style, start] = await Promise.all(
+    [images.content, images.style, images.start].map((image) => (image ? fingerprint(image) : null)),
+  );
+  return {
+    ...recipe,
+    made_from: {
+      toolkit: site.toolkit,
+      network: network.fingerprint,
+      content,
+      styles: style === null ? [] : [style],
+      start,
+      masks: [],
+    },
+  };
+}
+
+/** An image at a recipe's full size. */
+export function finished(image, content, size) {
+  return resize(image, fitFrame(content, size));
+}
+
+function fitFrame(content, size) {
+  const [frame] = levels({ levels: 1, iterations: 1, size }, content);
+  return frame;
+}

@@ -1,0 +1,177 @@
+"""A static site that paints in the visitor's own browser: the page, the networks and, if wanted, the runtime."""
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from .. import __version__
+from ..errors import ToolkitError
+from ..images.io import example_photographs, open_picture, to_picture
+from ..network import Network, fingerprint
+from ..network.geometry import strides
+from ..synthesis.recipe import STRENGTHS, Recipe
+from .writing import export_step
+
+#: What the page is made from; its losses are those of a transfer, computed in float32.
+RECIPE = Recipe.preset("transfer", precision="float32", size=384)
+
+#: The most that the page offers. More does not fit into the memory that a browser gives to a page.
+MOST = {"size": 1024, "iterations": 1000}
+
+#: Longest side of an example's small picture in pixels.
+SMALL = 160
+
+#: What is told a host that reads a README: Hugging Face's static Spaces.
+README = """\
+---
+title: Paint on your own device
+emoji: 🎨
+colorFrom: indigo
+colorTo: yellow
+sdk: static
+app_file: index.html
+license: mit
+custom_headers:
+  cross-origin-opener-policy: same-origin
+  cross-origin-embedder-policy: require-corp
+  cross-origin-resource-policy: cross-origin
+---
+
+A page that paints a photograph in the style of another picture, on the visitor's own device. Any static host serves it:
+a static Space with this file as it is, GitHub Pages, or `python -m http.server` in this folder.
+
+With the headers above, WebAssembly computes on all cores. Where a host cannot send them, a service worker of the page
+does, from the second visit on; pages without https have neither, and compute on one core.
+
+Made by normalized-vgg {version}. Weights of VGG-19 by Karen Simonyan and Andrew Zisserman, CC BY 4.0.
+"""
+
+
+def write_site(
+    folder: Path,
+    page: Path,
+    styles: Iterable[Path],
+    networks: Mapping[str, Network],
+    runtime: Path | None = None,
+    server: str | None = None,
+) -> None:
+    """Writes everything that a static host serves.
+
+    Args:
+        folder: to write into; what is in it stays.
+        page: the folder of the page's own files.
+        styles: pictures to offer as styles.
+        networks: normalised ones by name; the first is the default.
+        runtime: a folder with onnxruntime-web's files to copy; the page fetches them from a CDN when there is none.
+        server: address of a page that paints on a server, to link to.
+
+    Raises:
+        ToolkitError: when the folder can't be written, the runtime's files are missing or others than those that the
+            project was tested with, or a network computes something else in ONNX.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(page, folder, dirs_exist_ok=True)
+        site = {
+            "toolkit": __version__,
+            "recipe": RECIPE.model_dump(mode="json"),
+            "limits": _limits(),
+            "help": {name: field.description for name, field in Recipe.model_fields.items()},
+            "strengths": STRENGTHS,
+            "networks": [_network(folder, name, network) for name, network in networks.items()],
+            "examples": _examples(folder, styles),
+            "runtime": _runtime(folder, runtime),
+            "server": server,
+        }
+        (folder / "runtime.json").unlink()
+        (folder / "site.json").write_text(json.dumps(site), encoding="utf-8")
+        (folder / "README.md").write_text(README.replace("{version}", __version__), encoding="utf-8")
+    except OSError as error:
+        raise ToolkitError(f"Could not write the site into {folder}: {error.strerror or error}.") from error
+
+
+def integrity(path: Path) -> str:
+    """A file's hash, as browsers check it."""
+    return f"sha384-{base64.b64encode(hashlib.sha384(path.read_bytes()).digest()).decode()}"
+
+
+def _limits() -> dict[str, Any]:
+    """By field of the recipe: its choices, or its least and largest value."""
+    limits: dict[str, Any] = {}
+    for name, field in Recipe.model_fields.items():
+        if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
+            limits[name] = {"choices": choices}
+        for rule in field.metadata:
+            match rule:
+                case Ge(ge=limit) | Gt(gt=limit):
+                    limits.setdefault(name, {})["least"] = limit
+                case Le(le=limit) | Lt(lt=limit):
+                    limits.setdefault(name, {})["most"] = limit
+    for name, most in MOST.items():
+        limits[name]["most"] = most
+    return limits
+
+
+def _network(folder: Path, name: str, network: Network) -> dict[str, Any]:
+    """Writes the network's step, and says what the page must know of it."""
+    content, style = list(RECIPE.content_layers), list(RECIPE.style_layers)
+    path = network.architecture.down_to([*content, *style])
+    address = f"networks/{name}.onnx"
+    export_step(network, content, style, folder / address, "8bit" if network.codebooks else "float32")
+    return {
+        "name": name,
+        "address": address,
+        "bytes": (folder / address).stat().st_size,
+        "integrity": integrity(folder / address),
+        "fingerprint": fingerprint(network),
+        "content_layers": content,
+        "style_layers": style,
+        "channels": {layer.name: layer.channels for layer in path if layer.name in {*content, *style}},
+        "widest": path[0].channels,
+        "least": max(strides(path).values()),
+    }
+
+
+def _examples(folder: Path, styles: Iterable[Path]) -> dict[str, list[str]]:
+    """Writes the examples, each with a small picture, and names them."""
+    names: dict[str, list[str]] = {"content": [], "style": []}
+    for role in names:
+        (folder / "examples" / role / "small").mkdir(parents=True, exist_ok=True)
+    for name, image in example_photographs().items():
+        to_picture(image).save(folder / f"examples/content/{name}.jpg", quality=92)
+        names["content"].append(name)
+    for path in styles:
+        shutil.copyfile(path, folder / f"examples/style/{path.stem}.jpg")
+        names["style"].append(path.stem)
+    for role, each in names.items():
+        for name in each:
+            picture = open_picture(folder / f"examples/{role}/{name}.jpg")
+            picture.thumbnail((SMALL, SMALL))
+            picture.save(folder / f"examples/{role}/small/{name}.jpg", quality=85)
+    return names
+
+
+def _runtime(folder: Path, source: Path | None) -> dict[str, Any]:
+    """Where the page gets onnxruntime-web from, and its files with their hashes; copies them when they are at hand."""
+    runtime: dict[str, Any] = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+    version = runtime["version"]
+    if source is None:
+        return runtime | {"address": runtime["address"].format(version=version)}
+    for file in (each for build in runtime["files"].values() for each in build):
+        found = next(source.rglob(file["name"]), None)
+        if found is None:
+            raise ToolkitError(
+                f"There is no {file['name']} in {source}: fill it by npm pack onnxruntime-web@{version}, unpacked."
+            )
+        if integrity(found) != file["integrity"]:
+            raise ToolkitError(f"{found} is not that of onnxruntime-web {version}: fetch this version.")
+        target = folder / "runtime" / file["name"]
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(found, target)
+    return runtime | {"address": "runtime/"}
