@@ -24,6 +24,7 @@ from demo.gradio_internals import CheckedBlocks, remove_from_queue, tools_for_as
 from demo.hosting import AssistantsLogin, check_address, folder_for_files, pass_proxies_by
 from demo.jobs import LOG, Jobs
 from demo.look import CSS, theme
+from demo.on_device import on_device, redirected
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
 from demo.tabs.network import network_tab
@@ -42,6 +43,10 @@ INTRODUCTION = """\
 # Paint with a normalised VGG
 Your photograph, repainted in the style of any other image. Watch a neural network compare the two and change the pixels
 until the styles match ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
+"""
+
+OFFER = """\
+Press **Paint** to paint on this server, or [paint on your own device]({address}): no queue, and no picture leaves it.
 """
 
 #: Longest time in seconds between two looks for images to delete.
@@ -63,7 +68,7 @@ def page(context: Context) -> gr.Blocks:
         analytics_enabled=False,
         delete_cache=(min(keep, CLEANING), keep),
     ) as blocks:
-        gr.Markdown(INTRODUCTION)
+        gr.Markdown(INTRODUCTION + (OFFER.format(address=address) if (address := context.device_page) else ""))
         for add_tab in TABS:
             add_tab(context)
 
@@ -79,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves the page until it is interrupted.
 
     Returns:
-        The exit status: 0, or 2 when the address, a network, an atlas or a device cannot be used.
+        The exit status: 0, or 2 when something that the settings name cannot be used.
     """
     settings = read_settings(arguments)
     keep_freed_memory()
@@ -104,6 +109,8 @@ def _serve(settings: Settings, context: Context) -> None:
         seconds = round(time.monotonic() - began)
         return JSONResponse({"status": "ok", "running": jobs.running, "slots": jobs.slots, "seconds": seconds})
 
+    own_device = [] if settings.on_device == "off" else [on_device(context.networks, settings.runtime)]
+    first = [redirected(settings.root_path or "")] if settings.on_device == "default" else []
     if settings.mcp:
         tools_for_assistants(f"http://{settings.host}:{settings.port}/", settings.auth)
     page(context).queue(max_size=settings.max_queue).launch(
@@ -117,8 +124,8 @@ def _serve(settings: Settings, context: Context) -> None:
         allowed_paths=[str(EXAMPLES)],
         max_file_size=settings.max_upload,
         app_kwargs={
-            "routes": [Route("/health", health)],
-            "middleware": [Middleware(AssistantsLogin, settings.auth)] if settings.auth else [],
+            "routes": [Route("/health", health), *own_device],
+            "middleware": [*first, *([Middleware(AssistantsLogin, settings.auth)] if settings.auth else [])],
         },
         theme=theme(),
         css=CSS,

@@ -9,6 +9,7 @@ from toolkit.errors import ToolkitError
 from toolkit.network import Network, fingerprint
 
 from .jobs import Jobs
+from .on_device import PATH
 from .settings import Settings
 
 
@@ -47,6 +48,11 @@ class Context:
     def name_of(self, network: str) -> str:
         """The name of the network with that fingerprint; the default when none has it."""
         return next((name for name, each in self.networks.items() if fingerprint(each) == network), self.default)
+
+    @property
+    def device_page(self) -> str | None:
+        """The address of the page that paints on the visitor's own device, when there is one."""
+        return None if self.settings.on_device == "off" else f"{self.settings.root_path or ''}{PATH}/"
 
     @property
     def default(self) -> str:

@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -79,6 +79,14 @@ class Settings(BaseSettings):
     max_queue: int = _setting(40, "N", "visitors who may wait in the queue", ge=1)
     max_upload: FileSize = _setting("20mb", "SIZE", "largest file that a visitor may send")
     keep: int = _setting(3600, "SECONDS", "time after which visitors' images are deleted", ge=1)
+    on_device: Literal["default", "offered", "off"] = _setting(
+        "offered",
+        "default|offered|off",
+        "page that paints on the visitor's own device: the first that visitors see, a link, or none",
+    )
+    runtime: str | None = _setting(
+        None, "FOLDER", "onnxruntime-web for that page, unpacked; without it visitors' browsers ask a CDN for it"
+    )
     atlas: str | None = _setting(None, "FILE", "atlas of the first network, to show on the page")
     auth: Login = _setting(None, "NAME:PASSWORD", "name and password that visitors must enter")
     # Whoever starts the page for a host, such as Hugging Face Spaces, says where to listen by Gradio's own variables.

@@ -1,5 +1,7 @@
 /** Files, fetched once: with progress, checked against their hash, kept in the browser's cache. */
 
+import { StoppedError } from "./errors.js";
+
 const CACHE = "paint-files";
 
 /**
@@ -22,7 +24,8 @@ export async function download(address, { bytes, integrity }, progress) {
   let blob;
   try {
     blob = await received(address, progress);
-  } catch {
+  } catch (error) {
+    if (error instanceof StoppedError) throw error;
     throw new Error(`${name} could not be fetched: check the connection and try again.`);
   }
   if (!(await matches(blob, integrity)))

@@ -1,22 +1,23 @@
 /** onnxruntime-web: which way to compute, its files, and a network's session. */
 
 import { download } from "./download.js";
+import { explained } from "./errors.js";
 
 /** More threads hardly help, and leave nothing for the page. */
 const MOST_THREADS = 8;
 
-/** An empty WebAssembly module with one SIMD instruction, which only a browser that knows SIMD accepts. */
+/** A WebAssembly module with one SIMD instruction, which only a browser that knows SIMD accepts. */
 const SIMD = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 );
 
-/** The graphics adapter failed in the middle. */
+/** The graphics processor cannot be used, or not any more. */
 export class LostError extends Error {}
 
 /**
- * How to compute: "webgpu" where an adapter holds the largest tensor of that size, else "wasm".
+ * How to compute: "webgpu" where a graphics processor can hold the largest tensor, else "wasm".
  *
- * A software adapter is slower than WebAssembly and is used only when it is asked for.
+ * One that is only software is slower than WebAssembly, and used only when it is asked for.
  *
  * @param {string | null} wanted  "webgpu" or "wasm", or null to choose
  * @param {number} largest  bytes of the largest tensor
@@ -27,13 +28,18 @@ export async function chosenWay(wanted, largest) {
   if (wanted === "wasm") return "wasm";
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (!adapter) return "wasm";
-  const holds = Math.min(adapter.limits.maxBufferSize, adapter.limits.maxStorageBufferBindingSize) >= largest;
-  const software = (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader/i.test(adapter.info?.architecture);
-  return holds && (!software || wanted === "webgpu") ? "webgpu" : "wasm";
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const software = adapter.info?.isFallbackAdapter || adapter.info?.architecture === "swiftshader";
+  return Math.min(maxBufferSize, maxStorageBufferBindingSize) >= largest && (!software || wanted === "webgpu")
+    ? "webgpu"
+    : "wasm";
 }
 
 /** A network ready to run. `about` says, in words, what computes. */
 export class Engine {
+  /** By build, onnxruntime-web once it is loaded. */
+  static #runtimes = new Map();
+
   /**
    * Fetches what is needed, and starts.
    *
@@ -45,38 +51,37 @@ export class Engine {
   static async start(way, site, network, tell) {
     const engine = new Engine();
     engine.way = way;
-    const build = way === "wasm" ? "wasm" : "Suspending" in WebAssembly ? "jspi" : "webgpu";
-    const files = [...site.runtime.files[build].map((file) => ({ ...file, address: site.runtime.address + file.name })), network];
-    const total = files.reduce((sum, file) => sum + file.bytes, 0), counts = files.map(() => 0);
-    const contents = await Promise.all(
-      files.map((file, i) =>
-        download(new URL(file.address, site.base).href, file, (count) => {
-          counts[i] = count;
-          const sum = counts.reduce((all, each) => all + each, 0);
-          tell(`Fetching what is needed to paint: ${megabytes(sum)} of ${megabytes(total)} MB`);
-        }),
-      ),
-    );
-    const [script, binary, model] = contents;
+    engine.build = way === "wasm" ? "wasm" : "Suspending" in WebAssembly ? "jspi" : "webgpu";
+    const runtime = site.runtime.files[engine.build];
+    const files = [network, ...runtime.map((file) => ({ ...file, address: site.runtime.address + file.name }))];
+    const [model, script, binary] = await fetched(files, site.base, tell);
     tell("Starting …");
-    const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-    const ort = (engine.ort = await import(address)); // its threads are started from this address, too
-    const threads = globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
-    ort.env.logLevel = "error";
-    Object.assign(ort.env.wasm, { wasmBinary: await binary.arrayBuffer(), numThreads: threads });
-    const options = { executionProviders: [way] };
-    if (way === "webgpu") {
-      const targets = [...network.content_layers, ...network.style_layers.map((layer) => `${layer}_gram`)];
-      options.preferredOutputLocation = Object.fromEntries(targets.map((name) => [name, "gpu-buffer"]));
+    const threads = way === "wasm" && globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+    if (!Engine.#runtimes.has(engine.build)) {
+      // The threads are started from this address, too.
+      const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+      const ort = await import(address);
+      ort.env.logLevel = "error";
+      Object.assign(ort.env.wasm, { wasmBinary: await binary.arrayBuffer(), numThreads: threads });
+      Engine.#runtimes.set(engine.build, ort);
     }
-    try {
-      engine.session = await ort.InferenceSession.create(new Uint8Array(await model.arrayBuffer()), options);
-    } catch (error) {
-      throw way === "webgpu" ? new LostError(error.message) : memoryOr(error);
-    }
-    if (way === "webgpu") (await ort.env.webgpu.device)?.lost.then(() => (engine.lost = true));
+    engine.ort = Engine.#runtimes.get(engine.build);
+    // The targets, which the network computes and is fed with, stay where they are.
+    const targets = [...network.content_layers, ...network.style_layers.map((layer) => `${layer}_gram`)];
+    const place = way === "webgpu" ? "gpu-buffer" : "cpu";
+    engine.session = await engine.#guarded(async () =>
+      engine.ort.InferenceSession.create(new Uint8Array(await model.arrayBuffer()), {
+        executionProviders: [way],
+        preferredOutputLocation: Object.fromEntries(targets.map((name) => [name, place])),
+      }),
+    );
+    const device = way === "webgpu" ? await engine.ort.env.webgpu.device : null;
+    engine.lost = device ? device.lost.then(() => Promise.reject(new LostError())) : new Promise(() => {});
+    engine.lost.catch(() => {}); // whoever runs the network hears of it
     engine.about =
-      way === "webgpu" ? "your graphics processor (WebGPU)" : `your processor (WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"})`;
+      way === "webgpu"
+        ? "your graphics processor (WebGPU)"
+        : `your processor (WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"})`;
     return engine;
   }
 
@@ -86,24 +91,40 @@ export class Engine {
   }
 
   /** Runs the network: named tensors in, the named outputs' tensors out. */
-  async run(feeds, outputs) {
-    let found;
-    try {
-      found = await this.session.run(feeds, outputs);
-    } catch (error) {
-      throw this.way === "webgpu" ? new LostError(error.message) : memoryOr(error);
-    }
-    if (this.lost) throw new LostError("device lost");
-    return found;
+  run(feeds, outputs) {
+    return this.#guarded(() => Promise.race([this.session.run(feeds, outputs), this.lost]));
   }
+
+  /** Frees its memory. */
+  async release() {
+    await this.session.release().catch(() => {}); // what is lost has none
+  }
+
+  async #guarded(work) {
+    try {
+      return await work();
+    } catch (error) {
+      Engine.#runtimes.delete(this.build); // it may be unusable now
+      console.warn(error);
+      if (this.way === "webgpu") throw new LostError(error.message);
+      throw explained(error);
+    }
+  }
+}
+
+async function fetched(files, base, tell) {
+  const counts = files.map(() => 0), sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
+  const total = megabytes(sum(files.map(({ bytes }) => bytes)));
+  return Promise.all(
+    files.map((file, i) =>
+      download(new URL(file.address, base).href, file, (count) => {
+        counts[i] = count;
+        tell(`Fetching what is needed to paint: ${megabytes(sum(counts))} of ${total} MB`);
+      }),
+    ),
+  );
 }
 
 function megabytes(bytes) {
   return (bytes / 1e6).toFixed(1);
-}
-
-function memoryOr(error) {
-  return /memory|alloc|out of bounds|\b\d{6,}\b/i.test(String(error?.message ?? error))
-    ? new Error("There is not enough memory for this size: choose a smaller one.")
-    : error;
 }

@@ -20,19 +20,23 @@ export async function makeObjective(engine, network, recipe, content, style) {
     content_weights: engine.tensor(weights.content, [weights.content.length]),
     style_weights: engine.tensor(weights.style, [weights.style.length]),
   };
-  // The step of the content and of the style image gives their targets. It needs some to start with.
-  network.content_layers.forEach((layer, n) => {
-    const channels = network.channels[layer];
-    feeds[contentNames[n]] = engine.tensor(new Float32Array(channels), [1, channels, 1, 1]);
-  });
-  network.style_layers.forEach((layer, n) => {
-    const channels = network.channels[layer];
-    feeds[gramNames[n]] = engine.tensor(new Float32Array(channels ** 2), [channels, channels]);
-  });
-  const image = ({ width, height, data }) => engine.tensor(data, [1, 3, height, width]);
+  // The step of the content and of the style image gives their targets; before, zeros do.
+  const targetsOf = (image, outputs) => {
+    const zeros = (shape) => engine.tensor(new Float32Array(shape.reduce((product, length) => product * length)), shape);
+    const none = {};
+    network.content_layers.forEach((layer, n) => {
+      const side = (length) => Math.floor(length / network.strides[layer]);
+      none[contentNames[n]] = zeros([1, network.channels[layer], side(image.height), side(image.width)]);
+    });
+    network.style_layers.forEach((layer, n) => {
+      none[gramNames[n]] = zeros([network.channels[layer], network.channels[layer]]);
+    });
+    return engine.run({ ...feeds, ...none, image: asTensor(image) }, outputs);
+  };
+  const asTensor = ({ width, height, data }) => engine.tensor(data, [1, 3, height, width]);
   const grams = network.style_layers.map((layer) => `${layer}_gram`);
-  const ofStyle = await engine.run({ ...feeds, image: image(style) }, grams);
-  const ofContent = await engine.run({ ...feeds, image: image(content) }, network.content_layers);
+  const ofStyle = await targetsOf(style, grams);
+  const ofContent = await targetsOf(content, network.content_layers);
   network.content_layers.forEach((layer, n) => (feeds[contentNames[n]] = ofContent[layer]));
   grams.forEach((gram, n) => (feeds[gramNames[n]] = ofStyle[gram]));
 
@@ -41,7 +45,7 @@ export async function makeObjective(engine, network, recipe, content, style) {
     ...network.style_layers.map((layer) => `style_loss_${layer}`),
   ];
   return async (point) => {
-    const found = await engine.run({ ...feeds, image: image({ ...content, data: point }) }, ["loss", "gradient", ...lossNames]);
+    const found = await engine.run({ ...feeds, image: asTensor({ ...content, data: point }) }, ["loss", "gradient", ...lossNames]);
     const losses = Object.fromEntries(lossNames.map((name) => [name.replace("_loss_", " "), found[name].data[0]]));
     return { objective: found.loss.data[0], losses, gradient: found.gradient.data };
   };

@@ -182,11 +182,12 @@ const told = {
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
     const left = (seconds / iteration) * (iterations - iteration);
     say(`Iteration ${iteration} of ${iterations}, loss ${objective.toPrecision(3)}, ${duration(left)} left`);
+    objectives.push(objective);
+    plot();
+    if (!pixels) return;
     const canvas = $("#canvas");
     if (canvas.width !== pixels.width || canvas.height !== pixels.height) [canvas.width, canvas.height] = [pixels.width, pixels.height];
     canvas.getContext("2d").putImageData(pixels, 0, 0);
-    objectives.push(objective);
-    plot();
   },
 
   done: async ({ blob, ending, trouble, iteration, seconds }) => {

@@ -1,15 +1,9 @@
 /** Recipes, by the toolkit's words. What a field is and may be is said in toolkit/synthesis/recipe.py alone. */
 
-/** What the page can do of these fields. The rest of a recipe it does as the toolkit does. */
-const ONLY = {
-  style_image_weights: [],
-  style_statistic: "gram",
-  colour: "style",
-  formula: "mean",
-  total_variation_weight: 0,
-};
+/** Of these fields the page knows only the usual value. The rest of a recipe it does as the toolkit does. */
+const ONLY = new Set(["style_image_weights", "style_statistic", "colour", "formula", "total_variation_weight"]);
 
-/** The weights above zero by layer, in the order of the network's own; those of layers that it lacks are left out. */
+/** The losses' weights in the order of the network's layers. */
 export function layerWeights(recipe, network) {
   const weights = (kind) =>
     Float32Array.from(network[`${kind}_layers`], (name) => recipe[`${kind}_weight`] * (recipe[`${kind}_layers`][name] ?? 0));
@@ -35,21 +29,13 @@ export function restored(text, site) {
     throw new Error("The recipe in this picture is damaged.");
   if (given.synthesis !== "transfer")
     throw new Error(`This is the recipe of a ${given.synthesis}, not of a transfer.`);
+  given.iterations ??= given.evaluations; // as version 0.1 called them
   const recipe = { ...site.recipe }, notes = [];
   for (const [name, usual] of Object.entries(site.recipe)) {
     const value = given[name];
-    if (value === undefined || JSON.stringify(value) === JSON.stringify(usual)) continue;
-    const limits = site.limits[name];
-    if (name in ONLY) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
-    else if (name === "precision") continue; // the browser computes in float32
-    else if (name.endsWith("_layers")) recipe[name] = known(name, value, site.networks[0], notes) ?? usual;
-    else if (limits?.choices && !limits.choices.includes(value)) throw new Error(`${words(name)} cannot be ${show(value)}.`);
-    else if (limits && !limits.choices && !(typeof value === "number" && Number.isFinite(value)))
-      throw new Error(`${words(name)} cannot be ${show(value)}.`);
-    else if (limits && !limits.choices) recipe[name] = Math.min(limits.most, Math.max(limits.least, value));
-    else recipe[name] = value;
-    if (typeof recipe[name] === "number" && recipe[name] !== value && !(name in ONLY))
-      notes.push(`${words(name)} is ${value} in it; here it is ${recipe[name]}.`);
+    if (value === undefined || name === "precision" || name === "made_from" || same(value, usual)) continue;
+    if (ONLY.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
+    else recipe[name] = name.endsWith("_layers") ? layers(name, value, usual, site, notes) : checked(name, value, usual, site, notes);
   }
   if (recipe.start === "image") recipe.start = site.recipe.start; // what Continue does
   const network = site.networks.find(({ fingerprint }) => fingerprint === given.made_from?.network);
@@ -57,12 +43,29 @@ export function restored(text, site) {
   return { recipe, network: (network ?? site.networks[0]).name, notes };
 }
 
-/** The layers among those that the page compares; null, with a note, when a recipe compares others. */
-function known(name, value, network, notes) {
-  const unknown = Object.keys(value).filter((layer) => value[layer] > 0 && !network[name].includes(layer));
+/** A field's value within its limits, with a note when it had to be changed. */
+function checked(name, value, usual, site, notes) {
+  const { choices, whole, least = -Infinity, most = Infinity } = site.limits[name] ?? {};
+  const right = choices?.includes(value) ?? (typeof value === typeof usual && (!whole || Number.isInteger(value)));
+  if (!right) throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
+  if (typeof value !== "number") return value;
+  const within = Math.min(most, Math.max(least, value));
+  if (within !== value) notes.push(`${words(name)} is ${value} in it; here it is ${within}.`);
+  return within;
+}
+
+/** Weights of layers that the page compares; the usual ones, with a note, when a recipe compares others. */
+function layers(name, value, usual, site, notes) {
+  if (typeof value !== "object" || !Object.values(value).every((weight) => weight >= 0 && weight < Infinity))
+    throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
+  const unknown = Object.keys(value).filter((layer) => value[layer] > 0 && !(layer in usual));
   if (!unknown.length) return value;
-  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: the usual layers are compared.`);
-  return null;
+  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: the usual ${words(name).toLowerCase()} are compared.`);
+  return usual;
+}
+
+function same(a, b) {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function words(name) {

@@ -21,7 +21,7 @@ const PAIRS = 12;
 export async function* synthesis(recipe, images, network, engineFor) {
   const stages = levels(recipe, images.content);
   const { width, height } = stages[0];
-  if (Math.min(width, height) < network.least)
+  if (Math.min(width, height) < least(network))
     throw new Error(`A picture of ${width} x ${height} pixels is too small for the network: choose a larger size.`);
   let engine = await engineFor(false);
   let done = 0, total = recipe.iterations, best = null;
@@ -29,7 +29,7 @@ export async function* synthesis(recipe, images, network, engineFor) {
     const longest = Math.max(stage.width, stage.height);
     const content = fit(images.content, longest);
     const style = fit(images.style, Math.max(1, round(longest * recipe.style_scale)));
-    if (Math.min(style.width, style.height) < network.least)
+    if (Math.min(style.width, style.height) < least(network))
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
     const start = startImage(recipe, stage, { ...images, content, style });
     const { data } = best ? enlarged(best, start) : start;
@@ -91,4 +91,9 @@ export function finished(image, content, size) {
 function fitFrame(content, size) {
   const [frame] = levels({ levels: 1, iterations: 1, size }, content);
   return frame;
+}
+
+/** The shortest side that the network's poolings do not shrink to nothing. */
+function least(network) {
+  return Math.max(...Object.values(network.strides));
 }

@@ -1,13 +1,19 @@
 /** The worker: opens pictures, computes, and tells the page how it goes. It alone knows onnxruntime-web. */
 
 import { chosenWay, Engine, LostError } from "./engine.js";
+import { explained, StoppedError } from "./errors.js";
 import { finished, synthesis, withIngredients } from "./synthesis.js";
 import { opened, toPixels } from "./image.js";
 import { withRecipe } from "./png.js";
 
+const NAMES = { content: "photograph", style: "style picture", start: "last painting" };
+
+/** Milliseconds between two pictures that the page is sent. */
+const BETWEEN = 100;
+
 let stopped = false;
 let running = Promise.resolve();
-let kept = null; // the engine of the last painting, with what it was started for
+let kept = null; // the engine of the last painting, and the name of its network
 
 onmessage = ({ data: { type, ...task } }) => {
   if (type === "stop") stopped = true;
@@ -19,57 +25,64 @@ async function paint({ site, networkName, wanted, recipe, files }) {
   try {
     const network = site.networks.find(({ name }) => name === networkName);
     const images = {};
-    for (const [role, file] of Object.entries(files)) images[role] = await opened(file, role === "start" ? "last picture" : `${role} picture`);
-    const result = await painted(site, network, wanted, recipe, images);
-    postMessage({ type: "done", ...result });
+    for (const [role, file] of Object.entries(files)) images[role] = await opened(file, NAMES[role]);
+    postMessage({ type: "done", ...(await painted(site, network, wanted, recipe, images)) });
   } catch (error) {
-    postMessage({ type: "failed", sentence: error.message });
+    postMessage({ type: "failed", sentence: explained(error).message });
   }
 }
 
 async function painted(site, network, wanted, recipe, images) {
-  const tell = (text) => postMessage({ type: "status", text });
-  const largest = 4 * network.widest * recipe.size ** 2;
+  const [full] = Object.values(network.channels);
+  const way = await chosenWay(wanted, 4 * full * recipe.size ** 2);
   const engineFor = async (lost) => {
-    if (lost) kept = null;
-    const way = lost ? "wasm" : await chosenWay(wanted, largest);
-    if (kept?.network !== network.name || kept.way !== way)
-      kept = { network: network.name, way, engine: await started(way, site, network, tell) };
-    const { engine } = kept;
-    postMessage({ type: "engine", about: engine.about, way: engine.way, lost });
+    const engine = await ready(lost ? "wasm" : way, site, network);
+    postMessage({ type: "engine", about: engine.about, lost });
     return engine;
   };
-  let last = null, trouble = "";
-  const began = performance.now();
+  const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
+  let last = null, shown = -Infinity, trouble = "";
   try {
     for await (const progress of synthesis(recipe, images, network, engineFor)) {
       last = progress;
-      const { iteration, iterations, objective, losses, image } = progress;
-      const pixels = toPixels(image);
-      postMessage({ type: "progress", iteration, iterations, objective, losses, pixels, seconds: (performance.now() - began) / 1000 }, [pixels.data.buffer]);
+      const { image, ...rest } = progress;
+      const due = performance.now() - shown > BETWEEN;
+      if (due) shown = performance.now();
+      postMessage({ type: "progress", ...rest, seconds: seconds(), pixels: due ? toPixels(image) : null });
       await new Promise((resolve) => setTimeout(resolve)); // lets messages in
       if (stopped) break;
     }
   } catch (error) {
     if (!last) throw error;
-    trouble = error.message; // the best image so far is kept
+    trouble = explained(error).message; // the best image so far is kept
   }
-  const full = await withIngredients(recipe, images, site, network);
-  const pixels = toPixels(finished(last.image, images.content, recipe.size));
-  const canvas = new OffscreenCanvas(pixels.width, pixels.height);
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
-  const png = new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer());
-  const blob = new Blob([withRecipe(png, JSON.stringify(full, null, 2))], { type: "image/png" });
   const ending = trouble ? "Ended" : stopped ? "Stopped" : "Done";
-  return { blob, ending, trouble, iteration: last.iteration, seconds: (performance.now() - began) / 1000 };
+  const blob = await asPng(finished(last.image, images.content, recipe.size), await withIngredients(recipe, images, site, network));
+  return { blob, ending, trouble, iteration: last.iteration, seconds: seconds() };
 }
 
-/** The engine that was asked for; WebAssembly's when the graphics adapter cannot be used after all. */
-async function started(way, site, network, tell) {
+/** The engine for a network: the one at hand, else a new one. WebAssembly's when WebGPU's cannot start. */
+async function ready(way, site, network) {
+  if (kept?.network === network.name && kept.engine.way === way) return kept.engine;
+  await kept?.engine.release();
+  kept = null;
+  const tell = (text) => {
+    if (stopped) throw new StoppedError();
+    postMessage({ type: "status", text });
+  };
   try {
-    return await Engine.start(way, site, network, tell);
+    kept = { network: network.name, engine: await Engine.start(way, site, network, tell) };
+    return kept.engine;
   } catch (error) {
     if (!(error instanceof LostError)) throw error;
-    return Engine.start("wasm", site, network, tell);
+    return ready("wasm", site, network);
   }
+}
+
+async function asPng(image, recipe) {
+  const pixels = toPixels(image), canvas = new OffscreenCanvas(pixels.width, pixels.height);
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  const png = await canvas.convertToBlob({ type: "image/png" });
+  const bytes = withRecipe(new Uint8Array(await png.arrayBuffer()), JSON.stringify(recipe, null, 2));
+  return new Blob([bytes], { type: "image/png" });
 }

@@ -90,8 +90,14 @@ class JobControls:
                 # ZeroGPU computes in another process, and components cannot be sent there and back.
                 yield [updates.get(each, gr.skip()) for each in outputs]
 
+        page = self.context.device_page
+        meanwhile = f" There is none [on your own device]({page})." if page else ""
+
         def disable() -> list[Any]:
-            return ["Waiting in the queue …", *(gr.update(interactive=each is self.stop_button) for each in buttons)]
+            return [
+                f"Waiting in the queue …{meanwhile}",
+                *(gr.update(interactive=each is self.stop_button) for each in buttons),
+            ]
 
         def enable(result: Any) -> list[Any]:
             always = {**dict.fromkeys(self.starts, True), self.stop_button: False}

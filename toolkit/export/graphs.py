@@ -169,8 +169,8 @@ def step_model(
     each layer in the given order. Outputs: ``loss`` (), the weighted sum; ``gradient`` (1, 3, H, W);
     ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights; and, of the image itself, ``LAYER``, the
     features of each content layer, and ``LAYER_gram`` of each style layer. So the step of a content or a style image
-    gives its targets, and one file is enough to paint with; zeros of shape (1, C, 1, 1) then do for ``content_LAYER``.
-    Losses are means of squares, as in ``toolkit.synthesis.losses``.
+    gives its targets, whatever its own are, and one file is enough to paint with. Losses are means of squares, as in
+    ``toolkit.synthesis.losses``.
 
     Args:
         network: the network to export.

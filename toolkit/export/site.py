@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import onnx
 from annotated_types import Ge, Gt, Le, Lt
 
 from .. import __version__
@@ -15,14 +16,16 @@ from ..errors import ToolkitError
 from ..images.io import example_photographs, open_picture, to_picture
 from ..network import Network, fingerprint
 from ..network.geometry import strides
-from ..synthesis.recipe import STRENGTHS, Recipe
+from ..synthesis.notation import STRENGTHS
+from ..synthesis.recipe import Recipe
+from .graphs import Precision, step_model
 from .writing import export_step
 
 #: What the page is made from; its losses are those of a transfer, computed in float32.
 RECIPE = Recipe.preset("transfer", precision="float32", size=384)
 
-#: The most that the page offers. More does not fit into the memory that a browser gives to a page.
-MOST = {"size": 1024, "iterations": 1000}
+#: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
+MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}
 
 #: Longest side of an example's small picture in pixels.
 SMALL = 160
@@ -60,6 +63,7 @@ def write_site(
     networks: Mapping[str, Network],
     runtime: Path | None = None,
     server: str | None = None,
+    check: bool = True,
 ) -> None:
     """Writes everything that a static host serves.
 
@@ -70,6 +74,7 @@ def write_site(
         networks: normalised ones by name; the first is the default.
         runtime: a folder with onnxruntime-web's files to copy; the page fetches them from a CDN when there is none.
         server: address of a page that paints on a server, to link to.
+        check: whether to make sure that the networks compute in ONNX what they do here, which takes seconds.
 
     Raises:
         ToolkitError: when the folder can't be written, the runtime's files are missing or others than those that the
@@ -84,7 +89,7 @@ def write_site(
             "limits": _limits(),
             "help": {name: field.description for name, field in Recipe.model_fields.items()},
             "strengths": STRENGTHS,
-            "networks": [_network(folder, name, network) for name, network in networks.items()],
+            "networks": [_network(folder, name, network, check) for name, network in networks.items()],
             "examples": _examples(folder, styles),
             "runtime": _runtime(folder, runtime),
             "server": server,
@@ -113,17 +118,24 @@ def _limits() -> dict[str, Any]:
                     limits.setdefault(name, {})["least"] = limit
                 case Le(le=limit) | Lt(lt=limit):
                     limits.setdefault(name, {})["most"] = limit
+        if field.annotation is int:
+            limits[name]["whole"] = True
     for name, most in MOST.items():
         limits[name]["most"] = most
     return limits
 
 
-def _network(folder: Path, name: str, network: Network) -> dict[str, Any]:
+def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str, Any]:
     """Writes the network's step, and says what the page must know of it."""
     content, style = list(RECIPE.content_layers), list(RECIPE.style_layers)
     path = network.architecture.down_to([*content, *style])
     address = f"networks/{name}.onnx"
-    export_step(network, content, style, folder / address, "8bit" if network.codebooks else "float32")
+    precision: Precision = "8bit" if network.codebooks else "float32"
+    if check:
+        export_step(network, content, style, folder / address, precision)
+    else:
+        (folder / "networks").mkdir(exist_ok=True)
+        onnx.save_model(step_model(network, content, style, precision), folder / address)
     return {
         "name": name,
         "address": address,
@@ -132,9 +144,8 @@ def _network(folder: Path, name: str, network: Network) -> dict[str, Any]:
         "fingerprint": fingerprint(network),
         "content_layers": content,
         "style_layers": style,
-        "channels": {layer.name: layer.channels for layer in path if layer.name in {*content, *style}},
-        "widest": path[0].channels,
-        "least": max(strides(path).values()),
+        "channels": {layer.name: layer.channels for layer in path},
+        "strides": strides(path),
     }
 
 
