@@ -8,7 +8,7 @@ from starlette.datastructures import URL
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -31,7 +31,7 @@ HEADERS = {
 HERE = "?here"
 
 
-def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Mount:
+def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Route:
     """The page with these networks, the smallest first.
 
     Args:
@@ -43,7 +43,7 @@ def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Mo
     """
     folder = Path(tempfile.mkdtemp(prefix="on-device-"))
     write_site(
-        folder,
+        folder / PATH.removeprefix("/"),
         Path(__file__).parent / "browser",
         map(Path, style_files()),
         dict(sorted(networks.items(), key=lambda item: _parameters(item[1]))),
@@ -51,7 +51,9 @@ def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Mo
         server=f"../{HERE}",
         check=False,
     )
-    return Mount(PATH, _Site(directory=folder, html=True), middleware=[Middleware(GZipMiddleware, compresslevel=5)])
+    # A mount would expect the root path in every request's path, which most proxies remove.
+    site = _Site(directory=folder, html=True)
+    return Route(f"{PATH}/{{path:path}}", site, middleware=[Middleware(GZipMiddleware, compresslevel=5)])
 
 
 def redirected(root_path: str) -> Middleware:

@@ -1,5 +1,11 @@
-"""What every test may ask for: small random networks, images, and the data beside the checkout when it is there."""
+"""What every test may ask for: small random networks, images, browsers, and the data beside the checkout if there."""
 
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +23,11 @@ torch.set_num_threads(1)
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +68,55 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the real weights and images in ../shared/data")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def launch():
+    """Starts Chromium with flags of one's own."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: install it with the system's package manager")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield lambda *flags: playwright.chromium.launch(executable_path=CHROMIUM, args=[*CHROMIUM_FLAGS, *flags])
+
+
+@pytest.fixture(scope="session")
+def browser(launch):
+    opened = launch("--disable-gpu")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def expect(browser):
+    """Playwright's assertions, which wait: a page shows what it was told a moment later."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    return expect
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Path:
+    """A folder with onnxruntime-web, fetched by npm once and kept in the user's cache."""
+    pinned = json.loads((ROOT / "demo/browser/runtime.json").read_text())
+    package = f"onnxruntime-web-{pinned['version']}"
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "normalized-vgg" / package
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        command = ["npm", "pack", f"onnxruntime-web@{pinned['version']}", "--silent"]
+        try:
+            subprocess.run(command, cwd=temporary, check=True, capture_output=True, timeout=120)
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"needs onnxruntime-web, which npm pack could not fetch: {error}")
+        wanted = {file["name"] for build in pinned["files"].values() for file in build}
+        with tarfile.open(Path(temporary) / f"{package}.tgz") as archive:
+            for member in archive:
+                if (name := Path(member.name).name) in wanted:
+                    member.name = name
+                    archive.extract(member, Path(temporary) / "files", filter="data")
+        (Path(temporary) / "files").rename(folder)
+    return folder

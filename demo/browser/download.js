@@ -9,10 +9,11 @@ const CACHE = "paint-files";
  *
  * @param {string} address
  * @param {{bytes: number, integrity: string}} file  its size and its hash, as in `<script integrity>`
+ * @param {AbortSignal} signal  ends it
  * @param {(received: number) => void} progress  is told how many bytes came so far
  * @returns {Promise<Blob>}
  */
-export async function download(address, { bytes, integrity }, progress) {
+export async function download(address, { bytes, integrity }, signal, progress) {
   const name = address.split("/").pop();
   const cache = await globalThis.caches?.open(CACHE).catch(() => undefined); // there is none without https
   const key = `${address}?${encodeURIComponent(integrity)}`;
@@ -23,7 +24,7 @@ export async function download(address, { bytes, integrity }, progress) {
   }
   let blob;
   try {
-    blob = await received(address, progress);
+    blob = await received(address, signal, progress);
   } catch (error) {
     if (error instanceof StoppedError) throw error;
     throw new Error(`${name} could not be fetched: check the connection and try again.`);
@@ -34,8 +35,8 @@ export async function download(address, { bytes, integrity }, progress) {
   return blob;
 }
 
-async function received(address, progress) {
-  const response = await fetch(address, { mode: "cors", credentials: "same-origin" });
+async function received(address, signal, progress) {
+  const response = await fetch(address, { signal });
   if (!response.ok) throw new Error(response.statusText);
   const parts = [];
   let count = 0;

@@ -115,14 +115,19 @@ export class Engine {
 async function fetched(files, base, tell) {
   const counts = files.map(() => 0), sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
   const total = megabytes(sum(files.map(({ bytes }) => bytes)));
-  return Promise.all(
-    files.map((file, i) =>
-      download(new URL(file.address, base).href, file, (count) => {
-        counts[i] = count;
-        tell(`Fetching what is needed to paint: ${megabytes(sum(counts))} of ${total} MB`);
-      }),
-    ),
-  );
+  const halt = new AbortController();
+  try {
+    return await Promise.all(
+      files.map((file, i) =>
+        download(new URL(file.address, base).href, file, halt.signal, (count) => {
+          counts[i] = count;
+          tell(`Fetching what is needed to paint: ${megabytes(sum(counts))} of ${total} MB`);
+        }),
+      ),
+    );
+  } finally {
+    halt.abort(); // when one fails, the others are not needed
+  }
 }
 
 function megabytes(bytes) {

@@ -6,6 +6,9 @@ import { recipeIn } from "./png.js";
 const $ = (selector) => document.querySelector(selector);
 const wanted = new URLSearchParams(location.search).get("engine");
 
+/** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
+const PATIENCE = 2000;
+
 /** What the page offers: site.json. */
 let site;
 /** The recipe that the controls show; some of its fields have no control and travel along. */
@@ -47,7 +50,8 @@ async function isolating() {
   sessionStorage.isolated = "tried";
   try {
     await navigator.serviceWorker.register("isolation.js");
-    await navigator.serviceWorker.ready;
+    const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return false;
   } catch {
     return false;
   }

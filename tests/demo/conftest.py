@@ -1,7 +1,6 @@
 """A served page, visitors with a browser, and visitors with a script."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from demo.jobs import Jobs
 from demo.settings import Settings
 from toolkit.network import find_network, load_network
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).resolve().parents[2]
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
@@ -48,28 +46,6 @@ def address(context):
     )
     yield url
     blocks.close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: install it with the system's package manager")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="session")
-def expect(browser):
-    """Playwright's assertions, which wait: a page shows what it was told a moment later."""
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=30_000)
-    return expect
 
 
 @pytest.fixture
@@ -126,7 +102,13 @@ def _served(*arguments, command=("-m", "demo"), **environment):
     process = subprocess.Popen(
         [sys.executable, *command, *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "DEMO_NETWORK": "vgg19-small", **environment},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "DEMO_NETWORK": "vgg19-small",
+            "DEMO_ON_DEVICE": "off",
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -46,6 +46,8 @@ def test_every_option_has_its_environment_variable(monkeypatch):
         "MAX_QUEUE": ("3", 3),
         "MAX_UPLOAD": ("1mb", "1mb"),
         "KEEP": ("60", 60),
+        "ON_DEVICE": ("default", "default"),
+        "RUNTIME": ("ort", "ort"),
         "ATLAS": ("a.atlas", "a.atlas"),
         "AUTH": ("me:a:b", ("me", "a:b")),
         "HOST": ("0.0.0.0", "0.0.0.0"),
@@ -179,6 +181,8 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path(serve):
         config = httpx.get(f"{address}config").json()
         assert config["root"].endswith("/paint")
         assert "/paint/gradio_api/file=" in json.dumps(config["components"])
+        # Pages that the tests serve have none that paints on the visitor's own device.
+        assert httpx.get(f"{address}on-device/").status_code == 404 and "on-device" not in json.dumps(config)
 
 
 def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):

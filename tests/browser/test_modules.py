@@ -1,0 +1,283 @@
+"""The page's modules compute what the toolkit computes."""
+
+import base64
+import io
+import json
+import random
+
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+
+from toolkit.images.io import cover, fit, open_image, png_bytes, read_recipe, resize
+from toolkit.optimize import LBFGS, Adam, EarlyStop, Evaluation
+from toolkit.synthesis import Recipe
+from toolkit.synthesis.ingredients import pixels_fingerprint
+from toolkit.synthesis.preconditioner import Preconditioner
+from toolkit.synthesis.pyramid import enlarged, stages, start_image
+
+
+def as_object(image):
+    return {"width": image.shape[-1], "height": image.shape[-2], "data": image.flatten().tolist()}
+
+
+def as_image(found):
+    return torch.tensor(found["data"]).view(1, 3, found["height"], found["width"])
+
+
+#: Images cross into the browser as lists.
+IMAGE = "i => ({ ...i, data: Float32Array.from(i.data) })"
+LIST = "i => ({ ...i, data: [...i.data] })"
+
+#: A function of many curvatures with a minimum beyond the bounds for some values, in both languages.
+VALLEY = """x => {
+  let objective = 0; const gradient = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i++) {
+    const d = x[i] - (0.5 + 0.7 * Math.sin(i)), w = 1 + i * i;
+    objective += w * (d * d + d ** 4); gradient[i] = w * (2 * d + 4 * d ** 3);
+  }
+  return { objective, gradient };
+}"""
+
+
+def valley(x):
+    index = torch.arange(x.numel(), dtype=torch.float64)
+    d, w = x.flatten().double() - (0.5 + 0.7 * torch.sin(index)), 1 + index.square()
+    gradient = (w * (2 * d + 4 * d**3)).float().view_as(x)
+    return Evaluation(float((w * (d**2 + d**4)).sum()), {}, gradient)
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "Adam"])
+def test_optimisers_take_the_toolkits_steps(modules, name):
+    start = torch.rand(12, generator=torch.Generator().manual_seed(0))
+    found = modules(
+        "optimizer.js",
+        f"""async start => {{
+          const optimizer = new m.{name}(Float32Array.from(start), 4, v => v), points = [];
+          for (let i = 0; i < 25; i++) {{
+            const {{ objective }} = await optimizer.step({VALLEY});
+            points.push([objective, [...optimizer.point], [...optimizer.best]]);
+          }}
+          return points;
+        }}""",
+        start.tolist(),
+    )
+    point = start.clone()
+    optimizer = LBFGS(point, pairs=4) if name == "LBFGS" else Adam(point)
+    for objective, here, best in found:
+        assert optimizer.step(valley).objective == pytest.approx(objective, rel=1e-3)
+        torch.testing.assert_close(torch.tensor(here), point, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(torch.tensor(best), optimizer.best, rtol=1e-3, atol=1e-4)
+
+
+def test_a_step_that_fails_can_be_made_again(modules):
+    same = modules(
+        "optimizer.js",
+        f"""async () => {{
+          const evaluate = {VALLEY}, ends = [];
+          for (const breaks of [false, true]) {{
+            const optimizer = new m.LBFGS(new Float32Array(8).fill(0.3), 4, v => v);
+            for (let i = 0; i < 9; i++) {{
+              if (breaks) await optimizer.step(() => {{ throw new Error("lost"); }}).catch(() => {{}});
+              await optimizer.step(evaluate);
+            }}
+            ends.push(String(optimizer.point));
+          }}
+          return ends[0] === ends[1];
+        }}""",
+    )
+    assert same
+
+
+def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules):
+    sentence = (
+        "new m.{}(new Float32Array(3), 4, v => v).step(() => ({{ objective: NaN, gradient: new Float32Array(3) }}))"
+    )
+    for name in ("LBFGS", "Adam"):
+        told = modules("optimizer.js", f"() => {sentence.format(name)}.catch(e => e.message)")
+        assert told == "The optimisation diverged: choose a lower strength."
+
+
+def test_levels_end_as_early_as_the_toolkits(modules):
+    generator = random.Random(0)
+    objectives = [100 * 0.97**n + 30 + generator.random() for n in range(300)]
+    ours = EarlyStop()
+    found = modules("optimizer.js", "o => { const s = new m.EarlyStop(); return o.map(v => s.ends(v)); }", objectives)
+    assert found == [ours.ends(objective) for objective in objectives] and True in found
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (17, 37), (30, 49), (1, 5)])
+def test_the_preconditioner_is_the_toolkits(modules, random_image, height, width):
+    image = random_image(height, width)
+    found = modules(
+        "preconditioner.js",
+        "([h, w, v]) => [...m.preconditioner(h, w)(Float32Array.from(v))]",
+        [height, width, image.flatten().tolist()],
+    )
+    expected = Preconditioner(image)(image.clone().view(-1))
+    torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_levels_are_the_toolkits(modules):
+    generator = random.Random(0)
+    cases = []
+    for _ in range(300):
+        side = lambda: int(2 ** generator.uniform(3, 12))  # noqa: E731
+        fields = {"size": generator.randint(16, 1500), "levels": generator.randint(1, 4)}
+        cases.append((side(), side(), fields | {"iterations": generator.randint(1, 200)}))
+    found = modules("pyramid.js", "c => c.map(([width, height, r]) => m.levels(r, { width, height }))", cases)
+    for (width, height, fields), levels in zip(cases, found, strict=True):
+        recipe = Recipe.preset("transfer", precision="float32", **fields)
+        expected = stages(recipe, torch.empty(1, 3, height, width, device="meta"), False)
+        assert [((each["height"], each["width"]), each["iterations"]) for each in levels] == [
+            (stage.frame, stage.iterations) for stage in expected
+        ]
+
+
+@pytest.mark.parametrize("size", [(10, 15), (24, 32), (49, 40), (3, 100)])
+def test_resizing_is_the_toolkits(modules, random_image, size):
+    image = random_image(24, 32)
+    given = [as_object(image), {"height": size[0], "width": size[1]}]
+    for name, ours in (("resize", resize), ("cover", cover)):
+        found = modules("image.js", f"([i, f]) => ({LIST})(m.{name}(({IMAGE})(i), f))", given)
+        torch.testing.assert_close(as_image(found), ours(image, size), rtol=0, atol=1e-5)
+    found = modules("image.js", f"([i, l]) => ({LIST})(m.fit(({IMAGE})(i), l))", [given[0], size[1]])
+    torch.testing.assert_close(as_image(found), fit(image, size[1]), rtol=0, atol=1e-5)
+
+
+def test_a_level_begins_with_the_toolkits_image(modules, random_image):
+    content, style, start, coarse = (random_image(12 + 4 * n, 20, seed=n) for n in range(4))
+    images = {"content": as_object(content), "style": as_object(style), "start": as_object(start)}
+    for choice, seed in (("content", 0), ("style", 0), ("image", 0), ("grey", 0), ("noise", 0), ("noise", 2**40 + 7)):
+        recipe = Recipe.preset("transfer", start=choice, seed=seed)
+        script = f"""([r, images]) => {{
+          for (const role in images) images[role] = ({IMAGE})(images[role]);
+          return ({LIST})(m.startImage(r, {{ height: 15, width: 22 }}, images));
+        }}"""
+        found = as_image(modules("pyramid.js", script, [{"start": choice, "seed": seed}, images]))
+        expected = start_image(recipe, (15, 22), content, [style], start)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    script = f"([a, b]) => ({LIST})(m.enlarged(({IMAGE})(a), ({IMAGE})(b)))"
+    found = modules("pyramid.js", script, [as_object(coarse), as_object(random_image(49, 41))])
+    torch.testing.assert_close(as_image(found), enlarged(coarse, random_image(49, 41)), rtol=0, atol=1e-5)
+
+
+BLOB = "b => fetch(`data:;base64,${b}`).then(r => r.blob())"
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+def test_pictures_are_opened_as_the_toolkit_opens_them(modules, random_image, tmp_path):
+    plain = tmp_path / "plain.png"
+    plain.write_bytes(png_bytes(random_image(20, 30), "{}"))
+    clear = Image.open(plain).convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(tmp_path / "clear.png")
+    turned = Image.open(plain).resize((90, 60)).getexif()
+    turned[0x0112] = 6  # the camera was held upright
+    Image.open(plain).resize((90, 60)).save(tmp_path / "turned.jpg", exif=turned, quality=95, subsampling=0)
+    for path, tolerance in ((plain, 0), (tmp_path / "clear.png", 1.5 / 255), (tmp_path / "turned.jpg", 3 / 255)):
+        script = f"""async b => {{
+          const image = await m.opened(await ({BLOB})(b), "picture");
+          return [({LIST})(image), await m.fingerprint(image)];
+        }}"""
+        found, digest = modules("image.js", script, encoded(path.read_bytes()))
+        expected = open_image(path)
+        torch.testing.assert_close(as_image(found), expected, rtol=0, atol=tolerance)
+        if not tolerance:
+            assert digest == pixels_fingerprint(expected)
+
+
+def test_what_is_no_picture_is_told_in_a_sentence(modules):
+    script = f"async b => m.opened(await ({BLOB})(b), 'photograph').catch(e => e.message)"
+    sentence = "The photograph is not a picture that this browser can read: use PNG, JPEG or WebP."
+    for data in (b"I am a picture, believe me.", b"", b"GIF89a" + bytes(7)):
+        assert modules("image.js", script, encoded(data)) == sentence
+
+
+def test_a_recipe_goes_into_a_png_and_comes_out(modules, random_image):
+    text = json.dumps({"who": "Ä 🎨"}, ensure_ascii=False)
+    plain = io.BytesIO()
+    Image.new("RGB", (3, 2)).save(plain, "png")
+    script = f"""async ([b, t]) => {{
+      const bytes = new Uint8Array(await (await ({BLOB})(b)).arrayBuffer());
+      const made = m.withRecipe(bytes, t);
+      return [btoa(String.fromCharCode(...made)), await m.recipeIn(made), await m.recipeIn(bytes)];
+    }}"""
+    made, read, none = modules("png.js", script, [encoded(plain.getvalue()), text])
+    assert read == text and none is None
+    made = io.BytesIO(base64.b64decode(made))
+    assert read_recipe(made) == text
+    Image.open(made).load()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("kind", ["add_itxt", "add_text"])
+def test_recipes_of_every_kind_of_text_are_found(modules, kind, compressed):
+    chunks, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
+    chunks.add_text("recipe for disaster", "no")
+    getattr(chunks, kind)("recipe", '{"size": 64}', zip=compressed)
+    Image.new("RGB", (3, 2)).save(buffer, "png", pnginfo=chunks)
+    script = f"async b => m.recipeIn(new Uint8Array(await (await ({BLOB})(b)).arrayBuffer()))"
+    assert modules("png.js", script, encoded(buffer.getvalue())) == '{"size": 64}'
+    assert modules("png.js", script, encoded(buffer.getvalue()[:60])) is None
+    assert modules("png.js", script, encoded(b"JPEG")) is None
+
+
+def restore(modules, facts, text):
+    script = "([t, s]) => { try { return m.restored(t, s); } catch (e) { return e.message; } }"
+    return modules("recipe.js", script, [text, facts])
+
+
+def test_a_recipe_of_the_toolkit_is_taken_over_field_by_field(modules, facts):
+    recipe = Recipe.preset(
+        "transfer", size=200, iterations=7, style_weight=33.5, seed=5, start="noise", levels=2, optimizer="adam",
+        style_scale=0.5, content_weight=2.0, early_stop=False, style_layers={"relu1_1": 1.0, "relu3_1": 0.25},
+        made_from={"toolkit": "0.1", "network": facts["networks"][1]["fingerprint"]},
+    )  # fmt: skip
+    found = restore(modules, facts, recipe.to_json())
+    assert (found["network"], found["notes"]) == ("vgg19-small", [])
+    again = Recipe.checked(found["recipe"])
+    assert again == recipe.with_(precision="float32", made_from=None)
+
+
+def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):
+    recipe = Recipe.preset("transfer", colour="luminance", size=4000, content_layers={"relu2_2": 1.0}, start="image")
+    found = restore(modules, facts, recipe.to_json())
+    assert found["notes"] == [
+        "It compares relu2_2, which this page cannot: the usual content layers are compared.",
+        "Colour is luminance in it; this page knows only style.",
+        "Size is 4000 in it; here it is 1024.",
+        "It was made with a network that is not offered here.",
+    ]
+    assert found["recipe"]["content_layers"] == {"relu4_2": 1.0} and found["recipe"]["start"] == "content"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "This picture holds no recipe: only PNG files saved here or by the toolkit do."),
+        ("{", "The recipe in this picture is damaged."),
+        ("[]", "The recipe in this picture is damaged."),
+        ('{"synthesis": "texture"}', "This is the recipe of a texture, not of a transfer."),
+        ('{"synthesis": "transfer", "size": "x"}', "The recipe in this picture is damaged: Size cannot be x."),
+        ('{"synthesis": "transfer", "size": 80.5}', "The recipe in this picture is damaged: Size cannot be 80.5."),
+        ('{"synthesis": "transfer", "start": "x"}', "The recipe in this picture is damaged: Start cannot be x."),
+        (
+            '{"synthesis": "transfer", "style_layers": {"relu1_1": "x"}}',
+            'The recipe in this picture is damaged: Style layers cannot be {"relu1_1":"x"}.',
+        ),
+    ],
+)
+def test_a_recipe_that_is_none_is_told_in_a_sentence(modules, facts, text, sentence):
+    assert restore(modules, facts, text) == sentence
+
+
+def test_errors_of_browser_and_runtime_become_sentences(modules):
+    memory = "There is not enough memory for this size: choose a smaller one."
+    script = "() => [new RangeError('Array buffer allocation failed'), 31415926, new Error('ours'), new TypeError('x')]"
+    assert modules("errors.js", f"() => ({script})().map(e => m.explained(e).message)") == [
+        memory, memory, "ours", "Something went wrong: x",
+    ]  # fmt: skip

@@ -1,0 +1,314 @@
+"""The page in a real browser: it paints what the toolkit paints, on whatever the device has."""
+
+import base64
+import json
+import time
+
+import pytest
+import torch
+
+from toolkit.cli import main
+from toolkit.export import OnnxObjective
+from toolkit.images.io import open_image, read_recipe
+from toolkit.network import load_network
+from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis.objective import Objective
+
+
+def choose(page, pictures):
+    for role, path in zip(("content", "style"), pictures, strict=True):
+        page.set_input_files(f"[data-role={role}] .picture input", path)
+
+
+def set_value(page, name, value):
+    page.eval_on_selector(
+        f"#{name}", "(field, value) => { field.value = value; field.dispatchEvent(new Event('input')); }", str(value)
+    )
+
+
+def set_up(page, pictures, network="tiny", size=64, iterations=5):
+    choose(page, pictures)
+    set_value(page, "size", size)
+    set_value(page, "iterations", iterations)
+    page.select_option("#network", network, force=True)
+
+
+def wait_for(page, words):
+    page.wait_for_function("w => document.querySelector('#status').innerText.includes(w)", arg=words, timeout=120_000)
+
+
+def status(page):
+    page.wait_for_function("() => !document.querySelector('#paint').disabled", timeout=120_000)
+    return page.inner_text("#status")
+
+
+def paint(page):
+    page.click("#paint")
+    return status(page)
+
+
+def saved(page, path):
+    with page.expect_download() as download:
+        page.click("#download")
+    download.value.save_as(path)
+    return Recipe.from_json(read_recipe(path))
+
+
+@pytest.fixture
+def pictures(picture):
+    return [picture(), picture("style.png", (80, 60), (20, 60, 180))]
+
+
+def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures, "vgg19-small", iterations=40)
+    assert paint(page).startswith("Done after 40 iterations")
+    assert page.inner_text("#engine").startswith("Computing with your processor (WebAssembly, ")
+    recipe = saved(page, tmp_path / "painted.png")
+    network = load_network("vgg19-small")
+    content, style = map(open_image, pictures)
+    ours = Synthesis(
+        network, recipe.with_(made_from=None), content=content, styles=[style], objective=OnnxObjective, pairs=12
+    )
+    for _ in ours:
+        pass
+    assert recipe == ours.recipe
+    objective = OnnxObjective(network, recipe, content, [style])
+    reached = objective(ours.image).objective
+    assert objective(open_image(tmp_path / "painted.png")).objective == pytest.approx(reached, rel=0.02)
+    assert reached < 0.5 * objective(content).objective
+
+
+def test_stop_continue_larger_and_restore(visit, pictures, tmp_path, capsys):
+    page = visit()
+    set_up(page, pictures, iterations=1000)
+    assert page.is_disabled("#continue") and page.is_disabled("#stop") and page.is_hidden("#download")
+    page.click("#paint")
+    wait_for(page, "Iteration ")
+    assert page.is_disabled("#paint") and page.is_disabled("#larger")
+    page.click("#stop")
+    assert status(page).startswith("Stopped after ")
+    first = saved(page, tmp_path / "first.png")
+    assert (first.size, first.iterations, first.start, first.seed) == (64, 1000, "content", 0)
+
+    set_value(page, "iterations", 5)
+    page.click("#continue")
+    assert status(page).startswith("Done after 5 iterations")
+    further = saved(page, tmp_path / "further.png")
+    assert (further.start, further.levels) == ("image", 1)
+    page.click("#larger")
+    assert status(page).startswith("Done after 5 iterations")
+    assert open_image(tmp_path / "further.png").shape[-2:] == (48, 64)
+    assert saved(page, tmp_path / "larger.png").size == 128
+    assert open_image(tmp_path / "larger.png").shape[-2:] == (96, 128)
+
+    page.reload()
+    page.wait_for_selector("main:not([hidden])")
+    page.set_input_files("#recipe", tmp_path / "larger.png")
+    wait_for(page, "The controls now show this picture's recipe.")
+    assert [page.input_value(f"#{name}") for name in ("size", "iterations", "network")] == ["128", "5", "tiny"]
+    assert page.is_enabled("#continue") and page.is_visible("#download")
+    assert main(["inspect", str(tmp_path / "larger.png")]) == 0
+    assert json.loads(capsys.readouterr().out)["size"] == 128
+
+
+def test_a_recipe_of_the_command_line_paints_the_same_picture_here(visit, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["transfer", "photo.png", "style.png", "--network", "vgg19-small", "--engine", "onnx", "--size", "64"]
+    more = ["--start", "noise", "--seed", "9", "--iterations", "5", "--style-weight", "strong", "--style-scale", "0.5"]
+    assert main([*command, *more, "-o", "ours.png"]) == 0
+    page = visit()
+    choose(page, pictures)
+    page.set_input_files("#recipe", "ours.png")
+    wait_for(page, "The controls now show this picture's recipe.")
+    assert page.locator("#strengths :checked").input_value() == "100"
+    assert paint(page).startswith("Done after 5 iterations")
+    assert saved(page, tmp_path / "theirs.png") == Recipe.from_json(read_recipe("ours.png"))
+    assert float((open_image("ours.png") - open_image("theirs.png")).abs().mean()) < 0.01
+
+
+#: Starts the page's own engine and computes one objective, as its worker would.
+EVALUATE = """async ([way, content, style, point]) => {
+  const [{ Engine }, { makeObjective }, image] = await Promise.all(
+    ["engine", "objective", "image"].map((name) => import(`/${name}.js`)));
+  const site = { ...(await (await fetch("/site.json")).json()), base: location.origin + "/" };
+  const network = site.networks[0];
+  const opened = await Promise.all([content, style, point].map(async (b) =>
+    image.opened(await (await fetch(`data:;base64,${b}`)).blob(), "picture")));
+  const engine = await Engine.start(way, site, network, () => {});
+  const objective = await makeObjective(engine, network, site.recipe, opened[0], opened[1]);
+  const { objective: value, losses, gradient } = await objective(opened[2].data);
+  return { value, losses, gradient: [...gradient] };
+}"""
+
+
+@pytest.fixture(scope="module")
+def gpu_page(gpu_browser, address):
+    page = gpu_browser.new_page()
+    page.goto(f"{address}?engine=webgpu")
+    if not page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
+        pytest.skip("needs a Chromium with WebGPU on its software adapter")
+    page.wait_for_selector("main:not([hidden])")
+    (worker,) = page.workers
+    worker.evaluate(
+        """() => {
+          const request = GPUAdapter.prototype.requestDevice;
+          GPUAdapter.prototype.requestDevice = async function (options) {
+            return (self.lent = await request.call(this, options));
+          };
+        }"""
+    )
+    return page
+
+
+def test_webgpu_computes_pytorchs_gradient(gpu_page, pictures, picture, tiny_network):
+    files = [*pictures, picture("point.png", (64, 48), (90, 90, 90))]
+    given = [base64.b64encode(path.read_bytes()).decode() for path in files]
+    found = gpu_page.workers[0].evaluate(EVALUATE, ["webgpu", *given])
+    content, style, point = map(open_image, files)
+    expected = Objective(tiny_network(), Recipe.preset("transfer"), content, [style])(point)
+    gradient = torch.tensor(found["gradient"]).view_as(expected.gradient)
+    assert float((gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-3
+    assert found["value"] == pytest.approx(expected.objective, rel=1e-3)
+    assert found["losses"] == pytest.approx(expected.losses, rel=1e-3)
+
+
+def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
+    page = gpu_page
+    set_up(page, pictures, iterations=40)
+    page.click("#paint")
+    wait_for(page, "Iteration ")
+    assert page.inner_text("#engine") == "Computing with your graphics processor (WebGPU)."
+    page.workers[0].evaluate("() => self.lent.destroy()")
+    assert status(page).startswith("Done after 40 iterations")
+    text = page.inner_text("#engine")
+    assert text.startswith("The graphics processor stopped answering. Going on with your processor (WebAssembly, ")
+    assert saved(page, tmp_path / "painted.png").start == "content"
+
+
+def test_without_headers_a_service_worker_gives_the_page_threads(visit, serve_folder, site, pictures):
+    with serve_folder(site, {}) as address:
+        page = visit(to=address)
+        page.wait_for_function("() => crossOriginIsolated")
+        page.wait_for_selector("main:not([hidden])")
+        page = visit(to=address, service_workers="block")
+        set_up(page, pictures)
+        assert paint(page).startswith("Done after 5 iterations")
+        assert page.inner_text("#engine") == (
+            "Computing with your processor (WebAssembly, 1 thread). This page's host allows no more threads."
+        )
+
+
+def test_the_runtime_may_come_from_elsewhere(visit, make_site, serve_folder, runtime, pictures):
+    folder = make_site()
+    facts = json.loads((folder / "site.json").read_text())
+    assert facts["runtime"]["address"].endswith(f"/onnxruntime-web@{facts['runtime']['version']}/dist/")
+    allowed = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+    with serve_folder(folder) as address, serve_folder(runtime, allowed) as elsewhere:
+        page = visit(to=address, others=[elsewhere])
+        page.route("**/site.json", lambda route: route.fulfill(json=facts))
+        facts["runtime"]["address"] = elsewhere
+        page.reload()
+        page.wait_for_selector("main:not([hidden])")
+        set_up(page, pictures)
+        assert paint(page).startswith("Done after 5 iterations")
+
+
+@pytest.mark.parametrize("name", ["tiny.onnx", "ort.wasm.bundle.min.mjs"])
+def test_a_file_that_fails_its_hash_is_not_used(visit, pictures, name):
+    page = visit()
+    page.route(f"**/{name}", lambda route: route.fulfill(body="alert(1)"))
+    set_up(page, pictures)
+    assert paint(page) == f"{name} does not match its hash, so it is not used: load the page again, or tell its host."
+    page.unroute(f"**/{name}")
+    assert paint(page).startswith("Done after 5 iterations")
+
+
+def test_files_are_fetched_once_and_kept(visit, pictures):
+    page = visit()
+    set_up(page, pictures)
+    assert paint(page).startswith("Done")
+    page.reload()
+    page.wait_for_selector("main:not([hidden])")
+    page.context.route("**/{networks,runtime}/*", lambda route: route.abort())
+    set_up(page, pictures)
+    assert paint(page).startswith("Done")
+
+
+def test_without_a_connection_the_page_says_so(visit, pictures):
+    page = visit()
+    page.route("**/networks/*", lambda route: route.abort())
+    set_up(page, pictures)
+    assert paint(page) == "tiny.onnx could not be fetched: check the connection and try again."
+
+
+def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, tmp_path):
+    page = visit()
+    (tmp_path / "text.png").write_bytes(b"I am a picture, believe me.")
+    set_up(page, [tmp_path / "text.png", pictures[1]])
+    wait_for(page, "not one that this browser can read: use PNG, JPEG or WebP.")
+    sentence = "The photograph is not a picture that this browser can read: use PNG, JPEG or WebP."
+    assert paint(page) == sentence
+    choose(page, [picture("thin.png", (400, 8)), pictures[1]])
+    assert paint(page) == "A picture of 64 x 1 pixels is too small for the network: choose a larger size."
+    page.set_input_files("#recipe", pictures[0])
+    wait_for(page, "This picture holds no recipe: only PNG files saved here or by the toolkit do.")
+    (worker,) = page.workers
+    worker.evaluate("() => { WebAssembly.validate = () => false; }")
+    choose(page, pictures)
+    assert paint(page) == "This browser lacks WebAssembly SIMD, which painting needs: use a newer one."
+
+
+def test_stop_ends_the_fetching_too(visit, pictures):
+    page = visit()
+    page.route("**/networks/*", lambda route: (time.sleep(1), route.continue_()))
+    set_up(page, pictures)
+    page.click("#paint")
+    page.click("#stop")
+    assert status(page) == "Stopped before the first iteration."
+
+
+def test_pictures_come_by_drop_paste_and_example(visit, pictures):
+    page = visit()
+    for name, script in (
+        ("drop", "t => new DragEvent('drop', { dataTransfer: t, bubbles: true, cancelable: true })"),
+        ("paste", "t => new ClipboardEvent('paste', { clipboardData: t, bubbles: true })"),
+    ):
+        before = page.get_attribute("[data-role=style] .picture img", "src")
+        page.hover("[data-role=style]")
+        page.evaluate(
+            f"""async ([name, src]) => {{
+              const transfer = new DataTransfer(), blob = await (await fetch(src)).blob();
+              transfer.items.add(new File([blob], "a.jpg", {{ type: "image/jpeg" }}));
+              const target = name === "drop" ? document.querySelector("[data-role=style] .picture") : document.body;
+              target.dispatchEvent(({script})(transfer));
+            }}""",
+            [name, page.get_attribute("[data-role=content] .examples img", "src")],
+        )
+        assert page.get_attribute("[data-role=style] .picture img", "src") != before
+    example = page.locator("[data-role=content] .examples button").nth(2)
+    example.click()
+    page.wait_for_function("b => b.ariaPressed === 'true'", arg=example.element_handle())
+    assert page.locator("[data-role=content] [aria-pressed=true]").count() == 1
+
+
+def test_by_keyboard_on_a_phone_in_the_dark(visit, pictures):
+    page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(23, 22, 20)"
+    assert page.locator("[data-role=content] .camera").is_visible()
+    set_up(page, pictures)
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+        if reached[-1] == "paint":
+            break
+    assert {"strength", "size", "iterations", "paint"} <= set(reached)
+    page.keyboard.press("Enter")
+    assert status(page).startswith("Done after 5 iterations")
+    page.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "network"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
