@@ -13,6 +13,7 @@ const PATIENCE = 2000;
 let site;
 /** The recipe that the controls show; some of its fields have no control and travel along. */
 let recipe;
+const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
 const files = { content: null, style: null };
 let touched = "content";
@@ -103,8 +104,12 @@ function choose(role, file) {
   const image = $(`[data-role=${role}] .picture img`);
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(file);
-  image.alt = role === "content" ? "The photograph to paint" : "The picture to take the style from";
-  image.onerror = () => say(`The ${role} picture is not one that this browser can read: use PNG, JPEG or WebP.`, true);
+  image.alt = `The chosen ${NAMES[role]}`;
+  image.onerror = () => {
+    image.removeAttribute("src");
+    files[role] = null;
+    say(`The ${NAMES[role]} is not a picture that this browser can read: use PNG, JPEG or WebP.`, true);
+  };
   for (const button of document.querySelectorAll(`[data-role=${role}] .examples button`)) button.ariaPressed = "false";
 }
 
@@ -151,10 +156,11 @@ function goOn(size) {
 }
 
 function paint(changes, start) {
-  for (const role of Object.keys(files)) if (!files[role]) return say(`Choose a ${role} picture first.`, true);
+  for (const role of Object.keys(files)) if (!files[role]) return say(`Choose a ${NAMES[role]} first.`, true);
   objectives = [];
   busy(true);
   say("Starting …");
+  $(".easel").scrollIntoView({ block: "nearest", behavior: "smooth" });
   const task = { site, networkName: $("#network").value, wanted, recipe: { ...recipe, ...changes } };
   worker.postMessage({ type: "paint", ...task, files: start ? { ...files, start } : files });
 }

@@ -1,7 +1,9 @@
 """The page in a real browser: it paints what the toolkit paints, on whatever the device has."""
 
 import base64
+import itertools
 import json
+import re
 import time
 
 import pytest
@@ -138,6 +140,8 @@ EVALUATE = """async ([way, content, style, point]) => {
   const engine = await Engine.start(way, site, network, () => {});
   const objective = await makeObjective(engine, network, site.recipe, opened[0], opened[1]);
   const { objective: value, losses, gradient } = await objective(opened[2].data);
+  const model = new Uint8Array(await (await fetch("/" + network.address)).arrayBuffer());
+  await engine.ort.InferenceSession.create(model, { executionProviders: [way], logSeverityLevel: 0 }); // tells its plan
   return { value, losses, gradient: [...gradient] };
 }"""
 
@@ -145,6 +149,8 @@ EVALUATE = """async ([way, content, style, point]) => {
 @pytest.fixture(scope="module")
 def gpu_page(gpu_browser, address):
     page = gpu_browser.new_page()
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
     page.goto(f"{address}?engine=webgpu")
     if not page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
         pytest.skip("needs a Chromium with WebGPU on its software adapter")
@@ -171,6 +177,14 @@ def test_webgpu_computes_pytorchs_gradient(gpu_page, pictures, picture, tiny_net
     assert float((gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-3
     assert found["value"] == pytest.approx(expected.objective, rel=1e-3)
     assert found["losses"] == pytest.approx(expected.losses, rel=1e-3)
+    placed = re.findall(r"placed on \[(\w+)\]|VerifyEachNodeIsAssignedToAnEp\]   (\w+) \(", "\n".join(gpu_page.said))
+    starts = [n for n, (provider, _) in enumerate(placed) if provider] + [len(placed)]
+    by_provider = {
+        placed[first][0]: {name for _, name in placed[first + 1 : after]} for first, after in itertools.pairwise(starts)
+    }
+    assert by_provider["WebGpuExecutionProvider"] >= {"Conv", "MatMul", "AveragePool", "DepthToSpace", "Pad", "Where"}
+    assert "MemcpyToHost" not in by_provider["WebGpuExecutionProvider"]
+    assert by_provider["CPUExecutionProvider"] <= {"ReduceProd", "Cast", "Sub", "Concat", "Gather"}  # of sizes
 
 
 def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
@@ -246,9 +260,8 @@ def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, 
     page = visit()
     (tmp_path / "text.png").write_bytes(b"I am a picture, believe me.")
     set_up(page, [tmp_path / "text.png", pictures[1]])
-    wait_for(page, "not one that this browser can read: use PNG, JPEG or WebP.")
-    sentence = "The photograph is not a picture that this browser can read: use PNG, JPEG or WebP."
-    assert paint(page) == sentence
+    wait_for(page, "The photograph is not a picture that this browser can read: use PNG, JPEG or WebP.")
+    assert paint(page) == "Choose a photograph first."
     choose(page, [picture("thin.png", (400, 8)), pictures[1]])
     assert paint(page) == "A picture of 64 x 1 pixels is too small for the network: choose a larger size."
     page.set_input_files("#recipe", pictures[0])
