@@ -31,8 +31,16 @@ export async function download(address, { bytes, integrity }, signal, progress) 
   }
   if (!(await matches(blob, integrity)))
     throw new Error(`${name} does not match its hash, so it is not used: load the page again, or tell its host.`);
-  await cache?.put(key, new Response(blob)).catch(() => undefined); // a full disk only costs the next visit time
+  await keep(cache, key, blob).catch(() => undefined); // a full disk only costs the next visit time
   return blob;
+}
+
+/** Puts a file into the cache, in place of its earlier versions. */
+async function keep(cache, key, blob) {
+  const address = ({ url }) => url.split("?")[0];
+  for (const request of (await cache?.keys()) ?? [])
+    if (address(request) === address(new Request(key))) await cache.delete(request);
+  await cache?.put(key, new Response(blob));
 }
 
 async function received(address, signal, progress) {

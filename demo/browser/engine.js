@@ -1,7 +1,7 @@
 /** onnxruntime-web: which way to compute, its files, and a network's session. */
 
 import { download } from "./download.js";
-import { explained } from "./errors.js";
+import { BrokenError, explained } from "./errors.js";
 
 /** More threads hardly help, and leave nothing for the page. */
 const MOST_THREADS = 8;
@@ -104,10 +104,10 @@ export class Engine {
     try {
       return await work();
     } catch (error) {
-      Engine.#runtimes.delete(this.build); // it may be unusable now
+      Engine.#runtimes.delete(this.build);
       console.warn(error);
       if (this.way === "webgpu") throw new LostError(error.message);
-      throw explained(error);
+      throw new BrokenError(explained(error).message);
     }
   }
 }

@@ -47,9 +47,10 @@ async function start() {
 
 /** Reloads once under a service worker that gives the page threads, where the host's headers do not. */
 async function isolating() {
-  if (crossOriginIsolated || !navigator.serviceWorker || sessionStorage.isolated) return false;
-  sessionStorage.isolated = "tried";
+  if (crossOriginIsolated || !navigator.serviceWorker) return false;
   try {
+    if (sessionStorage.isolated) return false;
+    sessionStorage.isolated = "tried";
     await navigator.serviceWorker.register("isolation.js");
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
     if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return false;
@@ -170,12 +171,17 @@ function newWorker() {
   made.onmessage = ({ data }) => told[data.type](data);
   made.onerror = (event) => {
     event.preventDefault();
-    made.terminate();
-    worker = newWorker();
+    restarted();
     busy(false);
     say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or load the page again.", true);
   };
   return made;
+}
+
+/** A new worker in place of one that has run out of memory. */
+function restarted() {
+  worker.terminate();
+  worker = newWorker();
 }
 
 /** What the worker tells. */
@@ -200,13 +206,15 @@ const told = {
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   },
 
-  done: async ({ blob, ending, trouble, iteration, seconds }) => {
+  done: async ({ blob, ending, trouble, iteration, seconds, restart }) => {
+    if (restart) restarted();
     await hold(blob);
     busy(false);
     say(`${ending} after ${iteration} iterations in ${duration(seconds)}. ${trouble}`, Boolean(trouble));
   },
 
-  failed: ({ sentence }) => {
+  failed: ({ sentence, restart }) => {
+    if (restart) restarted();
     busy(false);
     say(sentence, true);
   },

@@ -1,7 +1,7 @@
 /** A transfer, as a stream of progress that can be left at any point with the best image in hand. */
 
 import { Adam, EarlyStop, LBFGS } from "./optimizer.js";
-import { fingerprint, fit, resize, round } from "./image.js";
+import { fingerprint, fit, round } from "./image.js";
 import { enlarged, levels, startImage } from "./pyramid.js";
 import { preconditioner } from "./preconditioner.js";
 import { LostError } from "./engine.js";
@@ -81,16 +81,6 @@ export async function withIngredients(recipe, images, site, network) {
       masks: [],
     },
   };
-}
-
-/** An image at a recipe's full size. */
-export function finished(image, content, size) {
-  return resize(image, fitFrame(content, size));
-}
-
-function fitFrame(content, size) {
-  const [frame] = levels({ levels: 1, iterations: 1, size }, content);
-  return frame;
 }
 
 /** The shortest side that the network's poolings do not shrink to nothing. */

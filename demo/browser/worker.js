@@ -1,9 +1,9 @@
 /** The worker: opens pictures, computes, and tells the page how it goes. It alone knows onnxruntime-web. */
 
 import { chosenWay, Engine, LostError } from "./engine.js";
-import { explained, StoppedError } from "./errors.js";
-import { finished, synthesis, withIngredients } from "./synthesis.js";
-import { opened, toPixels } from "./image.js";
+import { BrokenError, explained, StoppedError } from "./errors.js";
+import { synthesis, withIngredients } from "./synthesis.js";
+import { frameOf, opened, resize, toPixels } from "./image.js";
 import { withRecipe } from "./png.js";
 
 const NAMES = { content: "photograph", style: "style picture", start: "last painting" };
@@ -28,7 +28,7 @@ async function paint({ site, networkName, wanted, recipe, files }) {
     for (const [role, file] of Object.entries(files)) images[role] = await opened(file, NAMES[role]);
     postMessage({ type: "done", ...(await painted(site, network, wanted, recipe, images)) });
   } catch (error) {
-    postMessage({ type: "failed", sentence: explained(error).message });
+    postMessage({ type: "failed", sentence: explained(error).message, restart: error instanceof BrokenError });
   }
 }
 
@@ -41,7 +41,7 @@ async function painted(site, network, wanted, recipe, images) {
     return engine;
   };
   const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
-  let last = null, shown = -Infinity, trouble = "";
+  let last = null, shown = -Infinity, trouble = "", restart = false;
   try {
     for await (const progress of synthesis(recipe, images, network, engineFor)) {
       last = progress;
@@ -55,10 +55,11 @@ async function painted(site, network, wanted, recipe, images) {
   } catch (error) {
     if (!last) throw error;
     trouble = explained(error).message; // the best image so far is kept
+    restart = error instanceof BrokenError;
   }
   const ending = trouble ? "Ended" : stopped ? "Stopped" : "Done";
-  const blob = await asPng(finished(last.image, images.content, recipe.size), await withIngredients(recipe, images, site, network));
-  return { blob, ending, trouble, iteration: last.iteration, seconds: seconds() };
+  const blob = await asPng(resize(last.image, frameOf(images.content, recipe.size)), await withIngredients(recipe, images, site, network));
+  return { blob, ending, trouble, iteration: last.iteration, seconds: seconds(), restart };
 }
 
 /** The engine for a network: the one at hand, else a new one. WebAssembly's when WebGPU's cannot start. */

@@ -272,6 +272,25 @@ def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, 
     assert paint(page) == "This browser lacks WebAssembly SIMD, which painting needs: use a newer one."
 
 
+def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_painted(visit, pictures):
+    page = visit()
+    set_up(page, pictures)
+    page.workers[0].evaluate(
+        """async () => {
+          const { Engine } = await import("/engine.js"), run = Engine.prototype.run;
+          let runs = 0;
+          Engine.prototype.run = function (...given) {
+            if (++runs > 4) this.session.run = () => Promise.reject(new RangeError("Array buffer allocation failed"));
+            return run.apply(this, given);
+          };
+        }"""
+    )
+    sentence = "There is not enough memory for this size: choose a smaller one."
+    assert re.fullmatch(rf"Ended after 2 iterations in \d+ s. {sentence}", paint(page))
+    assert page.is_visible("#download")
+    assert paint(page).startswith("Done after 5 iterations")
+
+
 def test_stop_ends_the_fetching_too(visit, pictures):
     page = visit()
     page.route("**/networks/*", lambda route: (time.sleep(1), route.continue_()))
