@@ -53,7 +53,7 @@ Press **Paint** to paint on this server, or [paint on your own device]({address}
 CLEANING = 600
 
 #: How the names of exported graphs end. ``vgg19-*`` would match those of vgg19-small too.
-EXPORTS = ("features", "step", "targets")
+EXPORTS = ("features", "step")
 
 TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from toolkit.images.io import cover, fit, open_image, png_bytes, read_recipe, resize
+from toolkit.images.formats import encoded, read_recipe
+from toolkit.images.io import cover, fit, open_image, resize
 from toolkit.optimize import LBFGS, Adam, EarlyStop, Evaluation
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.ingredients import pixels_fingerprint
@@ -165,13 +166,13 @@ def test_a_level_begins_with_the_toolkits_image(modules, random_image):
 BLOB = "b => fetch(`data:;base64,${b}`).then(r => r.blob())"
 
 
-def encoded(data):
+def in_base64(data):
     return base64.b64encode(data).decode()
 
 
 def test_pictures_are_opened_as_the_toolkit_opens_them(modules, random_image, tmp_path):
     plain = tmp_path / "plain.png"
-    plain.write_bytes(png_bytes(random_image(20, 30), "{}"))
+    plain.write_bytes(encoded(random_image(20, 30), ".png", "{}"))
     clear = Image.open(plain).convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))
     clear.save(tmp_path / "clear.png")
@@ -183,7 +184,7 @@ def test_pictures_are_opened_as_the_toolkit_opens_them(modules, random_image, tm
           const image = await m.opened(await ({BLOB})(b), "picture");
           return [({LIST})(image), await m.fingerprint(image)];
         }}"""
-        found, digest = modules("image.js", script, encoded(path.read_bytes()))
+        found, digest = modules("image.js", script, in_base64(path.read_bytes()))
         expected = open_image(path)
         torch.testing.assert_close(as_image(found), expected, rtol=0, atol=tolerance)
         if not tolerance:
@@ -194,7 +195,7 @@ def test_what_is_no_picture_is_told_in_a_sentence(modules):
     script = f"async b => m.opened(await ({BLOB})(b), 'photograph').catch(e => e.message)"
     sentence = "The photograph is not a picture that this browser can read: use PNG, JPEG or WebP."
     for data in (b"I am a picture, believe me.", b"", b"GIF89a" + bytes(7)):
-        assert modules("image.js", script, encoded(data)) == sentence
+        assert modules("image.js", script, in_base64(data)) == sentence
 
 
 def test_a_recipe_goes_into_a_png_and_comes_out(modules, random_image):
@@ -206,7 +207,7 @@ def test_a_recipe_goes_into_a_png_and_comes_out(modules, random_image):
       const made = m.withRecipe(bytes, t);
       return [btoa(String.fromCharCode(...made)), await m.recipeIn(made), await m.recipeIn(bytes)];
     }}"""
-    made, read, none = modules("png.js", script, [encoded(plain.getvalue()), text])
+    made, read, none = modules("png.js", script, [in_base64(plain.getvalue()), text])
     assert read == text and none is None
     made = io.BytesIO(base64.b64decode(made))
     assert read_recipe(made) == text
@@ -221,9 +222,9 @@ def test_recipes_of_every_kind_of_text_are_found(modules, kind, compressed):
     getattr(chunks, kind)("recipe", '{"size": 64}', zip=compressed)
     Image.new("RGB", (3, 2)).save(buffer, "png", pnginfo=chunks)
     script = f"async b => m.recipeIn(new Uint8Array(await (await ({BLOB})(b)).arrayBuffer()))"
-    assert modules("png.js", script, encoded(buffer.getvalue())) == '{"size": 64}'
-    assert modules("png.js", script, encoded(buffer.getvalue()[:60])) is None
-    assert modules("png.js", script, encoded(b"JPEG")) is None
+    assert modules("png.js", script, in_base64(buffer.getvalue())) == '{"size": 64}'
+    assert modules("png.js", script, in_base64(buffer.getvalue()[:60])) is None
+    assert modules("png.js", script, in_base64(b"JPEG")) is None
 
 
 def restore(modules, facts, text):

@@ -11,7 +11,8 @@ import torch
 
 from toolkit.cli import main
 from toolkit.export import OnnxObjective
-from toolkit.images.io import open_image, read_recipe
+from toolkit.images.formats import read_recipe
+from toolkit.images.io import open_image
 from toolkit.network import load_network
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.objective import Objective

@@ -6,7 +6,7 @@ import pytest
 from demo.app import main
 from demo.on_device import HEADERS
 from demo.settings import read_settings
-from toolkit.images.io import read_recipe
+from toolkit.images.formats import read_recipe
 from toolkit.synthesis import Recipe
 
 
@@ -39,6 +39,7 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.get_by_text("Paint on the server instead").click()
         page.wait_for_selector("#paint")
         assert page.url == f"{address}?here" and not page.evaluate("crossOriginIsolated")
+        page.get_by_text("Share and restore").click()
         page.set_input_files("#recipe input[type=file]", tmp_path / "device.png")
         page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('this image')")
         page.wait_for_function("() => !document.querySelector('#paint').disabled")

@@ -163,7 +163,7 @@ def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is
             assert httpx.post(f"{address}gradio_api/mcp/", json={}, headers=headers).status_code == 401
         with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
             tools, painted, refused, facts = thread.submit(asyncio.run, talk(address)).result()
-        assert tools.keys() == {"transfer", "reconstruct", "amalgamate", "study", "patches", "describe"}
+        assert tools.keys() == {"transfer", "four_ways", "reconstruct", "amalgamate", "study", "patches", "describe"}
         assert tools["transfer"].description.startswith("Paints the content image in the style of other images")
         described = tools["transfer"].inputSchema["properties"]
         assert described["iterations"]["description"].startswith("Steps of the optimiser")
@@ -197,7 +197,7 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     from demo.app import page
 
     assert isinstance(page(context), gr.Blocks)
-    assert {name for name, _ in lent} == {"transfer", "go_on", "reconstruct", "amalgamate", "study"}
+    assert {name for name, _ in lent} == {"transfer", "go_on", "four_ways", "reconstruct", "amalgamate", "study"}
     assert {duration for _, duration in lent} == {120}
 
 
@@ -222,8 +222,8 @@ def test_files_are_kept_in_a_folder_of_ones_own(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("set GRADIO_TEMP_DIR to a folder of yours.\n")
 
 
-def test_two_networks_of_one_name_are_refused(capsys):
-    assert main(["--network", "vgg19-small,vgg19-small"]) == 2
+def test_two_networks_of_one_name_are_refused(capsys, free_port):
+    assert main(["--network", "vgg19-small,vgg19-small", "--port", str(free_port())]) == 2
     assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename one of the files.\n"
 
 

@@ -5,15 +5,18 @@ import sys
 import numpy as np
 import onnxruntime
 
-targets, step = (
-    onnxruntime.InferenceSession(f"{name}.onnx", providers=["CPUExecutionProvider"]) for name in ("targets", "step")
-)
+step = onnxruntime.InferenceSession("step.onnx", providers=["CPUExecutionProvider"])
+shapes = {given.name: [size if isinstance(size, int) else 1 for size in given.shape] for given in step.get_inputs()}
+none = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 def targets_of(picture, kind):
-    """The targets of a kind, ``content`` or ``gram``, by the step's names for them."""
-    names = [output.name for output in targets.get_outputs() if output.name.startswith(f"{kind}_")]
-    return dict(zip(names, targets.run(names, {"image": np.load(picture)}), strict=True))
+    """The targets of a kind, ``content`` or ``gram``: what the step says of the picture itself."""
+    own = {name: name.removeprefix("content_") for name in shapes if name.startswith("content_relu")}
+    own |= {name: f"{name.removeprefix('gram_')}_gram" for name in shapes if name.startswith("gram_")}
+    names = [name for name in own if name.startswith(kind)]
+    found = step.run([own[name] for name in names], {**none, "image": np.load(picture)})
+    return dict(zip(names, found, strict=True))
 
 
 content, style = targets_of("content.npy", "content"), targets_of("style.npy", "gram")

@@ -18,10 +18,8 @@ from toolkit.export import (
     Session,
     export_features,
     export_step,
-    export_targets,
     features_model,
     step_model,
-    targets_model,
     writing,
 )
 from toolkit.network import Network, save_network
@@ -101,13 +99,12 @@ def test_each_precision_is_checked_against_its_own_bound(tiny_network, tmp_path,
 def test_eight_bits_lose_nothing_of_weights_with_256_values(eight_bit_network, tmp_path, convention, pooling):
     network = eight_bit_network(convention=convention, pooling=pooling, widths=(12,) * 5)
     layers = ["relu3_1", "relu4_2"], ["relu1_1", "relu3_1", "relu5_1"]
-    files = [tmp_path / f"{kind}.onnx" for kind in ("features", "targets", "step")]
+    files = [tmp_path / f"{kind}.onnx" for kind in ("features", "step")]
     errors = [
         export_features(network, LAYERS, files[0], "8bit"),
-        export_targets(network, *layers, files[1], "8bit"),
-        export_step(network, *layers, files[2], "8bit"),
+        export_step(network, *layers, files[1], "8bit"),
     ]
-    gradient = errors[2].pop("gradient")
+    gradient = errors[1].pop("gradient")
     assert gradient <= writing.GRADIENT_BOUNDS["float32"]
     assert all(error <= writing.BOUNDS["float32"] for found in errors for error in found.values())
     for file in files:
@@ -194,44 +191,23 @@ def test_a_max_poolings_gradient_goes_to_the_first_of_equal_pixels(tiny_network)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-@pytest.mark.parametrize("convention", ["torchvision", "caffe"])
-@pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
-def test_targets_are_features_and_gram_matrices(
-    tiny_network, random_image, pooling, convention, content_layers, style_layers
-):
-    network = tiny_network(pooling=pooling, convention=convention)
-    session = Session(targets_model(network, list(content_layers), list(style_layers)))
-    for height, width in ((40, 52), (33, 47)):
-        image = random_image(height, width)
-        expected = {f"content_{name}": found for name, found in network(image, content_layers).items()}
-        expected |= {f"gram_{name}": gram(found) for name, found in network(image, style_layers).items()}
-        found = session.run({"image": image}, {name: value.shape for name, value in expected.items()})
-        for name, value in expected.items():
-            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4 * float(value.abs().max()))
-
-
-@pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("precision", ["float32", "8bit"])
+@pytest.mark.parametrize("statistic", ["gram", "moments"])
 @pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
-def test_every_graph_fits_web_gpu_and_the_step_takes_the_targets(
-    eight_bit_network, precision, pooling, content_layers, style_layers
-):
+def test_every_graph_fits_web_gpu(eight_bit_network, precision, pooling, statistic, content_layers, style_layers):
     network = eight_bit_network(pooling=pooling, convention="caffe")
-    step, targets = (
-        make(network, list(content_layers), list(style_layers), precision) for make in (step_model, targets_model)
-    )
-    for model in (step, targets, features_model(network, LAYERS, precision)):
+    step = step_model(network, list(content_layers), list(style_layers), precision, statistic)
+    for model in (step, features_model(network, LAYERS, precision)):
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {""}
         # Operators that onnxruntime-web's WebGPU backend has no kernels for.
         assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
-    given = {value.name for value in targets.graph.output}
-    assert given | {"image", "content_weights", "style_weights"} >= {value.name for value in step.graph.input} >= given
 
 
+@pytest.mark.parametrize("statistic", ["gram", "moments"])
 @pytest.mark.parametrize("formula", ["mean", "paper"])
-def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula):
-    recipe = Recipe.preset("transfer", formula=formula, total_variation_weight=0.5)
+def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula, statistic):
+    recipe = Recipe.preset("transfer", formula=formula, total_variation_weight=0.5, style_statistic=statistic)
     arguments = tiny_network(), recipe, random_image(seed=1), [random_image(seed=2), random_image(40, 40, seed=3)]
     torchs, onnxs = (objective(*arguments)(random_image()) for objective in (Objective, OnnxObjective))
     assert torchs.losses == pytest.approx(onnxs.losses, rel=1e-4)
@@ -257,6 +233,7 @@ def test_the_step_file_is_checked_and_says_what_it_is(tiny_network, tmp_path):
     network.provenance["source"] = "somewhere"
     errors = export_step(network, ["relu3_1"], ["relu1_1", "relu2_1"], tmp_path / "step.onnx")
     names = {"content_loss_relu3_1", "style_loss_relu1_1", "style_loss_relu2_1", "loss", "gradient"}
+    names |= {"relu3_1", "relu1_1_gram", "relu2_1_gram"}
     assert errors.keys() == names
     model = onnx.load(tmp_path / "step.onnx")
     properties = {each.key: each.value for each in model.metadata_props}
@@ -284,7 +261,6 @@ def run_alone(program, folder):
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_numpy_and_onnx_runtime_are_enough_to_paint(tiny_network, random_image, tmp_path, pooling):
     network, layers = tiny_network(pooling=pooling), (["relu3_1"], ["relu1_1", "relu2_1"])
-    export_targets(network, *layers, tmp_path / "targets.onnx")
     export_step(network, *layers, tmp_path / "step.onnx")
     np.save(tmp_path / "content.npy", random_image(45, 53, seed=1).numpy())
     np.save(tmp_path / "style.npy", random_image(40, 61, seed=2).square().numpy())
@@ -313,14 +289,14 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
     assert "  relu1_1 " in text and "  pool2 " in text and "written to x.onnx, " in text
     assert main(["export", "tiny.safetensors", "--kind", "step", "-o", "step.onnx"]) == 0
     assert "  gradient " in capsys.readouterr().out
-    assert main(["export", "tiny.safetensors", "--kind", "targets", "-o", "targets.onnx"]) == 0
-    assert "  gram_relu5_1 " in capsys.readouterr().out
+    moments = ["--style-statistic", "moments", "-o", "moments.onnx"]
+    assert main(["export", "tiny.safetensors", "--kind", "step", *moments]) == 0
+    assert "  relu5_1_mean " in capsys.readouterr().out
     for command, sentence in {
         ("-o", "x.pb"): "x.pb must end in .onnx.",
         ("-o", "y.onnx", "--layers", "relu9_1"): "Unknown layer 'relu9_1' of vgg19: did you mean",
         ("-o", "y.onnx", "--layers", ","): "There is nothing to export",
         ("-o", "y.onnx", "--kind", "step", "--precision", "float16"): "Losses and gradients are too small for float16",
-        ("-o", "y.onnx", "--kind", "targets", "--precision", "float16"): "Losses and gradients are too small",
         ("-o", "y.onnx", "--kind", "step", "--content-layers", "", "--style-layers", ""): "There is nothing to export",
     }.items():
         assert main(["export", "tiny.safetensors", *command]) == 2
@@ -344,8 +320,8 @@ def test_what_onnx_runtime_cannot_do_is_refused(tiny_network, random_image):
     recipe = Recipe.preset("transfer")
     with pytest.raises(ToolkitError, match="has no masks: use --engine torch"):
         OnnxObjective(network, recipe, image, [image], [image[:, :1]])
-    with pytest.raises(ToolkitError, match="Gram matrices alone: use --engine torch"):
-        OnnxObjective(network, recipe.with_(style_statistic="moments"), image, [image])
+    with pytest.raises(ToolkitError, match="has no style statistic wasserstein: use --engine torch"):
+        OnnxObjective(network, recipe.with_(style_statistic="wasserstein"), image, [image])
     with pytest.raises(ToolkitError, match="float32: use --precision float32"):
         OnnxObjective(tiny_network().bfloat16(), recipe, image, [image])
     with pytest.raises(ToolkitError, match="needs a style image"):

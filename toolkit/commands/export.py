@@ -1,28 +1,20 @@
-"""``export``: a network, the targets of a synthesis, or one step of it, as an ONNX file."""
+"""``export``: a network, or one step of a synthesis, as an ONNX file."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import ToolkitError
-from ..export import PRECISIONS, export_features, export_step, export_targets
+from ..export import PRECISIONS, export_features, export_step
+from ..export.graphs import SUMMARIES
 from ..files import check_writable
-from ..network import Network, load_network
+from ..network import load_network
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
 from .common import SOURCE_HELP, add_source_options
 
-#: What can be exported: each writes a file and returns its errors by output.
-KINDS: dict[str, Callable[[Network, argparse.Namespace], dict[str, float]]] = {
-    "features": lambda network, options: export_features(network, options.layers, options.output, options.precision),
-    "step": lambda network, options: export_step(
-        network, options.content_layers, options.style_layers, options.output, options.precision
-    ),
-    "targets": lambda network, options: export_targets(
-        network, options.content_layers, options.style_layers, options.output, options.precision
-    ),
-}
+#: What can be exported.
+KINDS = ("features", "step")
 
 
 def add_commands(commands: Any) -> None:
@@ -38,8 +30,8 @@ def add_commands(commands: Any) -> None:
         "--kind",
         choices=KINDS,
         default="features",
-        help="features: the output of layers; step: the losses and their gradient in the image; targets: what the "
-        "step takes of the content and style images (default: features)",
+        help="features: the output of layers; step: the losses of a transfer, their gradient in the image, and their "
+        "targets (default: features)",
     )
     parser.add_argument(
         "--layers",
@@ -53,14 +45,20 @@ def add_commands(commands: Any) -> None:
         type=_names,
         default=list(CONTENT_LAYERS),
         metavar="LAYERS",
-        help="content layers of step and targets (default: those of a transfer)",
+        help="content layers of the step (default: those of a transfer)",
     )
     parser.add_argument(
         "--style-layers",
         type=_names,
         default=list(STYLE_LAYERS["balanced"]),
         metavar="LAYERS",
-        help="style layers of step and targets (default: those of a transfer)",
+        help="style layers of the step (default: those of a transfer)",
+    )
+    parser.add_argument(
+        "--style-statistic",
+        choices=SUMMARIES,
+        default="gram",
+        help="what of the features the step compares as style (default: gram)",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
     parser.add_argument(
@@ -81,7 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError(f"{arguments.output} must end in .onnx.")
     check_writable(arguments.output)
     network = load_network(arguments.source, convention=arguments.convention, pooling=arguments.pooling)
-    errors = KINDS[arguments.kind](network, arguments)
+    if arguments.kind == "features":
+        errors = export_features(network, arguments.layers, arguments.output, arguments.precision)
+    else:
+        layers = arguments.content_layers, arguments.style_layers
+        errors = export_step(network, *layers, arguments.output, arguments.precision, arguments.style_statistic)
     print("largest error against PyTorch, over the largest value:")
     for name, error in errors.items():
         print(f"  {name:<20} {error:.1e}")

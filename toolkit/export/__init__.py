@@ -1,8 +1,8 @@
-"""A network, the targets of a synthesis, and one step of it as ONNX: written, checked, and run by ONNX Runtime."""
+"""A network, and one step of a synthesis, as ONNX: written, checked, and run by ONNX Runtime."""
 
-from .graphs import PRECISIONS, features_model, step_model, targets_model
+from .graphs import PRECISIONS, features_model, step_model
 from .runtime import OnnxObjective, Session
-from .writing import BOUNDS, export_features, export_step, export_targets
+from .writing import BOUNDS, export_features, export_step
 
 __all__ = [
     "BOUNDS",
@@ -11,8 +11,6 @@ __all__ = [
     "Session",
     "export_features",
     "export_step",
-    "export_targets",
     "features_model",
     "step_model",
-    "targets_model",
 ]

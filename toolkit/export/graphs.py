@@ -1,4 +1,4 @@
-"""ONNX graphs of a network: its features, the targets of a synthesis, and one step of it. Standard operators only.
+"""ONNX graphs of a network: its features, and one step of a synthesis. Standard operators only.
 
 The graphs are built node by node. A VGG has few kinds of layers, and the gradient is the closed form of
 ``toolkit.synthesis``, so no tracing exporter is needed. Operators without a kernel in onnxruntime-web's WebGPU backend
@@ -20,10 +20,14 @@ from .. import __version__
 from ..errors import ToolkitError
 from ..network import Layer, Network, fingerprint
 from ..network.codebook import quantize
+from ..synthesis.statistics import StatisticName
 
 #: How weights are stored. float16 also computes in float16; 8bit computes in float32.
 Precision = Literal["float32", "float16", "8bit"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "8bit")
+
+#: By style statistic, what of a style image it compares.
+SUMMARIES: dict[StatisticName, tuple[str, ...]] = {"gram": ("gram",), "moments": ("gram", "mean")}
 
 #: The sizes of a tensor's axes; a text stands for a free size.
 Shape = Sequence[int | str]
@@ -125,62 +129,35 @@ def features_model(network: Network, layers: Iterable[str], precision: Precision
     return graph.model([_value("image", ["N", 3, "H", "W"])], outputs, network, text)
 
 
-def targets_model(
-    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision = "float32"
-) -> onnx.ModelProto:
-    """What ``step_model`` takes as its targets, computed from a content or a style image.
-
-    Input: ``image`` (1, 3, H, W), RGB in [0, 1]. Outputs: ``content_LAYER``, features (1, C, h, w), for each content
-    layer; ``gram_LAYER``, the Gram matrix F Fᵀ / M (C, C), for each style layer.
-
-    Args:
-        network: the network to export.
-        content_layers: names; may be empty.
-        style_layers: names; may be empty.
-        precision: of the weights; not ``float16``.
-
-    Raises:
-        ToolkitError: for an unknown layer, none at all, or ``float16``.
-    """
-    graph, path = _Graph(), _path(network, content_layers, style_layers, precision)
-    values = _forward(graph, network, path, precision, {name: f"content_{name}" for name in content_layers})
-    outputs = []
-    for layer in path:
-        if layer.name in content_layers:
-            outputs.append(_features(f"content_{layer.name}", layer))
-        if layer.name in style_layers:
-            _gram(graph, values[layer.name], layer.channels)
-            graph.name_last(f"gram_{layer.name}")
-            outputs.append(_gram_value(f"gram_{layer.name}", layer))
-    text = (
-        f"Targets of the synthesis losses on {network.architecture.name}, {network.pooling} pooling: features of a "
-        f"content image and Gram matrices of a style image. Weights in {precision}."
-    )
-    return graph.model([_image()], outputs, network, text)
-
-
 def step_model(
-    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision = "float32"
+    network: Network,
+    content_layers: Sequence[str],
+    style_layers: Sequence[str],
+    precision: Precision = "float32",
+    statistic: StatisticName = "gram",
 ) -> onnx.ModelProto:
     """One evaluation: every loss, their weighted sum, and its gradient in the image.
 
     Inputs: ``image`` (1, 3, H, W), RGB in [0, 1]; ``content_LAYER``, the content image's features (1, C, h, w);
-    ``gram_LAYER``, the style's Gram matrix F Fᵀ / M (C, C); ``content_weights`` and ``style_weights``, one number for
-    each layer in the given order. Outputs: ``loss`` (), the weighted sum; ``gradient`` (1, 3, H, W);
-    ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights; and, of the image itself, ``LAYER``, the
-    features of each content layer, and ``LAYER_gram`` of each style layer. So the step of a content or a style image
-    gives its targets, whatever its own are, and one file is enough to paint with. Losses are means of squares, as in
-    ``toolkit.synthesis.losses``.
+    ``gram_LAYER``, the style's Gram matrix F Fᵀ / M (C, C); for ``moments`` also its mean, ``mean_LAYER`` (C, 1);
+    ``content_weights`` and ``style_weights``, one number for each layer in the given order. Outputs: ``loss`` (), the
+    weighted sum; ``gradient`` (1, 3, H, W); ``content_loss_LAYER`` and ``style_loss_LAYER`` (), before their weights;
+    and, of the image itself, ``LAYER``, the features of each content layer, and ``LAYER_gram`` and ``LAYER_mean`` of
+    each style layer. So the step of a content or a style image gives its targets, whatever its own are, and one file is
+    enough to paint with. Losses are those of ``toolkit.synthesis.losses`` and its statistics, as means of squares.
 
     Args:
         network: the network to export.
         content_layers: names; may be empty.
         style_layers: names; may be empty.
         precision: of the weights; not ``float16``.
+        statistic: ``gram`` or ``moments``.
 
     Raises:
-        ToolkitError: for an unknown layer, none at all, or ``float16``.
+        ToolkitError: for an unknown layer, none at all, ``float16``, or another statistic.
     """
+    if statistic not in SUMMARIES:
+        raise ToolkitError(f"ONNX graphs have no style statistic {statistic!r}: use {' or '.join(SUMMARIES)}.")
     graph, path = _Graph(), _path(network, content_layers, style_layers, precision)
     _forward(graph, network, path, precision)
     by_name = {layer.name: layer for layer in path}
@@ -188,18 +165,24 @@ def step_model(
     outputs = [_value("loss", []), _value("gradient", [1, 3, "H", "W"])]
     gradients: dict[str, list[str]] = {}
     weighted = []
-    for kind, layers, loss in (("content", content_layers, _content), ("style", style_layers, _style)):
+    for kind, layers in (("content", content_layers), ("style", style_layers)):
         if layers:
             inputs.append(_value(f"{kind}_weights", [len(layers)]))
         for number, name in enumerate(layers):
             layer = by_name[name]
-            inputs.append(
-                _features(f"content_{name}", layer) if kind == "content" else _gram_value(f"gram_{name}", layer)
-            )
             weight = graph("Gather", f"{kind}_weights", graph.constant(number, np.int64), axis=0)
-            value, gradient = loss(graph, layer, weight)
-            outputs.append(_value(value, []))
-            outputs.append(_features(name, layer) if kind == "content" else _gram_value(f"{name}_gram", layer))
+            if kind == "content":
+                targets, found = [_features(f"content_{name}", layer)], [_features(name, layer)]
+                value, gradient = _content(graph, layer, weight)
+            else:
+                shapes = {
+                    what: [layer.channels, layer.channels if what == "gram" else 1] for what in SUMMARIES[statistic]
+                }
+                targets = [_value(f"{what}_{name}", shape) for what, shape in shapes.items()]
+                found = [_value(f"{name}_{what}", shape) for what, shape in shapes.items()]
+                value, gradient = _style(graph, layer, weight, statistic)
+            inputs += targets
+            outputs += [_value(value, []), *found]
             weighted.append(graph("Mul", value, weight))
             gradients.setdefault(name, []).append(gradient)
     graph.add(*weighted)
@@ -214,8 +197,8 @@ def step_model(
     graph.name_last("gradient")
     text = (
         f"One evaluation of the synthesis losses on {network.architecture.name}, {network.pooling} pooling: losses "
-        "(means of squares of feature and Gram matrix differences), their weighted sum, and its gradient in the image. "
-        f"Weights in {precision}."
+        f"(means of squares; style statistic {statistic}), their weighted sum, its gradient in the image, and the "
+        f"targets that the image itself would be. Weights in {precision}."
     )
     return graph.model(inputs, outputs, network, text)
 
@@ -241,10 +224,6 @@ def _image() -> onnx.ValueInfoProto:
 
 def _features(name: str, layer: Layer, batch: int | str = 1) -> onnx.ValueInfoProto:
     return _value(name, [batch, layer.channels, f"height_{layer.name}", f"width_{layer.name}"])
-
-
-def _gram_value(name: str, layer: Layer) -> onnx.ValueInfoProto:
-    return _value(name, [layer.channels] * 2)
 
 
 def _factor(graph: _Graph, network: Network) -> str:
@@ -351,16 +330,41 @@ def _content(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
     return loss, graph("Mul", difference, graph("Div", slope, _positions(graph, layer.name)))
 
 
-def _style(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
-    """Mean of (G - A)² and the weighted gradient 4 (G - A) F / (C² M)."""
+def _style(graph: _Graph, layer: Layer, weight: str, statistic: StatisticName) -> tuple[str, str]:
+    """A style statistic and its weighted gradient (2 dL/dG F + dL/dm 1ᵀ) / M; formulas are those of ``synthesis``."""
     rows, _ = _gram(graph, layer.name, layer.channels)
     gram = graph.name_last(f"{layer.name}_gram")
-    difference = graph("Sub", gram, f"gram_{layer.name}")
-    loss = graph("ReduceMean", graph("Mul", difference, difference), name=f"style_loss_{layer.name}", keepdims=0)
-    slope = graph("Mul", weight, graph.constant(4 / layer.channels**2))
-    slope = graph("Div", slope, _positions(graph, layer.name))
-    gradient = graph("MatMul", graph("Mul", difference, slope), rows)
+    name = f"style_loss_{layer.name}"
+    over = graph("Div", weight, _positions(graph, layer.name))
+    if statistic == "gram":
+        loss, by_gram = _mean_square(graph, graph("Sub", gram, f"gram_{layer.name}"), layer.channels**2, name)
+        gradient = graph("MatMul", graph("Mul", by_gram, _doubled(graph, over)), rows)
+        return loss, graph("Reshape", gradient, graph("Shape", layer.name))
+    mean = graph("ReduceMean", rows, graph.constant([1], np.int64), name=f"{layer.name}_mean", keepdims=1)
+    theirs = _covariance(graph, f"gram_{layer.name}", f"mean_{layer.name}")
+    covariances = graph("Sub", _covariance(graph, gram, mean), theirs)
+    spread, by_gram = _mean_square(graph, covariances, layer.channels**2)
+    shift, by_mean = _mean_square(graph, graph("Sub", mean, f"mean_{layer.name}"), layer.channels)
+    graph.add(spread, shift)
+    loss = graph.name_last(name)
+    twice = _doubled(graph, by_gram)
+    by_mean = graph("Sub", by_mean, graph("MatMul", twice, mean))
+    gradient = graph("Mul", graph("Add", graph("MatMul", twice, rows), by_mean), over)
     return loss, graph("Reshape", gradient, graph("Shape", layer.name))
+
+
+def _mean_square(graph: _Graph, difference: str, count: int, name: str | None = None) -> tuple[str, str]:
+    """The mean square of so many differences, and its derivative in them."""
+    value = graph("ReduceMean", graph("Mul", difference, difference), name=name, keepdims=0)
+    return value, graph("Mul", difference, graph.constant(2 / count))
+
+
+def _covariance(graph: _Graph, gram: str, mean: str) -> str:
+    return graph("Sub", gram, graph("MatMul", mean, graph("Transpose", mean, perm=[1, 0])))
+
+
+def _doubled(graph: _Graph, value: str) -> str:
+    return graph("Mul", value, graph.constant(2))
 
 
 def _pullback(graph: _Graph, layer: Layer, pooling: str, x: str, gradient: str) -> str:

@@ -15,7 +15,8 @@ from ..network.geometry import check_size, strides
 from ..optimize import Evaluation
 from ..synthesis.objective import check_images, evaluation_of
 from ..synthesis.recipe import Recipe
-from .graphs import step_model, targets_model
+from ..synthesis.style import SCALES
+from .graphs import SUMMARIES, step_model
 
 #: ONNX Runtime's names for what computes on a device.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -81,7 +82,7 @@ class Session:
 
 
 class OnnxObjective:
-    """A recipe's losses and their gradient, computed by ONNX Runtime: ``targets_model`` once, then ``step_model``.
+    """A recipe's losses and their gradient, computed by ONNX Runtime from ``step_model``.
 
     Args:
         network: in float32, on the device to compute on.
@@ -113,8 +114,8 @@ class OnnxObjective:
             raise ToolkitError("ONNX Runtime's objective has no masks: use --engine torch.")
         if network.dtype != torch.float32:
             raise ToolkitError("ONNX Runtime computes the objective in float32: use --precision float32.")
-        if recipe.style_weight and recipe.style_statistic != "gram":
-            raise ToolkitError("ONNX Runtime's objective has Gram matrices alone: use --engine torch.")
+        if recipe.style_weight and recipe.style_statistic not in SUMMARIES:
+            raise ToolkitError(f"ONNX Runtime has no style statistic {recipe.style_statistic}: use --engine torch.")
         if recipe.seamless:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: use --engine torch.")
         check_images(recipe, content, styles)
@@ -123,15 +124,19 @@ class OnnxObjective:
         device = next(network.parameters()).device
         self._recipe = recipe
         self._path = network.architecture.down_to([*content_weights, *style_weights])
-        self._feeds = self._targets(Session(targets_model(network, *layers), device), content, styles)
-        self._session = session or Session(step_model(network, *layers), device)
+        statistic = recipe.style_statistic if style_weights else "gram"
+        self._session = session or Session(step_model(network, *layers, statistic=statistic), device)
+        self._feeds = self._targets(content, styles, SUMMARIES[statistic])
         self.runs_on = f"ONNX Runtime's {self._session.provider}"
         # From the step's means of squares to the recipe's formula.
         paper = recipe.formula == "paper"
         self._losses = [
             (f"content {name}", weight, self._feeds[f"content_{name}"].numel() / 2 if paper else 1.0)
             for name, weight in content_weights.items()
-        ] + [(f"style {name}", weight, 0.25 if paper else 1.0) for name, weight in style_weights.items()]
+        ] + [
+            (f"style {name}", weight, SCALES[statistic] * (0.25 if paper else 1.0))
+            for name, weight in style_weights.items()
+        ]
         for kind in ("content", "style"):
             if weights := [weight * scale for name, weight, scale in self._losses if name.startswith(f"{kind} ")]:
                 self._feeds[f"{kind}_weights"] = torch.tensor(weights, device=device)
@@ -149,26 +154,43 @@ class OnnxObjective:
         values = [(name, weight, found[outputs[name]] * scale) for name, weight, scale in self._losses]
         return evaluation_of(self._recipe, image, values, found["gradient"])
 
-    def _targets(self, session: Session, content: Tensor | None, styles: Sequence[Tensor]) -> dict[str, Tensor]:
-        """The step's inputs ``content_LAYER`` and ``gram_LAYER``."""
+    def _targets(self, content: Tensor | None, styles: Sequence[Tensor], summaries: Sequence[str]) -> dict[str, Tensor]:
+        """The step's targets, which the step of the content image and of each style image gives."""
         content_weights, style_weights = self._recipe.layer_weights
         channels, stride = {layer.name: layer.channels for layer in self._path}, strides(self._path)
+        of_style = {
+            f"{what}_{name}": (channels[name], channels[name] if what == "gram" else 1)
+            for name in style_weights
+            for what in summaries
+        }
+        shapes: dict[str, Sequence[int]] = {f"content_{name}": (1, channels[name], 1, 1) for name in content_weights}
+        shapes |= of_style
+        weights = {"content_weights": content_weights, "style_weights": style_weights}
+        shapes |= {name: (len(by_layer),) for name, by_layer in weights.items() if by_layer}
+        # Until there are targets, zeros take their place: the outputs asked for don't depend on them.
+        none = {name: torch.zeros(shape, device=self._session.device) for name, shape in shapes.items()}
+
+        def found(image: Tensor, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+            check_size(image.shape, self._path)
+            outputs = {_own(name): shape for name, shape in shapes.items()}
+            values = self._session.run({"image": image, **none}, outputs)
+            return {name: values[_own(name)] for name in shapes}
+
         targets: dict[str, Tensor] = {}
         if content is not None and content_weights:
-            check_size(content.shape, self._path)
-            height, width = content.shape[-2:]
-            sizes = {name: (height // stride[name], width // stride[name]) for name in content_weights}
-            shapes = {f"content_{name}": (1, channels[name], *size) for name, size in sizes.items()}
-            targets = session.run({"image": content}, shapes)
-        if not style_weights:
-            return targets
+            sizes = {name: [length // stride[name] for length in content.shape[-2:]] for name in content_weights}
+            targets = found(content, {f"content_{name}": (1, channels[name], *size) for name, size in sizes.items()})
         shares = self._recipe.style_image_weights or (1.0,) * len(styles)
         for style, share in zip(styles, shares, strict=True):
-            check_size(style.shape, self._path)
-            grams = session.run({"image": style}, {f"gram_{name}": (channels[name],) * 2 for name in style_weights})
-            for name, gram in grams.items():
-                targets[name] = targets.get(name, 0) + gram * (share / sum(shares))
+            for name, value in found(style, of_style).items() if of_style else ():
+                targets[name] = targets.get(name, 0) + value * (share / sum(shares))
         return targets
+
+
+def _own(target: str) -> str:
+    """The step's output for an image's own ``content_LAYER``, ``gram_LAYER`` or ``mean_LAYER``."""
+    what, _, layer = target.partition("_")
+    return layer if what == "content" else f"{layer}_{what}"
 
 
 def _onnxruntime() -> Any:

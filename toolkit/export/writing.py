@@ -12,7 +12,9 @@ from ..files import written_atomically
 from ..network import Network
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
-from .graphs import Precision, features_model, step_model, targets_model
+from ..synthesis.statistics import StatisticName, moment_sums, moments
+from ..synthesis.style import SCALES
+from .graphs import SUMMARIES, Precision, features_model, step_model
 from .runtime import Session
 
 #: By precision, the largest error of an output that its rounding can explain, over the output's largest value.
@@ -51,42 +53,13 @@ def export_features(
     return _write(model, path, cases, precision)
 
 
-def export_targets(
-    network: Network,
-    content_layers: Sequence[str],
-    style_layers: Sequence[str],
-    path: Path,
-    precision: Precision = "float32",
-) -> dict[str, float]:
-    """Writes ``targets_model``, checked like ``export_features``.
-
-    Args:
-        network: on the CPU, in float32.
-        content_layers: names; may be empty.
-        style_layers: names; may be empty.
-        path: of the file; ends in ``.onnx``.
-        precision: of the weights; not ``float16``.
-
-    Returns:
-        As ``export_features``.
-
-    Raises:
-        ToolkitError: as ``export_features``.
-    """
-    model = targets_model(network, content_layers, style_layers, precision)
-    cases = (
-        ({"image": image}, _targets(network, content_layers, style_layers, image, image))
-        for image in (images[:1] for images in _images())
-    )
-    return _write(model, path, cases, precision)
-
-
 def export_step(
     network: Network,
     content_layers: Sequence[str],
     style_layers: Sequence[str],
     path: Path,
     precision: Precision = "float32",
+    statistic: StatisticName = "gram",
 ) -> dict[str, float]:
     """Writes ``step_model``, checked like ``export_features``.
 
@@ -96,6 +69,7 @@ def export_step(
         style_layers: names; may be empty.
         path: of the file; ends in ``.onnx``.
         precision: of the weights; not ``float16``.
+        statistic: ``gram`` or ``moments``.
 
     Returns:
         By output, the largest error against ``Objective``, over the largest value; for ``gradient``, in root mean
@@ -104,40 +78,45 @@ def export_step(
     Raises:
         ToolkitError: as ``export_features``.
     """
-    model = step_model(network, content_layers, style_layers, precision)
-    return _write(model, path, _steps(network, content_layers, style_layers), precision)
+    model = step_model(network, content_layers, style_layers, precision, statistic)
+    return _write(model, path, _steps(network, content_layers, style_layers, statistic), precision)
 
 
-def _steps(network: Network, content_layers: Sequence[str], style_layers: Sequence[str]) -> Iterator[Case]:
-    layers = (dict.fromkeys(names, 1.0) for names in (content_layers, style_layers))
-    recipe = Recipe.preset("transfer", **dict(zip(("content_layers", "style_layers"), layers, strict=True)))
+def _steps(
+    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], statistic: StatisticName
+) -> Iterator[Case]:
+    layers = {"content_layers": dict.fromkeys(content_layers, 1.0), "style_layers": dict.fromkeys(style_layers, 1.0)}
+    recipe = Recipe.preset("transfer", **layers, style_statistic=statistic)
+    scales = {"content": 1.0, "style": SCALES[statistic]}  # the step's losses are before them
     weights = {
-        f"{kind}_weights": torch.tensor(list(by_layer.values()))
-        for kind, by_layer in zip(("content", "style"), recipe.layer_weights, strict=True)
+        f"{kind}_weights": torch.tensor(list(by_layer.values())) * scales[kind]
+        for kind, by_layer in zip(scales, recipe.layer_weights, strict=True)
         if by_layer
     }
     for images in _images():
         # The style must differ in its Gram matrices, or rounding would be all that is compared.
         image, content, style = images[:1], images[:1].flip(-1), images[:1].square()
-        targets = _targets(network, content_layers, style_layers, content, style)
         evaluation = Objective(network, recipe, content, [style])(image)
-        losses = {name.replace(" ", "_loss_"): torch.tensor(value) for name, value in evaluation.losses.items()}
-        expected = {**losses, "loss": torch.tensor(evaluation.objective), "gradient": evaluation.gradient}
-        own = _targets(network, content_layers, style_layers, image, image)
-        expected |= {name: own[f"content_{name}"] for name in content_layers}
-        expected |= {f"{name}_gram": own[f"gram_{name}"] for name in style_layers}
+        targets = {f"content_{name}": features for name, features in network(content, content_layers).items()}
+        for name, what, summary in _summaries(network, style_layers, style, statistic):
+            targets[f"{what}_{name}"] = summary
+        expected = {"loss": torch.tensor(evaluation.objective), "gradient": evaluation.gradient}
+        for name, loss in evaluation.losses.items():
+            expected[name.replace(" ", "_loss_")] = torch.tensor(loss / scales[name.partition(" ")[0]])
+        expected |= network(image, content_layers)
+        for name, what, summary in _summaries(network, style_layers, image, statistic):
+            expected[f"{name}_{what}"] = summary
         yield {"image": image, **targets, **weights}, expected
 
 
-def _targets(
-    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], content: Tensor, style: Tensor
-) -> dict[str, Tensor]:
-    """What ``targets_model`` makes of a content and a style image."""
-    targets = {f"content_{name}": features for name, features in network(content, content_layers).items()}
-    for name, features in network.walk(style, style_layers):
-        rows = features[0].flatten(1)
-        targets[f"gram_{name}"] = rows @ rows.T / rows.shape[1]
-    return targets
+def _summaries(
+    network: Network, layers: Sequence[str], image: Tensor, statistic: StatisticName
+) -> Iterator[tuple[str, str, Tensor]]:
+    """What of an image a statistic compares: layer, kind, and the values as the step has them."""
+    for name, features in network.walk(image, layers):
+        mean, gram = moments(moment_sums(features))
+        for what in SUMMARIES[statistic]:
+            yield name, what, gram if what == "gram" else mean[:, None]
 
 
 def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision: Precision) -> dict[str, float]:
