@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import torch
-from torch import Tensor
 
 from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_space, check_writable, written_atomically
-from ..images.io import example_photographs, fit
 from ..images.places import is_remote, named
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import (
@@ -32,6 +30,7 @@ from ..normalize import (
     list_images,
     normalize,
 )
+from ..normalize.check import held_out
 from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic
 from ..normalize.report import report
@@ -153,10 +152,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _apply(arguments: argparse.Namespace, where: torch.device) -> int:
     known = MeanActivations.load(Path(arguments.images[0]).expanduser())
     original = _original(arguments, known.pooling, where)
-    held_out = _held_out(where)
-    result = apply(original, known, held_out)
+    photographs = held_out(where)
+    result = apply(original, known, photographs)
     save_network(original, arguments.output, arguments.precision, [result.network])
-    _print(arguments, summary(None, [result]), len(held_out))
+    _print(arguments, summary(None, [result]), len(photographs))
     return 0
 
 
@@ -169,7 +168,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
     means_only = arguments.output.suffix == SUFFIX
     check_space(arguments.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(arguments, preset, where, ranks)
-    held_out = _held_out(where)
+    photographs = held_out(where)
     recheck = 0 if means_only else min(arguments.recheck, len(images.entries))
     if ranks.first:
         print(f"{len(images.entries):,} images; {arguments.output} can be written", file=sys.stderr)
@@ -181,7 +180,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
                 found, measured = job.mean_activations(originals, provenance)
                 results: list[Normalized] = []
             else:
-                results, measured = normalize(originals, job, held_out, provenance, recheck)
+                results, measured = normalize(originals, job, photographs, provenance, recheck)
         except KeyboardInterrupt:
             print("Interrupted. What was measured is kept: run the same command to continue.", file=sys.stderr)
             return 130
@@ -193,7 +192,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
         if arguments.report is not None:
             with written_atomically(arguments.report) as temporary:
                 temporary.write_text(report(results, measured), encoding="utf-8")
-        _print(arguments, summary(measured, results), len(held_out))
+        _print(arguments, summary(measured, results), len(photographs))
     ranks.all_gather(None)  # no process deletes its sums before the result is safe
     job.forget()
     return 0
@@ -230,12 +229,7 @@ def _images(
     return ImageStream(entries, preparation, arguments.batch_size, workers, arguments.strict), provenance
 
 
-def _held_out(where: torch.device) -> list[Tensor]:
-    """scikit-image's photographs, on which the original and the result are compared."""
-    return [fit(image, 256).to(where) for image in example_photographs().values()]
-
-
-def _print(arguments: argparse.Namespace, found: dict[str, Any], held_out: int) -> None:
+def _print(arguments: argparse.Namespace, found: dict[str, Any], photographs: int) -> None:
     """What was found, as JSON or in words."""
     written = [str(path) for path in (arguments.output, arguments.report) if path is not None]
     if arguments.json:
@@ -243,7 +237,7 @@ def _print(arguments: argparse.Namespace, found: dict[str, Any], held_out: int) 
         return
     for line in skipped_in_words(found.get("skipped", {})):
         print(line, file=sys.stderr)
-    for line in in_words(found, held_out):
+    for line in in_words(found, photographs):
         print(line)
     for path in written:
         print(f"written to {path}")

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from ..images.io import example_photographs, fit
+from ..images.io import example_photographs
 from ..images.sources import Example
 from ..images.stream import ImageStream
 from ..network import Network, Pooling, load_network, model_folders
+from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations
 from .normalize import Job, apply, normalize
 
@@ -60,14 +61,13 @@ def normalize_at_hand(network: Network) -> Network:
     Raises:
         ToolkitError: when the check fails.
     """
-    device = next(network.parameters()).device
-    held_out = [fit(image, 256).to(device) for image in example_photographs().values()]
+    photographs = held_out(next(network.parameters()).device)
     for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SUFFIX}")):
         known = MeanActivations.load(path)
         if known.pooling == network.pooling and known.fits(network):
-            normalized = apply(network, known, held_out).network
+            normalized = apply(network, known, photographs).network
             normalized.note = f"the mean activations in {path.name} fit its weights and were used."
             return normalized
-    (result,), _ = normalize([network], Job(example_stream()), held_out)
+    (result,), _ = normalize([network], Job(example_stream()), photographs)
     result.network.note = f"{APPROXIMATE}."
     return result.network

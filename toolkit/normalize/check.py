@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..device import exact
 from ..errors import ToolkitError
+from ..images.io import example_photographs, fit
 from ..network import Network
 
 #: The largest relative error of an output that float32's rounding of the weights can explain, with room.
@@ -34,6 +35,11 @@ class Check:
     def spread(self) -> float:
         """The largest distance from one of a mean activation that was measured again."""
         return spread_around_one(self.means or {})
+
+
+def held_out(device: torch.device | str = "cpu") -> list[Tensor]:
+    """scikit-image's photographs, (1, 3, H, W) each, on which an original and what was made of it are compared."""
+    return [fit(image, 256).to(device) for image in example_photographs().values()]
 
 
 def largest_relative_error(original: Network, rescaled: Network, images: Iterable[Tensor]) -> float:

@@ -11,12 +11,11 @@ from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..export.graphs import Precision
 from ..files import written_atomically
-from ..images.io import example_photographs, fit
 from ..network import POOLINGS, Network, Pooling, find_network, load_network, original
 from ..network.foreign import read_state
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
-from ..normalize.check import largest_relative_error
+from ..normalize.check import held_out, largest_relative_error
 from ..normalize.mean_activations import SUFFIX
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
@@ -59,7 +58,7 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
     path = find_network(source)
     metadata = read_state(path).metadata
     networks = {pooling: load_network(path, pooling=pooling) for pooling in _poolings(source, path, metadata)}
-    photographs = [fit(image, 256) for image in example_photographs().values()]
+    photographs = held_out()
     errors, normalization = {}, {}
     for pooling, network in networks.items():
         trained = original(network)
