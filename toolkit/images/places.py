@@ -49,7 +49,7 @@ def shown(place: str) -> str:
 
 def named(*places: str) -> str:
     """What to call places in a file that others will read: addresses whole, of paths the last part."""
-    return " ".join(shown(place if is_remote(place) else Path(place).name) for place in places)
+    return " ".join(shown(place if is_remote(place) else Path(place).absolute().name) for place in places)
 
 
 def beside(place: str, name: str) -> str:

@@ -20,7 +20,7 @@ from .io import example_photographs, open_picture, to_picture
 from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
 
 #: How the names of files end that hold many images, and of lists of images.
-SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".lst", ".csv")
+SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".csv")
 
 #: How many archives are looked through at a time.
 AT_ONCE = 16
@@ -163,7 +163,7 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
     - A folder, with its subfolders: its images, by name; or those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
     - A ``.parquet``: the images of the column ``image``, as bytes or as bytes and path.
-    - A list (``.txt``, ``.lst``, ``.csv``): one path a line, relative to the list; a label may follow it.
+    - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
     Files with an image's ending count, but hidden ones don't.
 

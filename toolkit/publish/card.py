@@ -65,10 +65,12 @@ def card(bundle: Bundle, repository: str, license: str, base_model: str | None =
         "weigh alike, where before one layer decided.",
         "```python\nimport toolkit\n\n"
         + "".join(f'network = toolkit.load_network("hf://{repository}", pooling="{pooling}")\n' for pooling in poolings)
-        + f'trained = toolkit.load_network("hf://{repository}", normalized=False)  # as it was trained\n```',
-        "It takes RGB in [0, 1]; the preprocessing is done inside.",
+        + f'trained = toolkit.load_network("hf://{repository}", normalized=False)\n```',
+        "`trained` is the network as it was. Both take RGB in [0, 1]; the preprocessing is done inside.",
         "## Files",
-        _table(["file", "MB", "what it is"], [_file(name, size) for name, size in bundle.files.items()]),
+        _table(
+            ["file", "MB", "what it is"], [_file(name, bundle.files[name]) for name in sorted(bundle.files, key=_order)]
+        ),
         "## How it was measured and checked",
         _table(
             ["", *(f"{pooling} pooling" for pooling in poolings)],
@@ -95,6 +97,11 @@ def card(bundle: Bundle, repository: str, license: str, base_model: str | None =
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _order(name: str) -> tuple[int, str]:
+    known = list(FILES)
+    return known.index(name) if name in known else len(known), name
 
 
 def _file(name: str, size: int) -> list[str]:
