@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.images.io import to_uint8
+from toolkit.network import load_network, save_network
 from toolkit.normalize import ImageStream, list_images
 
 
@@ -136,6 +138,20 @@ def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
         (entry,) = list_images(source)
         assert entry.name == "caf\\xe9.png" and entry.picture().size == (60, 50)
         assert len(ImageStream([entry]).fingerprint()) == 64
+
+
+def test_a_run_with_a_name_that_is_no_text_and_too_small_an_image_ends_well(tmp_path, tiny_network, capsys):
+    folder = tmp_path / os.fsdecode(b"fotos \xe9")
+    folder.mkdir()
+    picture().save(folder / os.fsdecode(b"caf\xe9.png"), "PNG")
+    picture(size=(8, 8)).save(folder / os.fsdecode(b"th\xe9.png"), "PNG")
+    save_network(tiny_network("vgg11"), tmp_path / "plain.safetensors")
+    command = ["normalize", str(tmp_path / "plain.safetensors"), str(folder), "--prepare", "native", "--workers", "0"]
+    outputs = ["-o", str(tmp_path / "mine.safetensors"), "--report", str(tmp_path / "mine.html")]
+    assert main([*command, *outputs, "--recheck", "0"]) == 0
+    assert "skipped: th\\xe9.png is 8 x 8 pixels, too small: a VGG needs 16." in capsys.readouterr().err
+    note = load_network(tmp_path / "mine.safetensors").provenance["normalization"]
+    assert (note["source"], note["images"], list(note["skipped"])) == ("fotos \\xe9", 1, ["th\\xe9.png"])
 
 
 def test_too_small_an_image_is_skipped(tmp_path):
