@@ -121,6 +121,7 @@ def _serve(settings: Settings, context: Context) -> None:
         share=settings.share,
         inbrowser=settings.open,
         mcp_server=settings.mcp,
+        enable_monitoring=settings.monitoring,
         allowed_paths=[str(EXAMPLES)],
         max_file_size=settings.max_upload,
         app_kwargs={

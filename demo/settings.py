@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     )
     root_path: RootPath = _setting(None, "PATH", "path under which a proxy serves the page")
     share: bool = _switch("create a public link through Gradio, valid for a week")
+    monitoring: bool = _switch("offer Gradio's figures of visits and queue at an address that is printed at the start")
     mcp: bool = _switch("offer the endpoints as tools over the Model Context Protocol; needs gradio[mcp]")
     open: bool = _switch("open the page in the browser")
 

@@ -1,5 +1,6 @@
 """The repository is a Hugging Face Space as it is."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import gradio
 import pytest
 from packaging.requirements import Requirement
+
+#: What Hugging Face's configuration reference lists.
+HARDWARE = {"cpu-basic", "cpu-upgrade", "t4-small", "t4-medium", "l4x1", "a10g-small", "a10g-large", "a100-large"}
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,4 +44,8 @@ def test_the_readme_tells_a_space_what_to_run():
     fields = dict(line.split(": ", 1) for line in matter.splitlines())
     assert fields["sdk"] == "gradio" and (ROOT / fields["app_file"]).is_file()
     assert re.fullmatch(r"\d+\.\d+\.\d+", fields["sdk_version"])
+    assert fields["short_description"] and len(fields["short_description"]) <= 60  # of letters that a Space shows
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert json.loads(fields["python_version"]) >= project["requires-python"].removeprefix(">=")
+    assert fields["tags"].startswith("[") and fields["suggested_hardware"] in HARDWARE
     assert fields["sdk_version"].split(".")[0] == gradio.__version__.split(".")[0]

@@ -33,7 +33,8 @@ def find_device(name: str) -> torch.device:
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
-        name = accelerator.type if accelerator else "cpu"
+        # A host that lends its GPU later says so to the first question alone.
+        name = "cuda" if torch.cuda.is_available() else accelerator.type if accelerator else "cpu"
     if name in ("cuda", "xpu"):
         name = f"{name}:{os.environ.get('LOCAL_RANK', '0')}"
     elif name == "mps":  # as its tensors call it

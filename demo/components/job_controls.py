@@ -9,13 +9,9 @@ import gradio as gr
 
 from toolkit.errors import ToolkitError
 
+from .. import lent_gpu
 from ..context import Context
 from ..jobs import Job
-
-try:
-    import spaces
-except ImportError:  # only Hugging Face Spaces have it
-    spaces = None
 
 #: New values by component.
 Updates = dict[Any, Any]
@@ -35,10 +31,14 @@ class JobControls:
         afterwards: buttons that start from a finished result.
     """
 
+    #: How many images a job makes; ``None`` where that depends on what the visitor chooses.
+    images: int | None = None
+
     def __init__(self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button) -> None:
         self.context, self.name = context, name
         self.starts, self.stop_button, self.afterwards = [run], stop, afterwards
         self.status = gr.Markdown(label="Status", elem_id=f"{name}-status", min_height=28, render=False)
+        stop.visible = lent_gpu.spaces is None
         stop.click(self._stop, **QUICK)
 
     def run(self, request: gr.Request, work: Callable[[Job], Iterator[Updates]]) -> Iterator[Updates]:
@@ -105,7 +105,7 @@ class JobControls:
 
         described = endpoint(as_list, controls)
         ended = event(disable, None, [self.status, *buttons], **QUICK).then(
-            spaces.GPU(duration=self.context.settings.max_seconds)(described) if spaces else described,
+            lent_gpu.lent(described, self.context, self.images),
             inputs_kwargs=controls,
             outputs=outputs,
             concurrency_id="device",

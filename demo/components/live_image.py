@@ -48,6 +48,8 @@ class LiveImage(JobControls):
     The arguments are those of ``JobControls``, and a finished image to show at first, as files before and after.
     """
 
+    images = 1
+
     def __init__(
         self,
         context: Context,

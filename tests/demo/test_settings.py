@@ -14,10 +14,11 @@ import pytest
 from gradio_client import Client
 from PIL import Image
 
+from demo import lent_gpu
 from demo.app import files_of, main
-from demo.components import job_controls
 from demo.hosting import FOLDER, folder_for_files
 from demo.settings import read_settings
+from toolkit.network import Architecture
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,7 @@ def test_every_option_has_its_environment_variable(monkeypatch):
         "PORT": ("99", 99),
         "ROOT_PATH": ("/paint", "/paint"),
         "SHARE": ("yes", True),
+        "MONITORING": ("on", True),
         "MCP": ("1", True),
         "OPEN": ("True", True),
     }
@@ -128,6 +130,9 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free
         assert httpx.get(f"{address}config").status_code == 401
         assert httpx.post(f"{address}gradio_api/queue/join", json={}).status_code in (401, 422)
         assert httpx.get(f"{address}gradio_api/info").status_code == 401
+        client = httpx.Client(base_url=address, follow_redirects=True)
+        client.post("login", data={"username": "me", "password": "secret"}).raise_for_status()
+        assert [client.get(path).status_code for path in ("monitoring", "monitoring/summary")] == [403, 403]
         with pytest.raises(ValueError, match="Could not login"):
             Client(address, verbose=False, auth=("me", "wrong"))
         client = Client(address, verbose=False, auth=("me", "secret"))
@@ -193,12 +198,25 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
         def GPU(duration):  # noqa: N802
             return lambda function: lent.append((function.__name__, duration)) or function
 
-    monkeypatch.setattr(job_controls, "spaces", Spaces)
+    monkeypatch.setattr(lent_gpu, "spaces", Spaces)
     from demo.app import page
 
-    assert isinstance(page(context), gr.Blocks)
+    blocks = page(context)
     assert {name for name, _ in lent} == {"transfer", "go_on", "four_ways", "reconstruct", "amalgamate", "study"}
-    assert {duration for _, duration in lent} == {120}
+    seconds = dict(lent)
+    small, large = {"size": 256, "iterations": 60}, {"size": 4096, "iterations": 1000}
+    asked = [seconds["transfer"](None, **each, network="vgg19-small", style="a") for each in (small, large)]
+    assert asked[0] < 30 and asked[1] == context.settings.max_seconds == 120
+    assert seconds["amalgamate"](**small) == asked[0]
+    assert {seconds[name](**small) for name in ("reconstruct", "study")} == {seconds["four_ways"]()} == {120}
+    buttons = [each for each in blocks.blocks.values() if isinstance(each, gr.Button) and each.value == "Stop"]
+    assert len(buttons) == 4 and not any(each.visible for each in buttons)
+
+
+def test_the_work_for_a_pixel_is_that_of_the_convolutions():
+    # conv1_1 at every pixel, conv2_1 at a quarter of them.
+    architecture = Architecture("vgg11", (2, 4), last="conv2_1")
+    assert lent_gpu.multiplications(architecture) == 9 * (3 * 2 + 2 * 4 / 4)
 
 
 def test_an_address_that_is_taken_is_told_in_one_sentence(capsys):
