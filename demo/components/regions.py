@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageColor, ImageFilter
 from torch import Tensor
+
+from toolkit.images.io import resize
+from toolkit.synthesis import Region
 
 #: Colours for the regions of the second style and on. Unpainted parts belong to the first style.
 COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
@@ -42,3 +45,12 @@ def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
     blurred = [Image.fromarray((255 * (owner == n)).astype(np.uint8)).filter(feather) for n in range(count)]
     stacked = torch.from_numpy(np.stack([np.asarray(mask, np.float32) for mask in blurred]))
     return [mask[None, None] for mask in stacked / stacked.sum(0).clamp(min=1)]
+
+
+def painted(suggested: Sequence[Region], picture: Image.Image) -> dict[str, Any]:
+    """A value for a ``gr.ImageEditor``: suggested regions of a picture as paint, in the colours of their styles."""
+    frame = (picture.height, picture.width)
+    owner = torch.cat([resize(region.mask, frame) for region in suggested], 1)[0].argmax(0)
+    clear = [(0, 0, 0, 0), *((*ImageColor.getrgb(colour), 255) for colour in COLOURS)]
+    paint = np.array([clear[region.style] for region in suggested], np.uint8)[owner.numpy()]
+    return {"background": picture, "layers": [Image.fromarray(paint)], "composite": None}

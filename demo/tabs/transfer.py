@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from toolkit.errors import ToolkitError
 from toolkit.images.formats import read_recipe
 from toolkit.images.io import fit, to_picture
 from toolkit.studies import Axis, Study
-from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis import Recipe, Synthesis, suggest_regions
 from toolkit.synthesis.notation import STRENGTHS
 
 from ..components import settings_text
@@ -23,7 +24,7 @@ from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened
 from ..components.job_controls import QUICK, Updates
 from ..components.live_image import LiveImage
-from ..components.regions import COLOURS, masks
+from ..components.regions import COLOURS, masks, painted
 from ..components.settings_text import STARTS
 from ..components.study_progress import within_limits
 from ..context import Context
@@ -64,6 +65,11 @@ REGIONS = """\
 Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
 The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
 """
+
+SUGGESTED = (
+    "Each region is painted in the colour of the style that looks most like it. Correct it with brush and eraser, and "
+    "press **Paint**. It goes by texture, not by meaning."
+)
 
 #: Most style images.
 STYLES = 1 + len(COLOURS)
@@ -132,6 +138,7 @@ def transfer_tab(context: Context) -> None:
                     )
                     style_image_weights = control("style_image_weights", "Weights of the styles", placeholder="1, 1")
                     gr.Markdown(REGIONS)
+                    suggest = gr.Button("Suggest regions", elem_id="suggest")
                     regions = gr.ImageEditor(
                         _editable(named(context.photographs, first.photograph)),
                         label="Regions",
@@ -216,6 +223,20 @@ def transfer_tab(context: Context) -> None:
 
         yield from live.run(request, work)
 
+    def suggest_them(
+        request: gr.Request, content: str | None, style: str | None, more_styles: list[str], network: str, seed: int
+    ) -> Iterator[Updates]:
+        def work(job: Job) -> Iterator[Updates]:
+            if not more_styles:
+                raise ToolkitError("Add a second style first: each region is painted in a style of its own.")
+            photograph = opened(content, "content")
+            chosen = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
+            there = context.network(network).at(torch.device(job.device), torch.float32)
+            found = suggest_regions(there, photograph, chosen, len(chosen), int(seed))
+            yield {regions: painted(found, to_picture(fit(photograph, EDITOR))), live.status: SUGGESTED}
+
+        yield from live.run(request, work)
+
     def double(size: float) -> float:
         return min(2 * size, context.settings.max_size)
 
@@ -285,6 +306,9 @@ def transfer_tab(context: Context) -> None:
         live.connect(picked.then, go_on, with_result, live.outputs, **private),
     ):
         ended.success(keep, [made, live.comparison], [made, own, yours], **QUICK)
+    looked_at = {**images, "network": network, "seed": seed}
+    del looked_at["regions"]
+    live.connect(suggest.click, suggest_them, looked_at, [regions, live.status], **private)
     outputs = [ways.gallery, live.status]
     live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
     view = [live.result, live.comparison, live.tabs, live.status]

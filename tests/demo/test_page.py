@@ -183,6 +183,26 @@ def test_regions_painted_on_the_content_reach_the_recipe(visit, pictures, tmp_pa
     assert len(made_from["styles"]) == len(made_from["masks"]) == 2
 
 
+def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit, pictures, tmp_path):
+    page = visit()
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 10)
+    page.get_by_text("More styles and regions").click()
+    page.click("#suggest")
+    wait_for_status(page, "Add a second style first")
+    is_ready(page, "#paint")
+    page.set_input_files("#more-styles input[type=file]", pictures[1])
+    page.wait_for_selector("#more-styles img")
+    page.click("#suggest")
+    wait_for_status(page, "Each region is painted in the colour of the style")
+    is_ready(page, "#paint")
+    page.locator("#regions canvas").first.scroll_into_view_if_needed()
+    page.click("#paint")
+    wait_for_status(page, "Done after 10 ")
+    made_from = saved_recipe(page, tmp_path / "suggested.png")["made_from"]
+    assert len(made_from["styles"]) == len(made_from["masks"]) == 2
+
+
 def test_a_missing_picture_is_told_in_a_sentence(visit):
     page = visit()
     page.locator("#content").get_by_label("Remove Image").click()

@@ -5,6 +5,8 @@ import torch
 from PIL import Image, ImageColor, ImageDraw
 
 from demo.components.regions import COLOURS, masks
+from demo.components.regions import painted as painted_regions
+from toolkit.synthesis import Region
 
 
 def painted(strokes):
@@ -42,3 +44,14 @@ def test_nothing_painted_makes_no_masks(editor):
 
 def test_one_style_needs_no_masks():
     assert masks(painted([((0, 0, 50, 50), COLOURS[0])]), 1) == []
+
+
+def test_suggested_regions_become_paint_that_is_read_back_as_masks():
+    left = torch.zeros(1, 1, 30, 60)
+    left[..., :30] = 1
+    everywhere = torch.ones(1, 1, 8, 8)
+    suggested = [Region(1 - left, 2, everywhere), Region(left, 0, everywhere)]
+    value = painted_regions(suggested, Image.new("RGB", (120, 60)))
+    assert value["background"].size == value["layers"][0].size == (120, 60)
+    first, second, third = masks(value, 3)
+    assert first[..., :50].min() == 1 and third[..., 70:].min() == 1 and second.max() == 0

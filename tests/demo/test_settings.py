@@ -202,7 +202,8 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     from demo.app import page
 
     blocks = page(context)
-    assert {name for name, _ in lent} == {"transfer", "go_on", "four_ways", "reconstruct", "amalgamate", "study"}
+    jobs = {"transfer", "go_on", "suggest_them", "four_ways", "reconstruct", "amalgamate", "study"}
+    assert {name for name, _ in lent} == jobs
     seconds = dict(lent)
     small, large = {"size": 256, "iterations": 60}, {"size": 4096, "iterations": 1000}
     asked = [seconds["transfer"](None, **each, network="vgg19-small", style="a") for each in (small, large)]
