@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 from gradio_client import Client
+from PIL import Image
 
 from toolkit.errors import ToolkitError
 
@@ -89,6 +90,16 @@ def _path(payload: Any) -> str | None:
     if payload.path is None:
         raise gr.Error("Send images as files.", print_exception=False)
     return str(payload.path)
+
+
+def as_layer(paint: Image.Image, side: int) -> Image.Image:
+    """Paint as a layer of a ``gr.ImageEditor`` with a square canvas of that side.
+
+    Undocumented: the editor puts its picture into the canvas' corner, but a smaller layer into the canvas' middle.
+    """
+    layer = Image.new("RGBA", (side, side))
+    layer.paste(paint)
+    return layer
 
 
 def declare_files(value: Any) -> Any:

@@ -11,6 +11,8 @@ from torch import Tensor
 from toolkit.images.io import resize
 from toolkit.synthesis import Region
 
+from ..gradio_internals import as_layer
+
 #: Colours for the regions of the second style and on. Unpainted parts belong to the first style.
 COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
 
@@ -32,9 +34,11 @@ def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
     layers: Sequence[Image.Image] = (painted or {}).get("layers") or []
     if count < 2 or not layers:
         return []
-    strokes = Image.new("RGBA", layers[0].size)
+    # A layer that was suggested is as large as the canvas, not as the picture in its corner.
+    size = ((painted or {}).get("background") or layers[0]).size
+    strokes = Image.new("RGBA", size)
     for layer in layers:
-        strokes.alpha_composite(layer.convert("RGBA"))
+        strokes.alpha_composite(layer.convert("RGBA").crop((0, 0, *size)))
     pixels = np.asarray(strokes, dtype=np.float32)
     if not pixels[..., 3].any():
         return []
@@ -47,10 +51,10 @@ def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
     return [mask[None, None] for mask in stacked / stacked.sum(0).clamp(min=1)]
 
 
-def painted(suggested: Sequence[Region], picture: Image.Image) -> dict[str, Any]:
-    """A value for a ``gr.ImageEditor``: suggested regions of a picture as paint, in the colours of their styles."""
+def painted(suggested: Sequence[Region], picture: Image.Image, side: int) -> dict[str, Any]:
+    """Suggested regions as paint on a picture, in their styles' colours, for an editor with a canvas of that side."""
     frame = (picture.height, picture.width)
     owner = torch.cat([resize(region.mask, frame) for region in suggested], 1)[0].argmax(0)
     clear = [(0, 0, 0, 0), *((*ImageColor.getrgb(colour), 255) for colour in COLOURS)]
     paint = np.array([clear[region.style] for region in suggested], np.uint8)[owner.numpy()]
-    return {"background": picture, "layers": [Image.fromarray(paint)], "composite": None}
+    return {"background": picture, "layers": [as_layer(Image.fromarray(paint), side)], "composite": None}

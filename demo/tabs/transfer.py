@@ -147,6 +147,7 @@ def transfer_tab(context: Context) -> None:
                         transforms=[],
                         brush=gr.Brush(colors=list(COLOURS), color_mode="fixed", default_size=24),
                         layers=False,
+                        canvas_size=(EDITOR, EDITOR),
                         format="png",
                         elem_id="regions",
                     )
@@ -233,7 +234,7 @@ def transfer_tab(context: Context) -> None:
             chosen = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
             there = context.network(network).at(torch.device(job.device), torch.float32)
             found = suggest_regions(there, photograph, chosen, len(chosen), int(seed))
-            yield {regions: painted(found, to_picture(fit(photograph, EDITOR))), live.status: SUGGESTED}
+            yield {regions: painted(found, to_picture(fit(photograph, EDITOR)), EDITOR), live.status: SUGGESTED}
 
         yield from live.run(request, work)
 

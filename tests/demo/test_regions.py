@@ -51,7 +51,8 @@ def test_suggested_regions_become_paint_that_is_read_back_as_masks():
     left[..., :30] = 1
     everywhere = torch.ones(1, 1, 8, 8)
     suggested = [Region(1 - left, 2, everywhere), Region(left, 0, everywhere)]
-    value = painted_regions(suggested, Image.new("RGB", (120, 60)))
-    assert value["background"].size == value["layers"][0].size == (120, 60)
+    value = painted_regions(suggested, Image.new("RGB", (120, 60)), 120)
+    assert value["background"].size == (120, 60) and value["layers"][0].size == (120, 120)
     first, second, third = masks(value, 3)
+    assert first.shape == (1, 1, 60, 120)
     assert first[..., :50].min() == 1 and third[..., 70:].min() == 1 and second.max() == 0
