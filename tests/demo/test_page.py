@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -201,6 +202,29 @@ def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit,
     wait_for_status(page, "Done after 10 ")
     made_from = saved_recipe(page, tmp_path / "suggested.png")["made_from"]
     assert len(made_from["styles"]) == len(made_from["masks"]) == 2
+
+
+def test_paint_that_was_suggested_lies_where_it_was_suggested(visit, tmp_path):
+    """Above is noise, below is nothing: one half of the picture is painted, whichever it is."""
+    picture = Image.new("RGB", (120, 80), "grey")
+    picture.paste(Image.effect_noise((120, 40), 90).convert("RGB"), (0, 0))
+    picture.save(tmp_path / "content.png")
+    Image.effect_noise((80, 80), 90).convert("RGB").save(tmp_path / "noise.png")
+    page = visit()
+    upload(page, [tmp_path / "content.png", tmp_path / "noise.png"])
+    page.get_by_text("More styles and regions").click()
+    page.set_input_files("#more-styles input[type=file]", tmp_path / "content.png")
+    page.wait_for_selector("#more-styles img")
+    page.click("#suggest")
+    wait_for_status(page, "Each region is painted in the colour of the style")
+    page.wait_for_timeout(1000)
+    page.locator("#regions").screenshot(path=tmp_path / "editor.png")
+    shown = np.asarray(Image.open(tmp_path / "editor.png").convert("RGB")).astype(int)[45:-20, 60:-20]
+    inside = (shown < 250).any(-1)  # the page around the picture is white
+    rows, columns = np.flatnonzero(inside.mean(1) > 0.5), np.flatnonzero(inside.mean(0) > 0.5)
+    paint = (abs(shown - [0x3C, 0xB4, 0x4B]).max(-1) < 30)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    halves = sorted(half.mean() for half in np.array_split(paint, 2))
+    assert halves[0] < 0.2 and halves[1] > 0.8
 
 
 def test_a_missing_picture_is_told_in_a_sentence(visit):
