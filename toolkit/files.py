@@ -145,7 +145,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
     """
     with written_atomically(path) as temporary:
         try:
-            save_file(dict(tensors), temporary, dict(metadata))
+            save_file(dict(tensors), _in_unicode(temporary), dict(metadata))
         except safetensors.SafetensorError as error:  # how it reports a full disk
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
@@ -164,13 +164,20 @@ def load_tensors(path: Path) -> TensorFile:
         ToolkitError: when the file cannot be read, or is not a whole safetensors file.
     """
     try:
-        with safetensors.safe_open(path, "pt") as opened:
+        with safetensors.safe_open(_in_unicode(path), "pt") as opened:
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
             return TensorFile(tensors, dict(opened.metadata() or {}))
     except OSError as error:
         raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:
         raise ToolkitError(f"{path} is damaged or cut short: fetch or make it again.") from error
+
+
+def _in_unicode(path: Path) -> Path:
+    """The path, which safetensors wants in Unicode."""
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        raise ToolkitError(f"The name {path} is not in UTF-8, as names of networks must be: rename it or its folder.")
+    return path
 
 
 def sha256(path: Path) -> str:

@@ -191,7 +191,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             save_network(original, arguments.output, arguments.precision, [result.network for result in results])
         if arguments.report is not None:
             with written_atomically(arguments.report) as temporary:
-                temporary.write_text(report(results, measured), encoding="utf-8")
+                temporary.write_text(report(results, measured), encoding="utf-8", errors="backslashreplace")
         _print(arguments, summary(measured, results), len(photographs))
     ranks.all_gather(None)  # no process deletes its sums before the result is safe
     job.forget()

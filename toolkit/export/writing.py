@@ -128,8 +128,9 @@ def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision:
     errors: dict[str, float] = {}
     with written_atomically(path) as temporary:
         onnx.save_model(model, temporary)
-        onnx.checker.check_model(temporary, full_check=True)
-        session = Session(str(temporary))
+        written = onnx.load_model(temporary)
+        onnx.checker.check_model(written, full_check=True)
+        session = Session(written)
         for feeds, expected in cases:
             found = session.run(feeds, {name: value.shape for name, value in expected.items()})
             for name, value in expected.items():

@@ -76,7 +76,7 @@ class Job:
         described = {
             **provenance,
             "images": measured.images,
-            "image_names_sha256": hashlib.sha256(names.encode()).hexdigest(),
+            "image_names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
             "skipped": measured.skipped,
             "preparation": self.images.preparation,
             "filter": PREPARATIONS[self.images.preparation].filter,
