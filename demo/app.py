@@ -90,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         with unbroken_printing(), folder_for_files(), stopped_like_ctrl_c():
+            context = _context(settings)
             check_address(settings.host, settings.port)
             pass_proxies_by(settings.host)
-            _serve(settings, _context(settings))
+            _serve(settings, context)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
