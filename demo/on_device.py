@@ -1,6 +1,7 @@
 """The page that paints on the visitor's own device: ``browser`` with its networks, served beside the Gradio page."""
 
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Ro
     Raises:
         ToolkitError: when the runtime's files are missing, or others than those that the project was tested with.
     """
-    folder = Path(tempfile.mkdtemp(prefix="on-device-"))
+    folder = tempfile.TemporaryDirectory(prefix="on-device-")
     write_site(
-        folder / PATH.removeprefix("/"),
+        Path(folder.name) / PATH.removeprefix("/"),
         Path(__file__).parent / "browser",
         map(Path, style_files()),
         dict(sorted(networks.items(), key=lambda item: _parameters(item[1]))),
@@ -52,7 +53,8 @@ def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Ro
         check=False,
     )
     # A mount would expect the root path in every request's path, which most proxies remove.
-    site = _Site(directory=folder, html=True)
+    site = _Site(directory=folder.name, html=True)
+    weakref.finalize(site, folder.cleanup)
     return Route(f"{PATH}/{{path:path}}", site, middleware=[Middleware(GZipMiddleware, compresslevel=5)])
 
 

@@ -56,7 +56,8 @@ export class Engine {
     const files = [network, ...runtime.map((file) => ({ ...file, address: site.runtime.address + file.name }))];
     const [model, script, binary] = await fetched(files, site.base, tell);
     tell("Starting …");
-    const threads = way === "wasm" && globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
+    const several = way === "wasm" && globalThis.crossOriginIsolated;
+    const threads = several ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
     if (!Engine.#runtimes.has(engine.build)) {
       // The threads are started from this address, too.
       const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));

@@ -1,4 +1,4 @@
-/** Images: {width, height, data}, data a Float32Array of red, green and blue planes in [0, 1]. As toolkit/images/io.py. */
+/** Images: {width, height, data}, data a Float32Array of planes, RGB in [0, 1]. As toolkit/images/io.py. */
 
 /** More pixels than a canvas holds everywhere; a larger picture is scaled down as it is opened. */
 const MOST_PIXELS = 2 ** 24;

@@ -2,51 +2,64 @@
 
 import { layerWeights } from "./recipe.js";
 
-/**
- * What a recipe asks to be minimised.
- *
- * @param {import("./engine.js").Engine} engine
- * @param {object} network  one of the site's
- * @param {object} recipe
- * @param {object} content  image, of the size to paint
- * @param {object} style  image
- * @returns {Promise<(point: Float32Array) => Promise<{objective, losses, gradient}>>}
- */
-export async function makeObjective(engine, network, recipe, content, style) {
-  const weights = layerWeights(recipe, network);
-  const contentNames = network.content_layers.map((name) => `content_${name}`);
-  const gramNames = network.style_layers.map((name) => `gram_${name}`);
-  const feeds = {
-    content_weights: engine.tensor(weights.content, [weights.content.length]),
-    style_weights: engine.tensor(weights.style, [weights.style.length]),
-  };
-  // The step of the content and of the style image gives their targets; before, zeros do.
-  const targetsOf = (image, outputs) => {
-    const zeros = (shape) => engine.tensor(new Float32Array(shape.reduce((product, length) => product * length)), shape);
-    const none = {};
-    network.content_layers.forEach((layer, n) => {
-      const side = (length) => Math.floor(length / network.strides[layer]);
-      none[contentNames[n]] = zeros([1, network.channels[layer], side(image.height), side(image.width)]);
-    });
-    network.style_layers.forEach((layer, n) => {
-      none[gramNames[n]] = zeros([network.channels[layer], network.channels[layer]]);
-    });
-    return engine.run({ ...feeds, ...none, image: asTensor(image) }, outputs);
-  };
-  const asTensor = ({ width, height, data }) => engine.tensor(data, [1, 3, height, width]);
-  const grams = network.style_layers.map((layer) => `${layer}_gram`);
-  const ofStyle = await targetsOf(style, grams);
-  const ofContent = await targetsOf(content, network.content_layers);
-  network.content_layers.forEach((layer, n) => (feeds[contentNames[n]] = ofContent[layer]));
-  grams.forEach((gram, n) => (feeds[gramNames[n]] = ofStyle[gram]));
+export class Objective {
+  /**
+   * What a recipe asks to be minimised.
+   *
+   * @param {import("./engine.js").Engine} engine
+   * @param {object} network  one of the site's
+   * @param {object} recipe
+   * @param {object} content  image, of the size to paint
+   * @param {object} style  image
+   */
+  static async of(engine, network, recipe, content, style) {
+    const objective = new Objective();
+    const weights = layerWeights(recipe, network);
+    const feeds = {
+      content_weights: engine.tensor(weights.content, [weights.content.length]),
+      style_weights: engine.tensor(weights.style, [weights.style.length]),
+    };
+    // The step of the content and of the style image gives their targets; before, zeros do.
+    const none = ({ width, height }) => {
+      const zeros = (...shape) => engine.tensor(new Float32Array(shape.reduce((a, b) => a * b)), shape);
+      const side = (layer, length) => Math.floor(length / network.strides[layer]);
+      const features = (layer) => zeros(1, network.channels[layer], side(layer, height), side(layer, width));
+      return {
+        ...named(network.content_layers, "content_", features),
+        ...named(network.style_layers, "gram_", (layer) => zeros(network.channels[layer], network.channels[layer])),
+      };
+    };
+    const targets = (image, outputs) =>
+      engine.run({ ...feeds, ...none(image), image: asTensor(engine, image) }, outputs);
+    const ofContent = await targets(content, network.content_layers);
+    const ofStyle = await targets(style, network.style_layers.map((layer) => `${layer}_gram`));
+    const found = {
+      ...named(network.content_layers, "content_", (layer) => ofContent[layer]),
+      ...named(network.style_layers, "gram_", (layer) => ofStyle[`${layer}_gram`]),
+    };
+    const kinds = { content: network.content_layers, style: network.style_layers };
+    const losses = Object.entries(kinds).flatMap(([kind, layers]) => layers.map((layer) => `${kind}_loss_${layer}`));
+    return Object.assign(objective, { engine, frame: content, feeds: { ...feeds, ...found }, targets: found, losses });
+  }
 
-  const lossNames = [
-    ...network.content_layers.map((layer) => `content_loss_${layer}`),
-    ...network.style_layers.map((layer) => `style_loss_${layer}`),
-  ];
-  return async (point) => {
-    const found = await engine.run({ ...feeds, image: asTensor({ ...content, data: point }) }, ["loss", "gradient", ...lossNames]);
-    const losses = Object.fromEntries(lossNames.map((name) => [name.replace("_loss_", " "), found[name].data[0]]));
+  /** At a point, the values of an image of the content's size: {objective, losses, gradient}. */
+  async evaluate(point) {
+    const image = asTensor(this.engine, { ...this.frame, data: point });
+    const found = await this.engine.run({ ...this.feeds, image }, ["loss", "gradient", ...this.losses]);
+    const losses = Object.fromEntries(this.losses.map((name) => [name.replace("_loss_", " "), found[name].data[0]]));
     return { objective: found.loss.data[0], losses, gradient: found.gradient.data };
-  };
+  }
+
+  /** Frees the targets' memory. */
+  release() {
+    for (const tensor of Object.values(this.targets)) tensor.dispose();
+  }
+}
+
+function asTensor(engine, { width, height, data }) {
+  return engine.tensor(data, [1, 3, height, width]);
+}
+
+function named(layers, prefix, value) {
+  return Object.fromEntries(layers.map((layer) => [prefix + layer, value(layer)]));
 }

@@ -1,9 +1,9 @@
 /**
  * The toolkit's optimisers in JavaScript: projected L-BFGS and Adam, on plain Float32Arrays.
  *
- * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves on.
- * `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can be
- * made again. What each constant is for, and where the method comes from: toolkit/optimize.
+ * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves
+ * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can
+ * be made again. What each constant is for, and where the method comes from: toolkit/optimize.
  */
 
 const LEAST = 0, LARGEST = 1;
@@ -23,7 +23,7 @@ export class LBFGS {
   /**
    * @param {Float32Array} start  where to begin
    * @param {number} pairs  steps, with the gradient's change over each, that the inverse Hessian is made from
-   * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of the inverse Hessian, in place
+   * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of that matrix, in place
    */
   constructor(start, pairs, precondition) {
     this.point = clamped(start.slice());
@@ -42,7 +42,8 @@ export class LBFGS {
       this.least = objective;
       this.best.set(this.point);
     }
-    const step = this.gradient ? this.#next(evaluation.gradient, objective) : this.#first(evaluation.gradient, objective);
+    const { gradient } = evaluation;
+    const step = this.gradient ? this.#next(gradient, objective) : this.#first(gradient, objective);
     const before = this.point.slice();
     add(this.point, 1, step);
     clamped(this.point);

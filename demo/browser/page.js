@@ -6,6 +6,10 @@ import { recipeIn } from "./png.js";
 const $ = (selector) => document.querySelector(selector);
 const wanted = new URLSearchParams(location.search).get("engine");
 
+const RESTORED =
+  "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. " +
+  "Then Paint makes it again, and Continue goes on from it.";
+
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;
 
@@ -13,6 +17,9 @@ const PATIENCE = 2000;
 let site;
 /** The recipe that the controls show; some of its fields have no control and travel along. */
 let recipe;
+/** The examples that are chosen at first. */
+const USUAL = { content: "chelsea", style: "stained_glass" };
+/** What the page calls a picture of each role. */
 const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
 const files = { content: null, style: null };
@@ -29,16 +36,17 @@ async function start() {
   try {
     site = await (await fetch("site.json")).json();
   } catch {
-    document.body.append(Object.assign(document.createElement("p"), { className: "trouble", textContent: "The page could not be loaded completely: check the connection and load it again." }));
+    $("#incomplete").hidden = false;
     return;
   }
   site.base = new URL(".", location.href).href;
   recipe = { ...site.recipe };
   if (site.server) Object.assign($("#server"), { href: site.server, hidden: false });
   for (const [word, weight] of Object.entries(site.strengths)) $("#strengths").append(radio(word, weight));
-  for (const { name, bytes } of site.networks) $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
+  for (const { name, bytes } of site.networks)
+    $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
   for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
-  for (const role of Object.keys(files)) await pictures(role);
+  for (const role of Object.keys(files)) pictures(role);
   listen();
   show();
   worker = newWorker();
@@ -68,24 +76,27 @@ function radio(word, weight) {
   return label;
 }
 
-async function pictures(role) {
+function pictures(role) {
   const box = $(`[data-role=${role}]`), examples = box.querySelector(".examples");
   for (const name of site.examples[role]) {
-    const button = Object.assign(document.createElement("button"), { type: "button", title: name.replaceAll("_", " ") });
-    const image = Object.assign(new Image(), { src: `examples/${role}/small/${name}.jpg`, alt: button.title, loading: "lazy" });
-    button.append(image);
+    const button = document.createElement("button"), image = new Image(), title = name.replaceAll("_", " ");
+    Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
+    Object.assign(button, { type: "button", title }).append(image);
     button.onclick = async () => {
+      const before = files[role];
       const response = await fetch(`examples/${role}/${name}.jpg`).catch(() => null);
-      if (!response?.ok) return say(`The example ${button.title} could not be fetched: check the connection.`, true);
-      choose(role, await response.blob());
+      if (!response?.ok) return say(`The example ${title} could not be fetched: check the connection.`, true);
+      const file = await response.blob();
+      if (files[role] !== before) return; // another picture was chosen meanwhile
+      choose(role, file);
       button.ariaPressed = "true";
     };
     examples.append(button);
+    if (name === USUAL[role]) button.click();
   }
-  const usual = { content: "chelsea", style: "stained_glass" }[role];
-  await (examples.querySelector(`[title="${usual?.replaceAll("_", " ")}"]`) ?? examples.firstElementChild)?.onclick();
   const drop = box.querySelector(".picture");
-  for (const input of box.querySelectorAll("input")) input.onchange = () => input.files[0] && choose(role, input.files[0]);
+  for (const input of box.querySelectorAll("input"))
+    input.onchange = () => input.files[0] && choose(role, input.files[0]);
   box.addEventListener("focusin", () => (touched = role));
   box.addEventListener("pointerenter", () => (touched = role));
   drop.ondragover = (event) => {
@@ -140,7 +151,8 @@ function listen() {
 
 /** Shows the recipe in the controls. */
 function show() {
-  for (const input of document.getElementsByName("strength")) input.checked = Number(input.value) === recipe.style_weight;
+  for (const input of document.getElementsByName("strength"))
+    input.checked = Number(input.value) === recipe.style_weight;
   for (const name of ["size", "iterations", "seed", "start"]) $(`#${name}`).value = recipe[name];
   showNumbers();
 }
@@ -173,7 +185,7 @@ function newWorker() {
     event.preventDefault();
     restarted();
     busy(false);
-    say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or load the page again.", true);
+    say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or reload.", true);
   };
   return made;
 }
@@ -189,10 +201,11 @@ const told = {
   status: ({ text }) => say(text),
 
   engine: ({ about, lost }) => {
-    const alone = about.endsWith("1 thread)") && !crossOriginIsolated ? " This page's host allows no more threads." : "";
+    const alone = about.endsWith("1 thread)") && !crossOriginIsolated;
+    const why = alone ? " This page's host allows no more threads." : "";
     $("#engine").textContent = lost
-      ? `The graphics processor stopped answering. Going on with ${about}.${alone}`
-      : `Computing with ${about}.${alone}`;
+      ? `The graphics processor stopped answering. Going on with ${about}.${why}`
+      : `Computing with ${about}.${why}`;
   },
 
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
@@ -202,7 +215,8 @@ const told = {
     plot();
     if (!pixels) return;
     const canvas = $("#canvas");
-    if (canvas.width !== pixels.width || canvas.height !== pixels.height) [canvas.width, canvas.height] = [pixels.width, pixels.height];
+    if (canvas.width !== pixels.width || canvas.height !== pixels.height)
+      [canvas.width, canvas.height] = [pixels.width, pixels.height];
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   },
 
@@ -239,7 +253,7 @@ async function restore(file) {
     show();
     await hold(file);
     busy(false);
-    say(["The controls now show this picture's recipe. Continue goes on from it.", ...notes].join(" "));
+    say([RESTORED, ...notes].join(" "));
   } catch (error) {
     say(error.message, true);
   }
@@ -263,7 +277,8 @@ function say(text, trouble = false) {
 function plot() {
   const logs = objectives.map((value) => Math.log(Math.max(value, 1e-9)));
   const least = Math.min(...logs), range = Math.max(...logs) - least || 1;
-  const points = logs.map((log, i) => `${((300 * i) / Math.max(1, logs.length - 1)).toFixed(1)},${(57 - (54 * (log - least)) / range).toFixed(1)}`);
+  const across = (i) => (300 * i) / Math.max(1, logs.length - 1), down = (log) => 57 - (54 * (log - least)) / range;
+  const points = logs.map((log, i) => `${across(i).toFixed(1)},${down(log).toFixed(1)}`);
   $("#curve polyline").setAttribute("points", points.join(" "));
   $("#curve").hidden = logs.length < 2;
 }

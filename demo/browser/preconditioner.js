@@ -117,7 +117,8 @@ function stockham(length, factors) {
       const oddR = xr[b] + xr[d], oddI = xi[b] + xi[d], turnR = xi[b] - xi[d], turnI = xr[d] - xr[b];
       yr[at] = sumR + oddR;
       yi[at] = sumI + oddI;
-      const r1 = gapR + turnR, i1 = gapI + turnI, r2 = sumR - oddR, i2 = sumI - oddI, r3 = gapR - turnR, i3 = gapI - turnI;
+      const r1 = gapR + turnR, r2 = sumR - oddR, r3 = gapR - turnR;
+      const i1 = gapI + turnI, i2 = sumI - oddI, i3 = gapI - turnI;
       yr[at + step] = c1 * r1 - s1 * i1;
       yi[at + step] = c1 * i1 + s1 * r1;
       yr[at + 2 * step] = c2 * r2 - s2 * i2;
@@ -158,7 +159,8 @@ function bluestein(length) {
   inner(chirpRe, chirpIm, 1);
   let [ar, ai] = [new Float64Array(0), new Float64Array(0)];
   return (re, im, stride) => {
-    if (ar.length !== padded * stride) [ar, ai] = [new Float64Array(padded * stride), new Float64Array(padded * stride)];
+    const total = padded * stride;
+    if (ar.length !== total) [ar, ai] = [new Float64Array(total), new Float64Array(total)];
     ar.fill(0, length * stride);
     ai.fill(0, length * stride);
     for (let k = 0; k < length; k++) rotated(re, im, ar, ai, k * stride, stride, cosines[k], -sines[k]);

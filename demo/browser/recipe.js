@@ -6,8 +6,8 @@ const ONLY = new Set(["style_image_weights", "style_statistic", "colour", "formu
 /** The losses' weights in the order of the network's layers. */
 export function layerWeights(recipe, network) {
   const weights = (kind) =>
-    Float32Array.from(network[`${kind}_layers`], (name) => recipe[`${kind}_weight`] * (recipe[`${kind}_layers`][name] ?? 0));
-  return { content: weights("content"), style: weights("style") };
+    network[`${kind}_layers`].map((name) => recipe[`${kind}_weight`] * (recipe[`${kind}_layers`][name] ?? 0));
+  return { content: Float32Array.from(weights("content")), style: Float32Array.from(weights("style")) };
 }
 
 /**
@@ -35,7 +35,7 @@ export function restored(text, site) {
     const value = given[name];
     if (value === undefined || name === "precision" || name === "made_from" || same(value, usual)) continue;
     if (ONLY.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
-    else recipe[name] = name.endsWith("_layers") ? layers(name, value, usual, site, notes) : checked(name, value, usual, site, notes);
+    else recipe[name] = (name.endsWith("_layers") ? layers : checked)(name, value, usual, site.limits, notes);
   }
   if (recipe.start === "image") recipe.start = site.recipe.start; // what Continue does
   const network = site.networks.find(({ fingerprint }) => fingerprint === given.made_from?.network);
@@ -44,8 +44,8 @@ export function restored(text, site) {
 }
 
 /** A field's value within its limits, with a note when it had to be changed. */
-function checked(name, value, usual, site, notes) {
-  const { choices, whole, least = -Infinity, most = Infinity } = site.limits[name] ?? {};
+function checked(name, value, usual, limits, notes) {
+  const { choices, whole, least = -Infinity, most = Infinity } = limits[name] ?? {};
   const right = choices?.includes(value) ?? (typeof value === typeof usual && (!whole || Number.isInteger(value)));
   if (!right) throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
   if (typeof value !== "number") return value;
@@ -55,12 +55,13 @@ function checked(name, value, usual, site, notes) {
 }
 
 /** Weights of layers that the page compares; the usual ones, with a note, when a recipe compares others. */
-function layers(name, value, usual, site, notes) {
+function layers(name, value, usual, _, notes) {
   if (typeof value !== "object" || !Object.values(value).every((weight) => weight >= 0 && weight < Infinity))
     throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
   const unknown = Object.keys(value).filter((layer) => value[layer] > 0 && !(layer in usual));
   if (!unknown.length) return value;
-  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: the usual ${words(name).toLowerCase()} are compared.`);
+  const usually = `the usual ${words(name).toLowerCase()} are compared`;
+  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: ${usually}.`);
   return usual;
 }
 

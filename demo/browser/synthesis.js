@@ -5,13 +5,13 @@ import { fingerprint, fit, round } from "./image.js";
 import { enlarged, levels, startImage } from "./pyramid.js";
 import { preconditioner } from "./preconditioner.js";
 import { LostError } from "./engine.js";
-import { makeObjective } from "./objective.js";
+import { Objective } from "./objective.js";
 
 /** The most pairs of steps and gradients that L-BFGS remembers. */
 const PAIRS = 12;
 
 /**
- * Paints; yields {iteration, iterations, objective, losses, image} after each iteration. `image` is a function.
+ * Paints; yields {iteration, iterations, objective, losses, image} after each iteration. `image` is the best so far.
  *
  * @param {object} recipe
  * @param {{content, style, start}} images  `start` only when the recipe starts from an image
@@ -33,36 +33,42 @@ export async function* synthesis(recipe, images, network, engineFor) {
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
     const start = startImage(recipe, stage, { ...images, content, style });
     const { data } = best ? enlarged(best, start) : start;
-    const optimizer =
-      recipe.optimizer === "adam"
-        ? new Adam(data)
-        : new LBFGS(data, Math.max(1, Math.min(PAIRS, Math.ceil(stage.iterations / 2))), preconditioner(stage.height, stage.width));
+    const optimizer = makeOptimizer(recipe, stage, data), earlyStop = new EarlyStop();
+    best = { width: stage.width, height: stage.height, data: optimizer.best };
     let objective = null;
     // What was lost is made again by another engine; the optimiser goes on where it was.
     const evaluate = async (point) => {
       for (;;)
         try {
-          objective ??= await makeObjective(engine, network, recipe, content, style);
-          return await objective(point);
+          objective ??= await Objective.of(engine, network, recipe, content, style);
+          return await objective.evaluate(point);
         } catch (error) {
           if (!(error instanceof LostError)) throw error;
           engine = await engineFor(true);
           objective = null;
         }
     };
-    const earlyStop = new EarlyStop();
-    best = { width: stage.width, height: stage.height, data: optimizer.best };
-    for (let made = 0; made < stage.iterations; ) {
-      const { objective: value, losses } = await optimizer.step(evaluate);
-      made += 1;
-      done += 1;
-      if (recipe.early_stop && earlyStop.ends(value)) {
-        total -= stage.iterations - made;
-        made = stage.iterations;
+    try {
+      for (let made = 0; made < stage.iterations; ) {
+        const { objective: value, losses } = await optimizer.step(evaluate);
+        made += 1;
+        done += 1;
+        if (recipe.early_stop && earlyStop.ends(value)) {
+          total -= stage.iterations - made;
+          made = stage.iterations;
+        }
+        yield { iteration: done, iterations: total, objective: value, losses, image: best };
       }
-      yield { iteration: done, iterations: total, objective: value, losses, image: best };
+    } finally {
+      objective?.release();
     }
   }
+}
+
+function makeOptimizer(recipe, { width, height, iterations }, data) {
+  if (recipe.optimizer === "adam") return new Adam(data);
+  const pairs = Math.max(1, Math.min(PAIRS, Math.ceil(iterations / 2))); // the last ones would hardly be used
+  return new LBFGS(data, pairs, preconditioner(height, width));
 }
 
 /** The recipe of a result, with the fingerprints of what it was made from. */

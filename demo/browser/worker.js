@@ -58,7 +58,8 @@ async function painted(site, network, wanted, recipe, images) {
     restart = error instanceof BrokenError;
   }
   const ending = trouble ? "Ended" : stopped ? "Stopped" : "Done";
-  const blob = await asPng(resize(last.image, frameOf(images.content, recipe.size)), await withIngredients(recipe, images, site, network));
+  const image = resize(last.image, frameOf(images.content, recipe.size));
+  const blob = await asPng(image, await withIngredients(recipe, images, site, network));
   return { blob, ending, trouble, iteration: last.iteration, seconds: seconds(), restart };
 }
 

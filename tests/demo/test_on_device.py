@@ -58,7 +58,7 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.wait_for_selector("main:not([hidden])")
         page.set_input_files("#recipe", tmp_path / "server.png")
         page.wait_for_function("() => document.querySelector('#status').innerText.includes('recipe')")
-        assert page.inner_text("#status") == "The controls now show this picture's recipe. Continue goes on from it."
+        assert page.inner_text("#status").endswith("Continue goes on from it.")  # nothing in it is unknown here
         assert page.input_value("#size") == "64"
         context.close()
 
