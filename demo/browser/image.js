@@ -3,11 +3,11 @@
 /** More pixels than a canvas holds everywhere; a larger picture is scaled down as it is opened. */
 const MOST_PIXELS = 2 ** 24;
 
-/** Opens a picture file: turned upright, transparency on white, colours as they are stored. */
+/** Opens a picture file: turned upright, transparency on white, its colours those of sRGB. */
 export async function opened(file, role) {
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", imageOrientation: "from-image" });
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   } catch {
     throw new Error(`The ${role} is not a picture that this browser can read: use PNG, JPEG or WebP.`);
   }

@@ -1,7 +1,13 @@
 /** Recipes, by the toolkit's words. What a field is and may be is said in toolkit/synthesis/recipe.py alone. */
 
-/** Of these fields the page knows only the usual value. The rest of a recipe it does as the toolkit does. */
-const ONLY = new Set(["style_image_weights", "style_statistic", "colour", "formula", "total_variation_weight"]);
+/** What the page does as the toolkit does. Of a recipe's other fields it knows only the usual value. */
+const KNOWN = new Set([
+  "content_layers", "content_weight", "style_layers", "style_weight", "style_scale", "size", "start", "seed",
+  "iterations", "early_stop", "levels", "optimizer",
+]);
+
+/** The browser computes in float32, and fingerprints tell of what is past. */
+const ASIDE = new Set(["precision", "made_from"]);
 
 /** The losses' weights in the order of the network's layers. */
 export function layerWeights(recipe, network) {
@@ -33,8 +39,8 @@ export function restored(text, site) {
   const recipe = { ...site.recipe }, notes = [];
   for (const [name, usual] of Object.entries(site.recipe)) {
     const value = given[name];
-    if (value === undefined || name === "precision" || name === "made_from" || same(value, usual)) continue;
-    if (ONLY.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
+    if (value === undefined || ASIDE.has(name) || same(value, usual)) continue;
+    if (!KNOWN.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
     else recipe[name] = (name.endsWith("_layers") ? layers : checked)(name, value, usual, site.limits, notes);
   }
   if (recipe.start === "image") recipe.start = site.recipe.start; // what Continue does
