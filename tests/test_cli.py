@@ -407,7 +407,7 @@ def test_an_output_that_can_not_be_written_is_told_before_any_work(network, desk
     (desk / "file").write_text("no folder")
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL]
     assert main([*command, "-o", "folder.png"]) == 2
-    assert "error: folder.png is a folder: name a file." in capsys.readouterr().err
+    assert "error: folder.png is a folder or a device: name a file." in capsys.readouterr().err
     assert main([*command, "-o", "file/out.png"]) == 2
     assert "error: Could not write file/out.png" in capsys.readouterr().err
 

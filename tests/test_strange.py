@@ -229,6 +229,30 @@ def test_two_starts_are_one_too_many(desk, capsys):
     assert "--start-image and --start noise contradict each other: leave one out." in capsys.readouterr().err
 
 
+@posix
+def test_names_that_are_no_utf8_are_measured_and_exported(desk, capsys):
+    folder = desk / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    noise().save(folder / os.fsdecode(b"caf\xe9.png"))
+    (folder / os.fsdecode(b"\xff.jpg")).write_text("no picture")
+    command = ["normalize", "tiny.safetensors", str(folder), "--prepare", "native", "--recheck", "0"]
+    assert main([*command, "-o", "n.safetensors", "--report", str(folder / "report.html")]) == 0
+    assert "1 images measured, 1 skipped" in capsys.readouterr().out
+    assert main(["export", "n.safetensors", "--layers", "relu1_1", "-o", str(folder / "x.onnx")]) == 0
+    assert main(["convert", "n.safetensors", "--layout", "plain", "-o", str(folder / "x.safetensors")]) == 2
+    assert "is not in UTF-8, as names of networks must be: rename it or its folder." in capsys.readouterr().err
+
+
+@posix
+def test_a_link_is_followed_and_a_device_is_left_alone(desk, capsys):
+    (desk / "link.png").symlink_to("target.png")
+    (desk / "device.png").symlink_to(os.devnull)
+    assert transfer("photo.jpg", "painting.png", "-o", "link.png") == 0
+    assert (desk / "link.png").is_symlink() and open_image("target.png").shape[-1] == 32
+    assert transfer("photo.jpg", "painting.png", "-o", "device.png") == 2
+    assert "error: device.png is a folder or a device: name a file." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_recipe_may_come_from_any_editor(desk, encoding):
     assert transfer("photo.jpg", "painting.png", "-o", "x.png") == 0

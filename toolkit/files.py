@@ -27,15 +27,18 @@ def written_atomically(path: Path) -> Iterator[Path]:
         ToolkitError: when the folder cannot be made or written, or the disk is full.
     """
     temporary: Path | None = None
+    place = Path(os.path.realpath(path))  # what a link points to, so that the link stays
+    if place.exists() and not place.is_file():
+        raise ToolkitError(f"{path} is a folder or a device: name a file.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         # The start of the name alone: a longer one than the path's may be too long.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=place.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner alone
-        temporary.replace(path)
+        temporary.replace(place)
         temporary = None
     except OSError as error:
         raise ToolkitError(
@@ -52,8 +55,6 @@ def check_writable(path: Path) -> None:
     Raises:
         ToolkitError: when it can't.
     """
-    if path.is_dir():
-        raise ToolkitError(f"{path} is a folder: name a file.")
     with contextlib.suppress(_UntouchedError), written_atomically(path):
         raise _UntouchedError
 
@@ -117,16 +118,24 @@ def _claimed(path: Path) -> Path:
     raise AssertionError
 
 
+def decoded(content: bytes) -> str:
+    """The text in bytes of UTF-8, or of UTF-16 as its byte order mark says, which PowerShell and editors write.
+
+    Raises:
+        UnicodeDecodeError: when they are no text.
+    """
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if marked else "utf-8-sig")
+
+
 def read_text(path: Path) -> str:
-    """The text of a file: UTF-8, or whatever its byte order mark says, which PowerShell and editors write.
+    """The text of a file, as ``decoded`` reads it.
 
     Raises:
         ToolkitError: when it can't be read, or is no text.
     """
     try:
-        content = path.read_bytes()
-        marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if marked else "utf-8-sig")
+        return decoded(path.read_bytes())
     except UnicodeDecodeError as error:
         raise ToolkitError(f"{path} is no text in UTF-8.") from error
     except OSError as error:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import read_recipe
+from toolkit.images.formats import FORMATS, read_recipe
 from toolkit.images.io import fit, to_picture
 from toolkit.studies import Axis, Study
 from toolkit.synthesis import Recipe, Synthesis, suggest_regions
@@ -176,8 +176,8 @@ def transfer_tab(context: Context) -> None:
                     gr.Markdown(LINK)
                     use = gr.Button("Use", elem_id="use-link")
                     recipe = gr.File(
-                        label="Drop a PNG made here to use its recipe",
-                        file_types=[".png"],
+                        label="Drop an image made here to use its recipe",
+                        file_types=[*FORMATS],
                         height=130,
                         elem_id="recipe",
                     )

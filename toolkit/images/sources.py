@@ -14,6 +14,7 @@ from typing import Protocol
 from PIL import Image
 
 from ..errors import ToolkitError
+from ..files import decoded
 from . import parquet, tar
 from .decode import SUFFIXES
 from .io import example_photographs, open_picture, to_picture
@@ -235,7 +236,7 @@ def _refuse(error: OSError) -> None:
 def _in_list(place: str) -> Iterator[Entry]:
     content = attempt(place, lambda: read_whole(place)) if is_remote(place) else read_whole(place)
     try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = decoded(content)
     except UnicodeDecodeError as error:
         raise ToolkitError(f"{shown(place)} is not a list of paths: write them as text, one on each line.") from error
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
