@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import gradio as gr
@@ -16,6 +17,12 @@ from demo.gradio_internals import (
     readable_answer,
     remove_from_queue,
 )
+
+
+def run(coroutine):
+    """In a thread of its own: this one has a loop once a browser was opened."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def test_every_request_comes_through_process_api_with_its_inputs_and_its_state():
@@ -38,10 +45,10 @@ def test_what_is_sent_is_checked_and_a_fault_is_explained():
         number = gr.Number(label="Number")
         number.submit(lambda value: 6 / value, number, number, api_name="divide")
     (function,) = blocks.fns.values()
-    answer = asyncio.run(blocks.process_api(function, [2]))
+    answer = run(blocks.process_api(function, [2]))
     assert seen == [("Number", 2)] and answer["data"] == [2]
     with pytest.raises(gr.Error, match="divide: division by zero"):
-        asyncio.run(blocks.process_api(function, [-1]))
+        run(blocks.process_api(function, [-1]))
 
 
 def test_a_queue_forgets_a_sessions_events():
@@ -49,7 +56,7 @@ def test_a_queue_forgets_a_sessions_events():
         pass
     blocks.queue()
     assert "session_hash" in inspect.signature(blocks._queue.clean_events).parameters
-    asyncio.run(remove_from_queue(blocks, "nobody"))
+    run(remove_from_queue(blocks, "nobody"))
 
 
 def test_components_pass_the_paths_of_files_on_unopened():
