@@ -14,7 +14,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from demo.components.job_controls import session
 from demo.context import Context
@@ -91,16 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with unbroken_printing(), folder_for_files(), stopped_like_ctrl_c():
             context = _context(settings)
+            own_device = [] if settings.on_device == "off" else [on_device(context.networks, settings.runtime)]
             check_address(settings.host, settings.port)
             pass_proxies_by(settings.host)
-            _serve(settings, context)
+            _serve(settings, context, own_device)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _serve(settings: Settings, context: Context) -> None:
+def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logging.basicConfig(format="%(message)s")
     LOG.setLevel(logging.INFO)
@@ -110,7 +111,6 @@ def _serve(settings: Settings, context: Context) -> None:
         seconds = round(time.monotonic() - began)
         return JSONResponse({"status": "ok", "running": jobs.running, "slots": jobs.slots, "seconds": seconds})
 
-    own_device = [] if settings.on_device == "off" else [on_device(context.networks, settings.runtime)]
     first = [redirected(settings.root_path or "")] if settings.on_device == "default" else []
     if settings.mcp:
         tools_for_assistants(f"http://{settings.host}:{settings.port}/", settings.auth)

@@ -52,9 +52,15 @@ def folder_for_files() -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or error
         raise ToolkitError(f"Can't keep files in {where} ({reason}): set {FOLDER} to a folder of yours.") from error
+    before = os.environ.get(FOLDER)
     with folder as path:
         os.environ[FOLDER] = path
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+            if before is not None:
+                os.environ[FOLDER] = before
 
 
 class AssistantsLogin:
