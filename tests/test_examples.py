@@ -12,7 +12,8 @@ MODULES = ["toolkit", *(module.name for module in pkgutil.walk_packages(toolkit.
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
-def test_the_examples_in_docstrings_run(name):
+def test_the_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where files that they write go
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
