@@ -40,9 +40,9 @@ from toolkit.printing import unbroken_printing
 from toolkit.process import keep_freed_memory, stopped_like_ctrl_c
 
 INTRODUCTION = """\
-# Paint with a normalised VGG
-Your photograph, repainted in the style of any other image. Watch a neural network compare the two and change the pixels
-until the styles match ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
+# Paint a photograph in any style
+Your photograph, repainted in the style of any other image. Watch a neural network, the normalised VGG, compare the two
+and change the pixels until the styles match ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
 """
 
 OFFER = """\
