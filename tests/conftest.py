@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from toolkit.network import CONVENTIONS, Architecture, Network
@@ -20,7 +20,7 @@ from toolkit.network import CONVENTIONS, Architecture, Network
 torch.set_num_threads(1)
 
 # How long a test takes says nothing on a busy machine.
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -68,7 +68,7 @@ export class Engine {
     }
     engine.ort = Engine.#runtimes.get(engine.build);
     // The targets, which the network computes and is fed with, stay where they are.
-    const targets = [...network.content_layers, ...network.style_layers.map((layer) => `${layer}_gram`)];
+    const targets = [...network.content_layers, ...network.style_targets.map(({ own }) => own)];
     const place = way === "webgpu" ? "gpu-buffer" : "cpu";
     engine.session = await engine.#guarded(async () =>
       engine.ort.InferenceSession.create(new Uint8Array(await model.arrayBuffer()), {

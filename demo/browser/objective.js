@@ -19,6 +19,7 @@ export class Objective {
       content_weights: engine.tensor(weights.content, [weights.content.length]),
       style_weights: engine.tensor(weights.style, [weights.style.length]),
     };
+    const ofStyle = (value) => Object.fromEntries(network.style_targets.map((each) => [each.name, value(each)]));
     // The step of the content and of the style image gives their targets; before, zeros do.
     const none = ({ width, height }) => {
       const zeros = (...shape) => engine.tensor(new Float32Array(shape.reduce((a, b) => a * b)), shape);
@@ -26,27 +27,32 @@ export class Objective {
       const features = (layer) => zeros(1, network.channels[layer], side(layer, height), side(layer, width));
       return {
         ...named(network.content_layers, "content_", features),
-        ...named(network.style_layers, "gram_", (layer) => zeros(network.channels[layer], network.channels[layer])),
+        ...ofStyle(({ shape }) => zeros(...shape)),
       };
     };
     const targets = (image, outputs) =>
       engine.run({ ...feeds, ...none(image), image: asTensor(engine, image) }, outputs);
-    const ofContent = await targets(content, network.content_layers);
-    const ofStyle = await targets(style, network.style_layers.map((layer) => `${layer}_gram`));
+    const contents = await targets(content, network.content_layers);
+    const summaries = await targets(style, network.style_targets.map(({ own }) => own));
     const found = {
-      ...named(network.content_layers, "content_", (layer) => ofContent[layer]),
-      ...named(network.style_layers, "gram_", (layer) => ofStyle[`${layer}_gram`]),
+      ...named(network.content_layers, "content_", (layer) => contents[layer]),
+      ...ofStyle(({ own }) => summaries[own]),
     };
     const kinds = { content: network.content_layers, style: network.style_layers };
-    const losses = Object.entries(kinds).flatMap(([kind, layers]) => layers.map((layer) => `${kind}_loss_${layer}`));
+    const factors = { content: 1, style: network.style_factor };
+    const losses = Object.entries(kinds).flatMap(([kind, layers]) =>
+      layers.map((layer) => ({ name: `${kind} ${layer}`, output: `${kind}_loss_${layer}`, factor: factors[kind] })),
+    );
     return Object.assign(objective, { engine, frame: content, feeds: { ...feeds, ...found }, targets: found, losses });
   }
 
   /** At a point, the values of an image of the content's size: {objective, losses, gradient}. */
   async evaluate(point) {
     const image = asTensor(this.engine, { ...this.frame, data: point });
-    const found = await this.engine.run({ ...this.feeds, image }, ["loss", "gradient", ...this.losses]);
-    const losses = Object.fromEntries(this.losses.map((name) => [name.replace("_loss_", " "), found[name].data[0]]));
+    const found = await this.engine.run({ ...this.feeds, image }, ["loss", "gradient", ...this.losses.map(({ output }) => output)]);
+    const losses = Object.fromEntries(
+      this.losses.map(({ name, output, factor }) => [name, factor * found[output].data[0]]),
+    );
     return { objective: found.loss.data[0], losses, gradient: found.gradient.data };
   }
 

@@ -9,11 +9,14 @@ const KNOWN = new Set([
 /** The browser computes in float32, and fingerprints tell of what is past. */
 const ASIDE = new Set(["precision", "made_from"]);
 
-/** The losses' weights in the order of the network's layers. */
+/** The losses' weights in the order of the network's layers, as its step takes them. */
 export function layerWeights(recipe, network) {
-  const weights = (kind) =>
-    network[`${kind}_layers`].map((name) => recipe[`${kind}_weight`] * (recipe[`${kind}_layers`][name] ?? 0));
-  return { content: Float32Array.from(weights("content")), style: Float32Array.from(weights("style")) };
+  const weights = (kind, factor) =>
+    network[`${kind}_layers`].map((name) => recipe[`${kind}_weight`] * factor * (recipe[`${kind}_layers`][name] ?? 0));
+  return {
+    content: Float32Array.from(weights("content", 1)),
+    style: Float32Array.from(weights("style", network.style_factor)),
+  };
 }
 
 /**

@@ -44,6 +44,9 @@ SIZE = 256
 #: Lowest loss in the plot, for its logarithm.
 LOWEST_LOSS = 1e-12
 
+#: Whose style losses are compared: those of the paper.
+RECIPE = Recipe.preset("transfer", style_statistic="gram")
+
 INTRODUCTION = """\
 In a VGG that was trained on ImageNet, some filters have a mean activation a thousand times that of others.
 Normalisation divides the weights of each filter by its mean activation, and multiplies the next layer's weights to
@@ -107,7 +110,7 @@ def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
     rows = [
         (name.removeprefix("style "), math.log10(max(loss, LOWEST_LOSS)), kind)
         for kind, network in networks.items()
-        for name, loss in Objective(network, Recipe.preset("transfer"), content, [style])(content).losses.items()
+        for name, loss in Objective(network, RECIPE, content, [style])(content).losses.items()
         if name.startswith("style")
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

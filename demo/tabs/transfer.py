@@ -43,8 +43,8 @@ COLOUR_CHOICES = [
 ]
 
 STATISTIC_CHOICES = [
-    ("Gram matrices, as in the paper", "gram"),
     ("means and covariances", "moments"),
+    ("Gram matrices, as in the paper", "gram"),
     ("Wasserstein distance between Gaussians", "wasserstein"),
     ("Wasserstein distance by projections: slower", "sliced"),
 ]

@@ -96,6 +96,7 @@ def test_losses_and_gradient_are_the_textbooks(
         style_image_weights=style_image_weights,
         total_variation_weight=smoothing,
         formula=formula,
+        style_statistic="gram",
     )
     image, content = torch.rand(2, 1, 3, height, width, dtype=torch.float64, generator=generator)
     count = len(style_image_weights) or 2

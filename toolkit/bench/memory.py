@@ -52,7 +52,14 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
     torch.set_grad_enabled(False)
     network = load_network(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
-    recipe = Recipe.preset("transfer", size=max(height, width), iterations=iterations, levels=1, early_stop=False)
+    recipe = Recipe.preset(
+        "transfer",
+        size=max(height, width),
+        iterations=iterations,
+        levels=1,
+        early_stop=False,
+        style_statistic="gram",  # as the textbook
+    )
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()
         optimizer = textbook.optimizer(image)

@@ -15,7 +15,7 @@ class Textbook:
 
     Args:
         network: whose weights to use.
-        recipe: of a transfer.
+        recipe: of a transfer by Gram matrices.
         content: (1, 3, H, W), RGB in [0, 1].
         style: (1, 3, h, w).
     """

@@ -16,7 +16,7 @@ from ..optimize import Evaluation
 from ..synthesis.objective import check_images, evaluation_of
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import SCALES
-from .graphs import SUMMARIES, step_model
+from .graphs import SUMMARIES, step_model, summary_shape
 
 #: ONNX Runtime's names for what computes on a device.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -91,7 +91,7 @@ class OnnxObjective:
         styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
         masks: must be empty.
         style_masks: likewise.
-        session: of a ``step_model`` with the recipe's layers in their order; made here when there is none.
+        session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when there is none.
 
     ``runs_on`` says what computes.
 
@@ -157,12 +157,9 @@ class OnnxObjective:
     def _targets(self, content: Tensor | None, styles: Sequence[Tensor], summaries: Sequence[str]) -> dict[str, Tensor]:
         """The step's targets, which the step of the content image and of each style image gives."""
         content_weights, style_weights = self._recipe.layer_weights
-        channels, stride = {layer.name: layer.channels for layer in self._path}, strides(self._path)
-        of_style = {
-            f"{what}_{name}": (channels[name], channels[name] if what == "gram" else 1)
-            for name in style_weights
-            for what in summaries
-        }
+        layers, stride = {layer.name: layer for layer in self._path}, strides(self._path)
+        channels = {name: layer.channels for name, layer in layers.items()}
+        of_style = {f"{what}_{name}": summary_shape(layers[name], what) for name in style_weights for what in summaries}
         shapes: dict[str, Sequence[int]] = {f"content_{name}": (1, channels[name], 1, 1) for name in content_weights}
         shapes |= of_style
         weights = {"content_weights": content_weights, "style_weights": style_weights}

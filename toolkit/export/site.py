@@ -18,7 +18,8 @@ from ..network import Network, fingerprint
 from ..network.geometry import strides
 from ..synthesis.notation import STRENGTHS
 from ..synthesis.recipe import Recipe
-from .graphs import Precision, step_model
+from ..synthesis.style import SCALES
+from .graphs import SUMMARIES, Precision, step_model, summary_shape
 from .writing import export_step
 
 #: What the page is made from; its losses are those of a transfer, computed in float32.
@@ -129,13 +130,14 @@ def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str
     """Writes the network's step, and says what the page must know of it."""
     content, style = list(RECIPE.content_layers), list(RECIPE.style_layers)
     path = network.architecture.down_to([*content, *style])
+    statistic = RECIPE.style_statistic
     address = f"networks/{name}.onnx"
     precision: Precision = "8bit" if network.codebooks else "float32"
     if check:
-        export_step(network, content, style, folder / address, precision)
+        export_step(network, content, style, folder / address, precision, statistic)
     else:
         (folder / "networks").mkdir(exist_ok=True)
-        onnx.save_model(step_model(network, content, style, precision), folder / address)
+        onnx.save_model(step_model(network, content, style, precision, statistic), folder / address)
     return {
         "name": name,
         "address": address,
@@ -144,6 +146,13 @@ def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str
         "fingerprint": fingerprint(network),
         "content_layers": content,
         "style_layers": style,
+        "style_targets": [
+            {"name": f"{what}_{layer.name}", "own": f"{layer.name}_{what}", "shape": summary_shape(layer, what)}
+            for layer in path
+            if layer.name in style
+            for what in SUMMARIES[statistic]
+        ],
+        "style_factor": SCALES[statistic],
         "channels": {layer.name: layer.channels for layer in path},
         "strides": strides(path),
     }

@@ -33,12 +33,12 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
         picture: (1, 3, H, W), RGB in [0, 1].
         content: (1, 3, h, w), in the picture's proportions.
         style: (1, 3, h, w).
-        recipe: which layers, and the size of the style image; a transfer's when there is none.
+        recipe: which layers, and the size of the style image; a transfer's, by Gram matrices, when there is none.
 
     Raises:
         ToolkitError: when picture and content have other proportions, or an image is too small.
     """
-    recipe = recipe or Recipe.preset("transfer")
+    recipe = recipe or Recipe.preset("transfer", style_statistic="gram")
     height, width = picture.shape[-2:]
     if abs(content.shape[-1] * height - content.shape[-2] * width) > 0.02 * content.shape[-1] * height:
         raise ToolkitError("The picture and the content image have other proportions: name the image it was made from.")

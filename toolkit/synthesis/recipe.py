@@ -39,6 +39,7 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
     "transfer": {
         "content_layers": CONTENT_LAYERS,
         "style_layers": STYLE_LAYERS["balanced"],
+        "style_statistic": "moments",  # it paints every part of a picture, and keeps the forms
         "start": "content",
         "iterations": 60,
     },
