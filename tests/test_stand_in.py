@@ -91,6 +91,11 @@ def run(function, arguments, named):
     return tree_map(outer, result)
 
 
+@pytest.fixture(autouse=True)
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
     monkeypatch.setattr(device, "WITHOUT_FLOAT64", {"meta"})

@@ -4,6 +4,7 @@ import functools
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -89,6 +90,17 @@ def exact(device: torch.device) -> torch.device:
         device.type == "xpu" and not torch.xpu.get_device_properties(device).has_fp64
     )
     return torch.device("cpu") if lacks else device
+
+
+def convolutions(*, tf32: bool) -> AbstractContextManager[None]:
+    """Within it, NVIDIA's GPUs compute float32 convolutions in TF32 or in float32 proper, and the same always alike.
+
+    PyTorch's default is TF32, whose products keep 10 bits: the right pace for a synthesis, too coarse for a check.
+
+    Args:
+        tf32: whether to compute in TF32. Elsewhere than on these GPUs it makes no difference.
+    """
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32)
 
 
 def synchronize(device: torch.device) -> None:

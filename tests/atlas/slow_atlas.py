@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 
 from toolkit.atlas import measure
+from toolkit.device import find_device
 from toolkit.images.sources import list_images
 from toolkit.network import load_network
 
 source, folder, partial, *layers = sys.argv[1:]
-network = load_network(source)
+network = load_network(source).to(find_device("auto"))
 network.register_forward_pre_hook(lambda *_: time.sleep(0.2))
 images = list_images(Path(folder))
 for _ in measure(network, images, layers, partial=Path(partial), seconds_between_saves=0):

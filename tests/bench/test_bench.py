@@ -118,7 +118,7 @@ def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, cap
 
 
 def test_bench_prints_stable_keys(tiny_file, capsys):
-    common = ["--network", tiny_file, "--size", "40x32", "--json"]
+    common = ["--network", tiny_file, "--size", "40x32", "--json", "--device", "cpu"]
     assert main(["bench", "step", "--rounds", "1", *common]) == 0
     found = json.loads(capsys.readouterr().out)
     for name in ("textbook_ms", "float32_ms", "bfloat16_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):

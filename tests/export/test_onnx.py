@@ -313,7 +313,7 @@ def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tm
     save_network(tiny_network(), tmp_path / "tiny.safetensors")
     save_image(random_image(), tmp_path / "a.png", "{}")
     command = ["transfer", "a.png", "a.png", "--network", "tiny.safetensors", "--size", "40", "--iterations", "2"]
-    assert main([*command, "--engine", "onnx", "-o", "x.png"]) == 0
+    assert main([*command, "--engine", "onnx", "--device", "cpu", "-o", "x.png"]) == 0
     assert "CPUExecutionProvider" in capsys.readouterr().err
 
 

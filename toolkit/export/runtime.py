@@ -91,7 +91,8 @@ class OnnxObjective:
         styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
         masks: must be empty.
         style_masks: likewise.
-        session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when there is none.
+        session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when
+            there is none.
 
     ``runs_on`` says what computes.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..device import exact
+from ..device import convolutions, exact
 from ..errors import ToolkitError
 from ..images.io import example_photographs, fit
 from ..network import Network
@@ -59,7 +59,8 @@ def largest_relative_error(original: Network, rescaled: Network, images: Iterabl
     names = list(original.architecture.convolutions)
     worst = 0.0
     for image in images:
-        expected, found = original(image, names), rescaled(image, names)
+        with convolutions(tf32=False):
+            expected, found = original(image, names), rescaled(image, names)
         for name in names:
             where = exact(image.device)
             mean = rescaled.mean_activations[name].to(where)

@@ -3,14 +3,13 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..device import exact
+from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
 from ..images.stream import ImageStream, in_lanes
 from ..network import Network
@@ -86,9 +85,8 @@ def measure(
     first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
     numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
     on_gpu = device.type == "cuda"
-    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=arithmetic != "float32")
     try:
-        with cudnn if on_gpu else nullcontext():
+        with convolutions(tf32=arithmetic != "float32"):
             asked = time.monotonic()
             for chunk in images.chunks(numbers, pinned=on_gpu):
                 came = time.monotonic()
