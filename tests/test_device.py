@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from toolkit.device import available, find_device, native_bfloat16
+from toolkit.device import available, convolutions, find_device, native_bfloat16
 from toolkit.distributed import ALONE, Ranks
 from toolkit.errors import ToolkitError
 
@@ -41,3 +41,13 @@ def test_alone_there_is_nobody_to_share_with(monkeypatch):
     assert ranks.broadcast(True) is True and ranks.broadcast(False) is False
     assert ranks.all_gather("a thing") == ["a thing"]
     ranks.leave()
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_a_gpus_convolutions_are_as_exact_as_asked_for_while_it_lasts(tf32):
+    usual = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    with convolutions(torch.device("cuda"), tf32=tf32):
+        assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == (tf32, True)
+    with convolutions(CPU, tf32=not usual[0]):  # other devices leave what may compute beside them alone
+        assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == usual
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == usual

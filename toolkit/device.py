@@ -4,7 +4,7 @@ import functools
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -92,14 +92,17 @@ def exact(device: torch.device) -> torch.device:
     return torch.device("cpu") if lacks else device
 
 
-def convolutions(*, tf32: bool) -> AbstractContextManager[None]:
-    """Within it, NVIDIA's GPUs compute float32 convolutions in TF32 or in float32 proper, and the same always alike.
+def convolutions(device: torch.device, *, tf32: bool) -> AbstractContextManager[None]:
+    """Within it, an NVIDIA GPU computes float32 convolutions in TF32 or in float32 proper, and the same always alike.
 
     PyTorch's default is TF32, whose products keep 10 bits: the right pace for a synthesis, too coarse for a check.
 
     Args:
-        tf32: whether to compute in TF32. Elsewhere than on these GPUs it makes no difference.
+        device: where they are computed. Other devices know float32 only.
+        tf32: whether to compute in TF32.
     """
+    if device.type != "cuda":
+        return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32)
 
 

@@ -59,7 +59,7 @@ def largest_relative_error(original: Network, rescaled: Network, images: Iterabl
     names = list(original.architecture.convolutions)
     worst = 0.0
     for image in images:
-        with convolutions(tf32=False):
+        with convolutions(image.device, tf32=False):
             expected, found = original(image, names), rescaled(image, names)
         for name in names:
             where = exact(image.device)

@@ -86,7 +86,7 @@ def measure(
     numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
     on_gpu = device.type == "cuda"
     try:
-        with convolutions(tf32=arithmetic != "float32"):
+        with convolutions(device, tf32=arithmetic != "float32"):
             asked = time.monotonic()
             for chunk in images.chunks(numbers, pinned=on_gpu):
                 came = time.monotonic()
