@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from toolkit.atlas import LAYERS, Atlas, images_at_hand, measure
+from toolkit.atlas import LAYERS, Atlas, Measured, images_at_hand, measure
 from toolkit.errors import ToolkitError
 
 from ..context import Context
@@ -29,7 +29,25 @@ FEW_IMAGES = (
 FIRST_LAYER = LAYERS[2]
 
 
-def atlas_section(context: Context, network: gr.Dropdown) -> None:
+class Atlases:
+    """The atlases of the networks here: the host's, and those ``made`` from the example images, by network."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.made: dict[str, Atlas] = {} if context.atlas is None else {context.default: context.atlas}
+
+    def make(self, network: str) -> Iterator[Measured]:
+        """Makes the atlas of a network, if there is none yet."""
+        if network in self.made:
+            return
+        images = images_at_hand([Path(path) for path in self._context.paintings])
+        for step in measure(self._context.network(network), images):
+            if step.atlas:
+                self.made[network] = step.atlas
+            yield step
+
+
+def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> None:
     """Adds the section to the current tab. It shows the chosen network's channels."""
     gr.Markdown(INTRODUCTION)
     with gr.Row():
@@ -56,22 +74,18 @@ def atlas_section(context: Context, network: gr.Dropdown) -> None:
                 interactive=False,
                 elem_id="atlas-patches",
             )
-    atlases: dict[str, Atlas] = {} if context.atlas is None else {context.default: context.atlas}
 
     def patches(request: gr.Request, layer: str, channel: int, network: str) -> Iterator[tuple[Any, Any]]:
         """Shows the image patches that excite a channel most."""
         try:
-            if network not in atlases:
+            if network not in atlases.made:
                 with context.jobs.run(session(request), "atlas") as job:
                     yield gr.skip(), "Looking at the example images …"
-                    images = images_at_hand([Path(path) for path in context.paintings])
-                    for step in measure(context.network(network), images):
+                    for _ in atlases.make(network):
                         if job.should_end:
                             yield gr.skip(), f"{job.ending}."
                             return
-                        if step.atlas:
-                            atlases[network] = step.atlas
-            atlas = atlases[network]
+            atlas = atlases.made[network]
             if channel >= atlas.channels(layer):
                 raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}: choose one of these.")
         except ToolkitError as error:

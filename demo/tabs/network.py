@@ -15,11 +15,13 @@ from toolkit.normalize.report import distributions
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 
-from ..components.atlas import atlas_section
+from ..components.atlas import Atlases, atlas_section
 from ..components.controls import network_choice
 from ..components.images import named, opened
 from ..components.job_controls import endpoint
+from ..components.tour import add_tour
 from ..context import Context
+from ..tours import units
 
 #: Colours of both plots.
 COLOURS = {"before": "#ea580c", "after": "#4f46e5"}
@@ -57,8 +59,10 @@ with batch normalisation starts closer to a mean activation of one.
 
 def network_tab(context: Context) -> None:
     """Adds the tab to the current ``gr.Blocks``."""
+    atlases = Atlases(context)
     with gr.Tab("Network", id="network") as tab:
         gr.Markdown(INTRODUCTION)
+        add_tour(context, units(context, atlases))
         network = network_choice(context)
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
@@ -78,7 +82,7 @@ def network_tab(context: Context) -> None:
                 with gr.Accordion("Where it comes from", open=False):
                     provenance = gr.JSON(label="Provenance", show_label=False)
 
-        atlas_section(context, network)
+        atlas_section(context, atlases, network)
 
     @functools.cache
     def description(name: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:

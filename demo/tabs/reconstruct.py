@@ -17,8 +17,10 @@ from ..components.controls import follow, network_choice, relu_layers, size_and_
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, Updates
 from ..components.study_progress import status, steps, within_limits
+from ..components.tour import add_tour
 from ..context import Context
 from ..jobs import Job
+from ..tours import figure_one
 
 #: By what is reconstructed: the synthesis, the study's axis, and the layers of figure 1.
 KINDS: dict[str, tuple[SynthesisName, Kind, list[str]]] = {
@@ -36,6 +38,7 @@ def reconstruct_tab(context: Context) -> None:
     """Adds the tab to the current ``gr.Blocks``."""
     with gr.Tab("Reconstruct", id="reconstruct"):
         gr.Markdown(INTRODUCTION)
+        add_tour(context, figure_one(context))
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
                 image = image_input(

@@ -17,8 +17,10 @@ from ..components.controls import follow, network_choice, size_and_iterations
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, Updates
 from ..components.study_progress import count_cells, status, steps, within_limits
+from ..components.tour import add_tour
 from ..context import Context
 from ..jobs import Job
+from ..tours import why_normalise
 
 #: The syntheses that a study can be made of.
 SYNTHESES = ("transfer", "reconstruction", "texture")
@@ -36,6 +38,7 @@ def study_tab(context: Context) -> None:
     kinds = AXES | {"network": _networks(context)}
     with gr.Tab("Study", id="study"):
         gr.Markdown(INTRODUCTION)
+        add_tour(context, why_normalise(context))
         with gr.Row():
             with gr.Column(scale=1, min_width=340):
                 with gr.Row():

@@ -300,6 +300,24 @@ def test_the_network_tab_shows_means_files_and_the_patches_of_any_channel(visit,
     expect(page.locator("#atlas-patches img")).to_have_count(9)
 
 
+def test_a_tour_is_closed_at_first_and_ends_with_sheets_to_download(visit, expect, tmp_path):
+    page = visit("Network")
+    expect(page.locator("#units-0")).not_to_be_visible()
+    page.get_by_text("Take the tour: what does a unit look for").click()
+    for number in range(3):
+        expect(page.locator(f"#units-{number}-seen")).not_to_be_visible()
+        page.click(f"#units-{number}")
+        page.wait_for_selector(f"#units-{number}-seen:visible", timeout=90_000)
+        is_ready(page, f"#units-{number}")
+        page.click(f"#units-next-{number}")
+    for number in range(3):
+        with page.expect_download() as download:
+            page.click(f"#units-png-{number}")
+        download.value.save_as(tmp_path / f"{number}.png")
+        sheet = Image.open(tmp_path / f"{number}.png")
+        assert sheet.format == "PNG" and sheet.width > 1000 and len(sheet.getcolors(2**20)) > 100
+
+
 def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
     first, second = visit(), visit()
     for page in (first, second):
@@ -327,6 +345,8 @@ def test_the_page_fits_a_phone(visit, tab):
     page = visit(tab, width=390)
     if tab == "Network":
         page.wait_for_selector("#means svg", timeout=60_000)  # no thread may still compute when the tests end
+    if (tour := page.get_by_text("Take the tour").locator("visible=true")).count():
+        tour.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
