@@ -55,8 +55,6 @@ CLEANING = 600
 #: How the names of exported graphs end. ``vgg19-*`` would match those of vgg19-small too.
 EXPORTS = ("features", "step")
 
-TABS = (transfer_tab, reconstruct_tab, amalgamate_tab, study_tab, network_tab)
-
 
 def page(context: Context) -> gr.Blocks:
     """The whole page, ready to launch."""
@@ -69,8 +67,12 @@ def page(context: Context) -> gr.Blocks:
         delete_cache=(min(keep, CLEANING), keep),
     ) as blocks:
         gr.Markdown(INTRODUCTION + (OFFER.format(address=address) if (address := context.device_page) else ""))
-        for add_tab in TABS:
-            add_tab(context)
+        with gr.Tabs() as tabs:
+            further = transfer_tab(context, tabs)
+            reconstruct_tab(context)
+            amalgamate_tab(context)
+            study_tab(context, further)
+            network_tab(context)
 
         async def leave(request: gr.Request) -> None:
             context.jobs.stop(session(request))

@@ -45,9 +45,9 @@ class Context:
             raise ToolkitError(f"There is no network {name!r} here: choose one of {', '.join(self.networks)}.")
         return self.networks[name]
 
-    def name_of(self, network: str) -> str:
-        """The name of the network with that fingerprint; the default when none has it."""
-        return next((name for name, each in self.networks.items() if fingerprint(each) == network), self.default)
+    def name_of(self, network: str) -> str | None:
+        """The name of the network with that fingerprint, if it is here."""
+        return next((name for name, each in self.networks.items() if fingerprint(each) == network), None)
 
     @property
     def device_page(self) -> str | None:

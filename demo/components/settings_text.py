@@ -46,8 +46,9 @@ def shown(context: Context, recipe: Recipe) -> dict[str, Any]:
         "iterations": min(recipe.iterations, settings.max_iterations),
         "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
     }
-    made_by = recipe.made_from.network if recipe.made_from else ""
-    return {name: as_text(getattr(recipe, name)) for name in FIELDS} | limited | {"network": context.name_of(made_by)}
+    made_by = context.name_of(recipe.made_from.network) if recipe.made_from else None
+    fields = {name: as_text(getattr(recipe, name)) for name in FIELDS}
+    return fields | limited | {"network": made_by or context.default}
 
 
 def query(context: Context, content: str | None, style: str | None, network: str, fields: Mapping[str, Any]) -> str:

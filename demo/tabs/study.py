@@ -2,13 +2,15 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
-from toolkit.studies import AXES, Kind, Study, Variation, data
+from toolkit.errors import ToolkitError
+from toolkit.images.formats import save_image
+from toolkit.studies import AXES, Kind, Place, Study, Variation, data, places
 from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
@@ -19,13 +21,26 @@ from ..components.job_controls import JobControls, Updates
 from ..components.study_progress import count_cells, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
+from ..gradio_internals import as_paths
 from ..jobs import Job
 from ..tours import why_normalise
+from .transfer import Further
 
 #: The syntheses that a study can be made of.
 SYNTHESES = ("transfer", "reconstruction", "texture")
 
 NO_COLUMNS = "nothing"
+
+GO_ON = "Click on one of them to go on from it in the Transfer tab."
+
+
+class Made(NamedTuple):
+    """What a finished grid was made from, and where its pictures are in it: (left, top, right, bottom) in pixels."""
+
+    content: str | None = None
+    style: str | None = None
+    boxes: Sequence[tuple[int, int, int, int]] = ()
+
 
 INTRODUCTION = """\
 Vary one thing from row to row and another from column to column: style layers and iterations, content layers and the
@@ -33,8 +48,8 @@ weight of the style, or the normalised network and the original.
 """
 
 
-def study_tab(context: Context) -> None:
-    """Adds the tab to the current ``gr.Blocks``."""
+def study_tab(context: Context, further: Further) -> None:
+    """Adds the tab to the current ``gr.Tabs``; a click on a picture of the grid goes on from it in the Transfer tab."""
     kinds = AXES | {"network": _networks(context)}
     with gr.Tab("Study", id="study"):
         gr.Markdown(INTRODUCTION)
@@ -98,6 +113,8 @@ def study_tab(context: Context) -> None:
                 with gr.Row():
                     download = gr.DownloadButton("Download the grid", interactive=False, elem_id="study-download")
                     figures = gr.DownloadButton("Download its data", interactive=False, elem_id="study-data")
+                cells = as_paths(gr.Gallery(label="Pictures", visible=False))
+                made = gr.State(Made())
 
     def study(
         request: gr.Request,
@@ -127,21 +144,35 @@ def study_tab(context: Context) -> None:
             within_limits(study, context)
             with tempfile.TemporaryDirectory() as folder:
                 preview, numbers = Path(folder) / "study.jpg", Path(folder) / "study.json"
-                yield {grid: as_file(sheet(study), preview)}
+                yield {grid: as_file(sheet(study), preview), made: Made()}
                 for step in steps(study, job):
                     update: Updates = {job_controls.status: status(step, job)}
                     yield update | ({grid: as_file(sheet(study), preview)} if step.finished else {})
                 job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
                 numbers.write_text(json.dumps(data(study), indent=2))
                 saved = as_file(sheet(study), Path(folder) / "study.png")
+                ended = f"{job.ending}: {len(study.cells)} images in {job.elapsed:.0f} s."
+                kept = sorted(place for place, cell in study.cells.items() if cell.image is not None)
                 yield {
                     grid: saved,
-                    job_controls.status: f"{job.ending}: {len(study.cells)} images in {job.elapsed:.0f} s.",
+                    job_controls.status: f"{ended} {GO_ON if synthesis == 'transfer' else ''}",
                     download: saved,
                     figures: str(numbers),
+                    cells: [(_file(study, place, Path(folder)), _label(study, place)) for place in kept],
+                    made: Made(content, style, [places(study)[place] for place in kept]),
                 }
 
         yield from job_controls.run(request, work)
+
+    def pick(event: gr.SelectData, made: Made, cells: list[str]) -> list[Any]:
+        x, y = event.index
+        try:
+            for (left, top, right, bottom), path in zip(made.boxes, cells, strict=False):
+                if left <= x < right and top <= y < bottom:
+                    return further.values(made.content, made.style, path)
+            raise ToolkitError("Click on a picture of a finished grid.")
+        except ToolkitError as error:
+            raise gr.Error(str(error), print_exception=False) from error
 
     controls = {
         "content": content,
@@ -155,11 +186,28 @@ def study_tab(context: Context) -> None:
         "iterations": iterations,
         "network": network,
     }
-    outputs = [grid, job_controls.status, download, figures]
+    outputs = [grid, job_controls.status, download, figures, cells, made]
     job_controls.connect(run.click, study, controls, outputs, api_name="study")
+    picked = grid.select(pick, [made, cells], further.outputs, api_visibility="private", show_progress="hidden")
+    further.after(picked.success)
     usual = {name: [kind.usual] for name, kind in kinds.items()} | {NO_COLUMNS: [""]}
     follow(rows, usual, [row_values])
     follow(columns, usual, [column_values])
+
+
+def _file(study: Study, place: Place, folder: Path) -> str:
+    """One picture of a grid with its recipe, as a file in the folder."""
+    path = folder / f"{'-'.join(map(str, place))}.png"
+    cell = study.cells[place]
+    assert cell.image is not None
+    save_image(cell.image, path, cell.recipe.to_json())
+    return str(path)
+
+
+def _label(study: Study, place: Place) -> str:
+    """The labels of its row and its column."""
+    axes = zip((study.rows, study.columns), place, strict=True)
+    return " · ".join(filter(None, (axis.variations[number].label for axis, number in axes)))
 
 
 def _networks(context: Context) -> Kind:

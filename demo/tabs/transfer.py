@@ -1,9 +1,9 @@
 """The transfer tab: a content image painted in up to four styles."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import torch
@@ -75,11 +75,25 @@ SUGGESTED = (
 STYLES = 1 + len(COLOURS)
 
 
-def transfer_tab(context: Context) -> None:
-    """Adds the tab to the current ``gr.Blocks``."""
+class Further(NamedTuple):
+    """What another tab needs to have a picture of its own gone on from here.
+
+    ``values``: takes the paths of content, style and picture, which holds its recipe, and gives the new values of
+    ``outputs``; raises ``ToolkitError`` when the picture is no transfer of a network that is here. ``after``: takes an
+    event, such as ``event.success``, to go on after.
+    """
+
+    values: Callable[[str | None, str | None, str], list[Any]]
+    outputs: list[Any]
+    after: Callable[[Callable[..., Any]], Any]
+
+
+def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
+    """Adds the tab to the current ``gr.Tabs``."""
     finished = pairs(context.photographs)
     first = FINISHED[0]
     with gr.Tab("Transfer", id="transfer"):
+        made = gr.State([])
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
                 with gr.Row():
@@ -202,7 +216,6 @@ def transfer_tab(context: Context) -> None:
     }
     controls = {**images, **fields, "network": network}
     settings = [strength, network, *fields.values()]
-    made = gr.State([])
 
     def transfer(request: gr.Request, **values: Any) -> Iterator[Updates]:
         """Paints the content image in the style of other images."""
@@ -258,6 +271,14 @@ def transfer_tab(context: Context) -> None:
         word = WORDS.get(chosen["style_weight"]) if "style_weight" in chosen else gr.skip()
         return [pictures[event.index][0], word, gr.skip(), *(chosen.get(name, gr.skip()) for name in fields)]
 
+    def from_elsewhere(content: str | None, style: str | None, picture: str) -> list[Any]:
+        """A picture of another tab: as ``pick``, in the size and with the iterations that are chosen here."""
+        recipe = _recipe_of(picture)
+        shown = settings_text.shown(context, recipe) | {"size": gr.skip(), "iterations": gr.skip()}
+        if recipe.made_from is None or context.name_of(recipe.made_from.network) is None:
+            raise ToolkitError("The Transfer tab has normalised networks only: choose a picture that one of them made.")
+        return [gr.Tabs(selected="transfer"), content, style, [], picture, *in_controls(shown)]
+
     def keep(made: list[Any], comparison: tuple[str, str]) -> list[Any]:
         """The finished picture joins the visitor's own, newest first."""
         made = [comparison, *made][:MOST]
@@ -300,13 +321,19 @@ def transfer_tab(context: Context) -> None:
     doubled = larger.click(double, size, size, **QUICK)
     picked = ways.gallery.select(pick, [ways.by, ways.gallery], [live.result, *settings], **QUICK)
     private: dict[str, Any] = {"api_visibility": "private"}
-    for ended in (
-        live.connect(run.click, transfer, controls, live.outputs, api_name="transfer"),
-        live.connect(further.click, go_on, with_result, live.outputs, **private),
-        live.connect(doubled.then, go_on, with_result, live.outputs, **private),
-        live.connect(picked.then, go_on, with_result, live.outputs, **private),
-    ):
+
+    def connect(
+        event: Callable[..., Any], function: Callable[..., Any], inputs: dict[str, Any], **options: Any
+    ) -> None:
+        ended = live.connect(event, function, inputs, live.outputs, **options)
         ended.success(keep, [made, live.comparison], [made, own, yours], **QUICK)
+
+    def go_on_after(event: Callable[..., Any]) -> None:
+        connect(event, go_on, with_result, **private)
+
+    connect(run.click, transfer, controls, api_name="transfer")
+    for event in (further.click, doubled.then, picked.then):
+        go_on_after(event)
     looked_at = {**images, "network": network, "seed": seed}
     del looked_at["regions"]
     live.connect(suggest.click, suggest_them, looked_at, [regions, live.status], **private)
@@ -329,11 +356,15 @@ def transfer_tab(context: Context) -> None:
     style_weight.input(
         None, style_weight, strength, js=f"weight => [({words})[weight] ?? null]", api_visibility="private"
     )
+    return Further(from_elsewhere, [tabs, content, style, more_styles, live.result, *settings], go_on_after)
 
 
 def _recipe_of(path: str) -> Recipe:
-    with Path(path).open("rb") as file:
-        return Recipe.from_json(read_recipe(file))
+    try:
+        with Path(path).open("rb") as file:
+            return Recipe.from_json(read_recipe(file))
+    except OSError as error:
+        raise ToolkitError("This picture is no longer on the server: make it again.") from error
 
 
 def _study(

@@ -95,7 +95,7 @@ RETURNS = {
         "filepath",
         "filepath",
     ],
-    "/study": ["filepath", "str", "filepath", "filepath"],
+    "/study": ["filepath", "str", "filepath", "filepath", "list[dict("],
     "/network": ["str", "str | float", "list[filepath]", "str | float"],
     "/atlas": ["list[dict(", "str"],
 }
@@ -180,12 +180,16 @@ def test_a_reconstruction_gives_a_picture_for_every_layer(client, pictures):
 
 
 def test_a_study_gives_a_grid_and_its_data(client):
-    sheet, status, download, figures = client.predict(
+    sheet, status, download, figures, pictures = client.predict(
         rows="seed", row_values="0, 1", columns="nothing", **SMALL, api_name="/study"
     )
     assert status.startswith("Done: 2 images")
     assert Image.open(sheet).size == Image.open(download).size
     assert [cell["recipe"]["seed"] for cell in json.loads(Path(figures).read_text())["cells"]] == [0, 1]
+    assert [(each["caption"], json.loads(read_recipe(each["image"]))["seed"]) for each in pictures] == [
+        ("0", 0),
+        ("1", 1),
+    ]
 
 
 def test_the_network_tells_of_itself_and_gives_its_files(client):

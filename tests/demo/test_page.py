@@ -272,8 +272,11 @@ def test_amalgamation_ends_with_a_film(visit):
     page.wait_for_selector("#amalgamate-film img")
 
 
-def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
-    page = visit("Study")
+def test_a_study_makes_a_grid_and_its_data_and_is_gone_on_from(visit, expect, tmp_path):
+    page = visit()
+    set_number(page, "Size", 96)
+    set_number(page, "Iterations", 3)
+    page.get_by_role("tab", name="Study", exact=True).click()
     set_number(page, "Size", 64)
     page.locator("#column-values textarea, #column-values input").first.fill("2, 4")
     page.click("#study")
@@ -283,6 +286,32 @@ def test_a_study_makes_a_grid_and_its_data(visit, tmp_path):
         page.click("#study-data")
     download.value.save_as(tmp_path / "study.json")
     assert len(json.loads((tmp_path / "study.json").read_text())["cells"]) == 10
+    grid = page.locator("#study-grid img").first
+    grid.click(position={"x": 3, "y": 3})
+    page.get_by_text("Click on a picture of a finished grid.").wait_for()
+    box = grid.bounding_box()
+    grid.click(position={"x": box["width"] * 0.9, "y": box["height"] * 0.9})
+    page.wait_for_selector("#transfer-result:visible")
+    wait_for_status(page, "Done after 3 ")
+    is_ready(page, "#transfer-download")
+    recipe = saved_recipe(page, tmp_path / "further.png")
+    assert (recipe["start"], recipe["size"], len(recipe["style_layers"])) == ("image", 96, 5)
+    expect(page.locator("#content img").first).to_have_attribute("src", re.compile("rocket"))
+
+
+def test_a_picture_that_cannot_be_gone_on_from_is_told_in_a_sentence(visit):
+    page = visit("Study")
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    for name, axis in (("rows", "normalization"), ("columns", "nothing")):
+        page.locator(f"#{name} input").click()
+        page.get_by_role("option", name=axis, exact=True).click()
+    page.click("#study")
+    wait_for_status(page, "Done: 2 images", "study")
+    grid = page.locator("#study-grid img").first
+    box = grid.bounding_box()
+    grid.click(position={"x": box["width"] * 0.8, "y": box["height"] * 0.7})
+    page.get_by_text("The Transfer tab has normalised networks only").wait_for()
 
 
 def test_the_network_tab_shows_means_files_and_the_patches_of_any_channel(visit, expect, context):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.sheet import Labels, grid
+from toolkit.images.sheet import Labels, boxes, grid
 from toolkit.normalize import normalize_at_hand
 from toolkit.studies import Axis, Study, Variation, data, parse_axis, picture
 from toolkit.synthesis import Recipe, Synthesis
@@ -195,6 +195,15 @@ def test_the_picture_has_its_shape_from_the_start(make):
 def test_a_grid_has_room_for_any_labels_and_cells(rows, columns, titles, box):
     sheet = grid({(0, 0): "a sentence that is long"}, Labels(titles[0], rows), Labels(titles[1], columns), box)
     assert sheet.width > len(columns) * box[0] and sheet.height > len(rows) * box[1]
+
+
+def test_a_place_in_the_grid_is_where_its_picture_is():
+    rows, columns, box = Labels("y", ["a", "longer"]), Labels("x", ["c", "much longer than a cell", "d"]), (60, 40)
+    found = boxes(rows, columns, box)
+    assert list(found) == [(row, column) for row in range(2) for column in range(3)]
+    for place, where in found.items():
+        sheet = grid({place: Image.new("RGB", box, (200, 30, 30))}, rows, columns, box)
+        assert sheet.crop(where).getcolors() == [(60 * 40, (200, 30, 30))]
 
 
 def test_cells_are_fitted_into_their_boxes():

@@ -29,14 +29,8 @@ def grid(
         columns: labels at the top; columns are as wide as they need.
         box: (width, height) of a cell in pixels; pictures are fitted into it.
     """
-    size = round(min(max(max(box) * SHARE, SMALLEST), LARGEST))
+    size, gap, line, wide, high, left, top = _layout(rows, columns, box)
     font = ImageFont.load_default(size)
-    gap = size // 2
-    line = round(size * 1.6)
-    wide = max(box[0], *(_width(font, label) for label in columns.labels))
-    high = max(box[1], line)
-    left = size + (line if rows.title else 0) + max(_width(font, label) for label in rows.labels) + gap
-    top = size + (line if columns.title else 0) + (line if any(columns.labels) else 0)
     width = max(left + len(columns.labels) * (wide + gap), left + _width(font, columns.title)) + gap
     height = max(top + len(rows.labels) * (high + gap), top + _width(font, rows.title)) + gap
     sheet = Image.new("RGB", (width, height), PAPER)
@@ -53,12 +47,37 @@ def grid(
         title = title.rotate(90, expand=True)
         sheet.paste(FAINT, (size, max(0, middle - title.height // 2)), title)
     for row, label in enumerate(rows.labels):
-        y = top + row * (high + gap)
-        draw.text((left - gap, y + high // 2), label, INK, font, "rm")
-        for column in range(len(columns.labels)):
-            x = left + column * (wide + gap)
-            _cell(sheet, cells.get((row, column), ""), (x + (wide - box[0]) // 2, y + (high - box[1]) // 2), box)
+        draw.text((left - gap, top + row * (high + gap) + high // 2), label, INK, font, "rm")
+    for place, (x, y, _, _) in boxes(rows, columns, box).items():
+        _cell(sheet, cells.get(place, ""), (x, y), box)
     return sheet
+
+
+def boxes(rows: Labels, columns: Labels, box: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int, int, int]]:
+    """Where ``grid`` draws each cell: by row and column from 0, its (left, top, right, bottom) in pixels."""
+    _, gap, _, wide, high, left, top = _layout(rows, columns, box)
+    corners = {
+        (row, column): (
+            left + column * (wide + gap) + (wide - box[0]) // 2,
+            top + row * (high + gap) + (high - box[1]) // 2,
+        )
+        for row in range(len(rows.labels))
+        for column in range(len(columns.labels))
+    }
+    return {place: (x, y, x + box[0], y + box[1]) for place, (x, y) in corners.items()}
+
+
+def _layout(rows: Labels, columns: Labels, box: tuple[int, int]) -> tuple[int, int, int, int, int, int, int]:
+    """In pixels: size of the type, gap, line, a cell's width and height, left and top of the first cell."""
+    size = round(min(max(max(box) * SHARE, SMALLEST), LARGEST))
+    font = ImageFont.load_default(size)
+    gap = size // 2
+    line = round(size * 1.6)
+    wide = max(box[0], *(_width(font, label) for label in columns.labels))
+    high = max(box[1], line)
+    left = size + (line if rows.title else 0) + max(_width(font, label) for label in rows.labels) + gap
+    top = size + (line if columns.title else 0) + (line if any(columns.labels) else 0)
+    return size, gap, line, wide, high, left, top
 
 
 def _cell(sheet: Image.Image, content: Image.Image | str, corner: tuple[int, int], box: tuple[int, int]) -> None:

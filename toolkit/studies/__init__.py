@@ -1,6 +1,19 @@
 """Studies: grids of syntheses in which two things vary."""
 
 from .axes import AXES, Axis, Kind, Variation, parse_axis
-from .grid import Cell, Place, Step, Study, data, picture
+from .grid import Cell, Place, Step, Study, data, picture, places
 
-__all__ = ["AXES", "Axis", "Cell", "Kind", "Place", "Step", "Study", "Variation", "data", "parse_axis", "picture"]
+__all__ = [
+    "AXES",
+    "Axis",
+    "Cell",
+    "Kind",
+    "Place",
+    "Step",
+    "Study",
+    "Variation",
+    "data",
+    "parse_axis",
+    "picture",
+    "places",
+]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..images.io import to_picture
-from ..images.sheet import Labels, grid
+from ..images.sheet import Labels, boxes, grid
 from ..network import Network, fingerprint
 from ..synthesis import Progress, Recipe, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
@@ -203,12 +203,22 @@ def _snapshots(recipes: dict[Place, Recipe]) -> dict[Place, Recipe]:
 
 def picture(study: Study) -> Image.Image:
     """The labelled grid; cells that are not finished are blank."""
-    height, width = study.frame
+    cells = {place: cell.error if cell.image is None else to_picture(cell.image) for place, cell in study.cells.items()}
+    return grid(cells, *_labels(study))
+
+
+def places(study: Study) -> dict[Place, tuple[int, int, int, int]]:
+    """Where ``picture`` draws each cell: (left, top, right, bottom) in pixels."""
+    return boxes(*_labels(study))
+
+
+def _labels(study: Study) -> tuple[Labels, Labels, tuple[int, int]]:
+    """Those of rows and columns, and the width and height of a cell."""
     rows, columns = (
         Labels(axis.title, [each.label for each in axis.variations]) for axis in (study.rows, study.columns)
     )
-    cells = {place: cell.error if cell.image is None else to_picture(cell.image) for place, cell in study.cells.items()}
-    return grid(cells, rows, columns, (width, height))
+    height, width = study.frame
+    return rows, columns, (width, height)
 
 
 def data(study: Study) -> dict[str, Any]:
