@@ -134,6 +134,7 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
         theme=theme(),
         css=CSS,
         footer_links=["api"],
+        run_history=False,  # visitors' pictures would stay in the browser, after the page's own strip is cleared
     )
 
 

@@ -94,7 +94,7 @@ def _add_part(context: Context, name: str, part: Part, download: gr.DownloadButt
     controls.status.render()
     seen = gr.Markdown(part.seen, visible=False, elem_id=f"{name}-seen")
 
-    def make(request: gr.Request) -> Iterator[Updates]:
+    def part_of_tour(request: gr.Request) -> Iterator[Updates]:
         def work(job: Job) -> Iterator[Updates]:
             picture = None
             with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def _add_part(context: Context, name: str, part: Part, download: gr.DownloadButt
 
         yield from controls.run(request, work)
 
-    controls.connect(run.click, make, {}, [sheet, controls.status, seen, download], api_visibility="private")
+    controls.connect(run.click, part_of_tour, {}, [sheet, controls.status, seen, download], api_visibility="private")
 
 
 def _select(number: int) -> Callable[[], Any]:

@@ -123,7 +123,7 @@ def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys):
 
 def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free_port):
     login = {"DEMO_AUTH": "me:secret", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": str(free_port())}
-    with serve(command=("demo/app.py",), **login) as (address, lines):
+    with serve(command=("demo/app.py",), GRADIO_RUN_HISTORY="True", **login) as (address, lines):
         health = httpx.get(f"{address}health").json()
         assert health.keys() == {"status", "running", "slots", "seconds"}
         assert (health["status"], health["running"], health["slots"]) == ("ok", 0, 1)
@@ -133,6 +133,7 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(serve, free
         client = httpx.Client(base_url=address, follow_redirects=True)
         client.post("login", data={"username": "me", "password": "secret"}).raise_for_status()
         assert [client.get(path).status_code for path in ("monitoring", "monitoring/summary")] == [403, 403]
+        assert client.get("gradio_api/runs").status_code == 404 and client.get("config").json()["run_history"] is False
         with pytest.raises(ValueError, match="Could not login"):
             Client(address, verbose=False, auth=("me", "wrong"))
         client = Client(address, verbose=False, auth=("me", "secret"))
@@ -202,7 +203,7 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     from demo.app import page
 
     blocks = page(context)
-    jobs = {"transfer", "go_on", "suggest_them", "four_ways", "reconstruct", "amalgamate", "study"}
+    jobs = {"transfer", "go_on", "suggest_them", "four_ways", "reconstruct", "amalgamate", "study", "part_of_tour"}
     assert {name for name, _ in lent} == jobs
     seconds = dict(lent)
     small, large = {"size": 256, "iterations": 60}, {"size": 4096, "iterations": 1000}
@@ -211,7 +212,7 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     assert seconds["amalgamate"](**small) == asked[0]
     assert {seconds[name](**small) for name in ("reconstruct", "study")} == {seconds["four_ways"]()} == {120}
     buttons = [each for each in blocks.blocks.values() if isinstance(each, gr.Button) and each.value == "Stop"]
-    assert len(buttons) == 4 and not any(each.visible for each in buttons)
+    assert len(buttons) == 10 and not any(each.visible for each in buttons)
 
 
 def test_the_work_for_a_pixel_is_that_of_the_convolutions():
