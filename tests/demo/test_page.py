@@ -1,5 +1,6 @@
 """The page in a real browser."""
 
+import io
 import json
 import re
 import time
@@ -225,6 +226,32 @@ def test_paint_that_was_suggested_lies_where_it_was_suggested(visit, tmp_path):
     paint = (abs(shown - [0x3C, 0xB4, 0x4B]).max(-1) < 30)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     halves = sorted(half.mean() for half in np.array_split(paint, 2))
     assert halves[0] < 0.2 and halves[1] > 0.8
+
+
+def test_a_photograph_may_come_from_a_camera(launch, expect, address):
+    """Chromium's own stand-in for a camera shows a disk on green."""
+    camera = launch("--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    try:
+        page = camera.new_page()
+        page.goto(address)
+        page.wait_for_selector("#paint")
+        set_number(page, "Size", 64)
+        set_number(page, "Iterations", 2)
+        photograph = page.locator("#content")
+        photograph.get_by_label("Capture from camera").click()
+        photograph.get_by_text("Click to Access Webcam").click()
+        photograph.get_by_label("capture photo").click()
+        photograph.get_by_label("Remove Image").wait_for()
+        page.click("#paint")
+        wait_for_status(page, "Done after 2 ")
+        page.get_by_role("tab", name="Before and after").click()
+        before = page.locator("#transfer-comparison img").first
+        expect(before).to_have_attribute("src", re.compile(r"/before\.jpg$"))
+        shown = page.request.get(before.get_attribute("src")).body()
+        red, green, blue = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB")).reshape(-1, 3).mean(0)
+        assert green > red + 50 and green > blue + 50
+    finally:
+        camera.close()
 
 
 def test_a_missing_picture_is_told_in_a_sentence(visit):
