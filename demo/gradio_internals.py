@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.context import Context
@@ -11,6 +11,9 @@ from gradio_client import Client
 from PIL import Image
 
 from toolkit.errors import ToolkitError
+
+#: What a visitor sends one file with.
+Field = TypeVar("Field", gr.Image, gr.File)
 
 #: Of a table, as much as an assistant is told.
 ROWS = 20
@@ -69,13 +72,13 @@ def on_load(*arguments: Any, **options: Any) -> Any:
     return blocks.load(*arguments, **options)
 
 
-def as_path(image: gr.Image) -> gr.Image:
+def as_path(field: Field) -> Field:
     """Passes the uploaded file's path on, unopened.
 
     Undocumented: ``preprocess`` gets the file's data. Gradio's own opens the file, with errors of its own.
     """
-    image.preprocess = lambda payload: _path(payload)  # type: ignore[method-assign]
-    return image
+    field.preprocess = lambda payload: _path(payload)  # type: ignore[method-assign]
+    return field
 
 
 def as_paths(gallery: gr.Gallery) -> gr.Gallery:

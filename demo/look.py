@@ -11,6 +11,7 @@ CSS = """
 h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size: 2rem; letter-spacing: -.01em; }
 #strength .wrap { gap: 6px; }
 #strength label { padding: 5px 9px; }
+.result img { width: 100%; height: 100%; object-fit: contain; }
 .strip .grid-wrap { padding: 6px; }
 .strip .grid-container { gap: 6px; grid-template-columns: repeat(auto-fill, minmax(72px, 1fr)) !important; }
 #ways-gallery .thumbnail-item { aspect-ratio: 3 / 2; }

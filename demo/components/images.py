@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import gradio as gr
+import torch
 from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import open_picture, to_tensor
+from toolkit.images.io import open_alpha, open_picture, to_tensor
 
 from ..gradio_internals import as_path
 
@@ -52,6 +53,13 @@ def opened(path: str | None, role: str) -> Tensor:
             return to_tensor(open_picture(file, name=f"The {role} image"))
     except OSError as error:
         raise ToolkitError(f"The {role} image is no longer on the server: choose it again.") from error
+
+
+def opened_with_alpha(path: str | None, role: str) -> Tensor:
+    """As ``opened``; with a fourth channel, its alpha, where the image has transparent parts."""
+    image = opened(path, role)
+    alpha = open_alpha(str(path))
+    return image if alpha is None else torch.cat([image, alpha], 1)
 
 
 def as_file(picture: Image.Image, path: Path) -> str:

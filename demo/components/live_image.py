@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+import torch
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
@@ -19,6 +20,7 @@ from toolkit.synthesis.timelapse import Timelapse
 
 from ..context import Context
 from ..jobs import Job
+from .download import Download
 from .images import as_file
 from .job_controls import QUICK, JobControls, Updates
 
@@ -37,7 +39,7 @@ LOWEST_LOSS = 1e-3
 
 COLUMNS = ("iteration", "loss (log10)", "layer")
 
-#: Makes the synthesis on a device, and the image to compare its result with.
+#: Makes the synthesis on a device, and the image to compare its result with, perhaps with its alpha.
 Make = Callable[[str], tuple[Synthesis, Tensor]]
 
 
@@ -71,6 +73,7 @@ class LiveImage(JobControls):
                     buttons=["download", "fullscreen"],
                     height=HEIGHT,
                     elem_id=f"{name}-result",
+                    elem_classes="result",
                 )
             with gr.Tab("Before and after", id="comparison"):
                 self.comparison = gr.ImageSlider(
@@ -92,9 +95,10 @@ class LiveImage(JobControls):
                     buttons=["download"],
                     height=HEIGHT,
                     elem_id=f"{name}-film",
+                    elem_classes="result",
                 )
         self.status.render()
-        self.download = gr.DownloadButton("Download PNG with recipe", interactive=False, elem_id=f"{name}-download")
+        self.download = Download(name, first[1] if first else None)
         self.losses = gr.LinePlot(
             x=COLUMNS[0],
             y=COLUMNS[1],
@@ -104,12 +108,22 @@ class LiveImage(JobControls):
             elem_id=f"{name}-losses",
             buttons=[],
         )
-        self.outputs = [self.result, self.status, self.losses, self.comparison, self.film, self.download]
+        self.outputs = [
+            self.result,
+            self.status,
+            self.losses,
+            self.comparison,
+            self.film,
+            self.download.button,
+            self.download.whole,
+        ]
 
     def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image", **options: Any) -> Any:
         """As ``JobControls``; the view of that name comes to the front as soon as the job starts."""
         event(lambda: gr.Tabs(selected=view), None, self.tabs, **QUICK)
-        return super().connect(event, *arguments, **options)
+        ended = super().connect(event, *arguments, **options)
+        ended.success(**self.download.convert())
+        return ended
 
     def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:
         """Runs a synthesis and shows it. However it ends, its best image stays."""
@@ -134,17 +148,19 @@ class LiveImage(JobControls):
             if progress is None:
                 raise ToolkitError("Stopped before the first iteration.")
             job.notes |= {"size": size, "iterations": progress.iteration}
-            saved = Path(folder) / f"{self.name}.png"
-            save_image(synthesis.image, saved, synthesis.recipe.to_json())
+            saved, whole = (Path(folder) / f"{self.name}{suffix}" for suffix in (".png", ".tif"))
+            image, recipe = synthesis.image.cpu(), synthesis.recipe.to_json()
+            original = resize(before, (image.shape[-2], image.shape[-1]))
+            save_image(image, saved, recipe)
+            save_image(torch.cat([image, original[:, 3:]], 1), whole, recipe)
             film.save()
-            height, width = synthesis.image.shape[-2:]
-            original = to_picture(resize(before, (height, width)))
             yield {
                 self.result: str(saved),
                 self.status: f"{job.ending} after {progress.iteration} iterations in {job.elapsed:.0f} s.{trouble}",
-                self.comparison: (as_file(original, Path(folder) / "before.jpg"), str(saved)),
+                self.comparison: (as_file(to_picture(original[:, :3]), Path(folder) / "before.jpg"), str(saved)),
                 self.film: str(film.path),
-                self.download: str(saved),
+                self.download.button: str(saved),
+                self.download.whole: str(whole),
             }
 
 

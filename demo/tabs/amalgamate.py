@@ -9,7 +9,7 @@ from torch import Tensor
 from toolkit.synthesis import Recipe, Synthesis
 
 from ..components.controls import network_choice, relu_layers, size_and_iterations
-from ..components.images import examples, image_input, named, opened
+from ..components.images import examples, image_input, named, opened, opened_with_alpha
 from ..components.job_controls import Updates
 from ..components.live_image import LiveImage
 from ..context import Context
@@ -63,9 +63,10 @@ def amalgamate_tab(context: Context) -> None:
         """Imprints the content image on another image, as one layer sees it."""
 
         def make(device: str) -> tuple[Synthesis, Tensor]:
-            before, start = opened(content, "content"), opened(ground, "ground")
+            before, start = opened_with_alpha(content, "content"), opened(ground, "ground")
             recipe = Recipe.preset("amalgamation", content_layers={layer: 1.0}, **fields)
-            return Synthesis(context.network(network), recipe, content=before, styles=[start], device=device), before
+            there = context.network(network)
+            return Synthesis(there, recipe, content=before[:, :3], styles=[start], device=device), before
 
         yield from live.show(request, make)
 

@@ -21,7 +21,7 @@ from ..components import settings_text
 from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
 from ..components.finished import MOST, finished_strip, pairs, strip
 from ..components.four_ways import SMALL, FourWays
-from ..components.images import examples, image_input, named, opened
+from ..components.images import examples, image_input, named, opened, opened_with_alpha
 from ..components.job_controls import QUICK, Updates
 from ..components.live_image import LiveImage
 from ..components.regions import COLOURS, masks, painted
@@ -262,7 +262,8 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         """A finished example comes into view, with everything that it was made from."""
         each, (before, after) = FINISHED[event.index], finished[event.index]
         chosen = [named(context.photographs, each.photograph), named(context.paintings, each.style)]
-        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS]
+        offered = gr.DownloadButton(value=after, interactive=True)
+        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, offered, None]
         return [*chosen, *view, *in_controls(settings_text.shown(context, each.recipe))]
 
     def pick(event: gr.SelectData, by: str, pictures: list[tuple[str, str]]) -> list[Any]:
@@ -279,15 +280,16 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
             raise ToolkitError("The Transfer tab has normalised networks only: choose a picture that one of them made.")
         return [gr.Tabs(selected="transfer"), content, style, [], picture, *in_controls(shown)]
 
-    def keep(made: list[Any], comparison: tuple[str, str]) -> list[Any]:
+    def keep(made: list[Any], comparison: tuple[str, str], whole: str) -> list[Any]:
         """The finished picture joins the visitor's own, newest first."""
-        made = [comparison, *made][:MOST]
-        return [made, [after for _, after in made], gr.Column(visible=True)]
+        made = [(*comparison, whole), *made][:MOST]
+        return [made, [after for _, after, _ in made], gr.Column(visible=True)]
 
     def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
-        before, after = made[event.index]
+        before, after, whole = made[event.index]
         recipe = _recipe_of(after)
-        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED]
+        offered = gr.DownloadButton(value=after, interactive=True)
+        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, offered, whole]
         return [*view, *in_controls(settings_text.shown(context, recipe))]
 
     def clear() -> list[Any]:
@@ -299,7 +301,9 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         except ToolkitError as error:
             gr.Warning(str(error))
             shown = None
-        return [path, RESTORED, *in_controls(shown)] if shown else [gr.skip()] * (2 + len(settings))
+        if not shown:
+            return [gr.skip()] * (4 + len(settings))
+        return [path, RESTORED, gr.DownloadButton(value=path, interactive=True), None, *in_controls(shown)]
 
     def make_link(content: str | None, style: str | None, network: str, *values: Any) -> str:
         return settings_text.query(context, content, style, network, dict(zip(fields, values, strict=True)))
@@ -326,7 +330,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         event: Callable[..., Any], function: Callable[..., Any], inputs: dict[str, Any], **options: Any
     ) -> None:
         ended = live.connect(event, function, inputs, live.outputs, **options)
-        ended.success(keep, [made, live.comparison], [made, own, yours], **QUICK)
+        ended.success(keep, [made, live.comparison, live.download.whole], [made, own, yours], **QUICK)
 
     def go_on_after(event: Callable[..., Any]) -> None:
         connect(event, go_on, with_result, **private)
@@ -339,13 +343,14 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     live.connect(suggest.click, suggest_them, looked_at, [regions, live.status], **private)
     outputs = [ways.gallery, live.status]
     live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
-    view = [live.result, live.comparison, live.tabs, live.status]
+    view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
     gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
-    own.select(show_own, made, [*view, *settings], **QUICK)
+    own.select(show_own, made, [*view, *settings], **QUICK).then(**live.download.convert())
     forget.click(clear, None, [made, own, yours], **QUICK)
     # Only events that pass through the queue can show a warning.
     told: dict[str, Any] = {**private, "show_progress": "hidden"}
-    recipe.upload(restore, recipe, [live.result, live.status, *settings], **told)
+    offered = [live.download.button, live.download.whole]
+    recipe.upload(restore, recipe, [live.result, live.status, *offered, *settings], **told)
     linked = link.click(make_link, [content, style, network, *fields.values()], text, **QUICK)
     linked.then(None, text, text, js="query => `${location.origin}${location.pathname}?${query}`", **private)
     use.click(use_link, text, [content, style, *settings], **told)
@@ -403,13 +408,13 @@ def _synthesis(
     **fields: Any,
 ) -> tuple[Synthesis, Tensor]:
     """A transfer from the controls' values, and its content image. Empty texts stand for the usual values."""
-    before = opened(content, "content")
+    before = opened_with_alpha(content, "content")
     styles = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
     recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
     synthesis = Synthesis(
         context.network(network),
         recipe,
-        content=before,
+        content=before[:, :3],
         styles=styles,
         masks=masks(regions, len(styles)),
         start=start_image,

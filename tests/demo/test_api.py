@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -84,7 +86,15 @@ PARAMETERS = {
 }
 
 RETURNS = {
-    "/transfer": ["filepath", "str", "str | float", "tuple[filepath | None, filepath | None]", "filepath", "filepath"],
+    "/transfer": [
+        "filepath",
+        "str",
+        "str | float",
+        "tuple[filepath | None, filepath | None]",
+        "filepath",
+        "filepath",
+        "filepath",
+    ],
     "/four_ways": ["list[dict(", "str"],
     "/reconstruct": ["list[dict(", "str", "filepath"],
     "/amalgamate": [
@@ -92,6 +102,7 @@ RETURNS = {
         "str",
         "str | float",
         "tuple[filepath | None, filepath | None]",
+        "filepath",
         "filepath",
         "filepath",
     ],
@@ -136,12 +147,14 @@ def test_every_endpoint_tells_what_it_does_and_what_each_parameter_is(client, na
 
 def test_the_snippet_of_the_readme_gives_a_picture_with_its_recipe(address, pictures):
     photo, painting = pictures
-    saved = Client(address, verbose=False).predict(
+    saved, *_, whole = Client(address, verbose=False).predict(
         content=handle_file(photo), style=handle_file(painting), size=384, iterations=10, api_name="/transfer"
-    )[0]
+    )
     recipe = json.loads(read_recipe(saved))
     assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 384, 10)
     assert Image.open(saved).size == (384, 307)
+    pixels = tifffile.imread(whole)
+    assert (pixels.shape, pixels.dtype) == ((307, 384, 3), np.uint16) and read_recipe(whole) == read_recipe(saved)
 
 
 def test_without_pictures_those_of_the_page_are_taken(client):

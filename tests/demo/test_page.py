@@ -7,8 +7,10 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from demo.components.download import KINDS
 from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
 from toolkit.images.formats import read_recipe
@@ -252,6 +254,43 @@ def test_a_photograph_may_come_from_a_camera(launch, expect, address):
         assert green > red + 50 and green > blue + 50
     finally:
         camera.close()
+
+
+def _bits(path):
+    """Of a channel; Pillow reads 16 bits of RGB as 8."""
+    if path.suffix == ".png":
+        return path.read_bytes()[24]
+    return tifffile.imread(path).dtype.itemsize * 8 if path.suffix == ".tif" else 8
+
+
+def test_a_result_is_downloaded_in_the_chosen_format_and_as_transparent_as_the_photograph(visit, pictures, tmp_path):
+    photograph = Image.open(pictures[0])
+    photograph.putalpha(Image.linear_gradient("L").resize(photograph.size))
+    photograph.save(pictures[0])
+    page = visit()
+    upload(page, pictures)
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    page.click("#paint")
+    wait_for_status(page, "Done after 2 ")
+    found = {}
+    for name, kind in KINDS.items():
+        page.locator("#transfer-format input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        found[name] = tmp_path / f"result{len(found)}{kind.suffix}"
+        for _ in range(50):  # it takes a moment to be written
+            is_ready(page, "#transfer-download")
+            with page.expect_download() as download:
+                page.click("#transfer-download")
+            download.value.save_as(found[name])
+            given = download.value.suggested_filename, _bits(found[name]), Image.open(found[name]).mode == "RGBA"
+            if given == (f"transfer{kind.suffix}", kind.bits, kind.transparent):
+                break
+            page.wait_for_timeout(100)
+        assert json.loads(read_recipe(found[name]))["size"] == 64
+        assert given == (f"transfer{kind.suffix}", kind.bits, kind.transparent)
+    alpha = np.asarray(Image.open(found["PNG, transparent where the photograph is"]).getchannel("A"))
+    assert alpha[0].max() < 20 and alpha[-1].min() > 235
 
 
 def test_a_missing_picture_is_told_in_a_sentence(visit):
