@@ -9,7 +9,7 @@ import gradio as gr
 from .gradio_internals import declare_files
 from .jobs import log_fault
 
-#: Longest text in characters: no list of layers or values needs more.
+#: Longest text in characters where the field has no limit of its own: no list of layers or values needs more.
 MAX_TEXT = 1000
 
 
@@ -61,8 +61,9 @@ def _one_of(field: Any, value: Any) -> Any:
 
 def _text(field: Any, value: Any) -> str:
     text = str(field.value if value is None else value)
-    if len(text) > MAX_TEXT:
-        raise _refusal(f"{field.label} is too long: use at most {MAX_TEXT:,} characters.")
+    longest = field.max_length or MAX_TEXT
+    if len(text) > longest:
+        raise _refusal(f"{field.label} is too long: use at most {longest:,} characters.")
     return text
 
 

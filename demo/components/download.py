@@ -41,22 +41,16 @@ class Download:
 
     Args:
         name: of the tab, for element ids and files.
-        first: a finished picture, to download at first as it is.
     """
 
-    def __init__(self, name: str, first: str | None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         with gr.Row(equal_height=True):
             self.kind = gr.Dropdown(
                 list(KINDS), label="Format", container=False, min_width=120, scale=1, elem_id=f"{name}-format"
             )
             self.button = gr.DownloadButton(
-                "Download with recipe",
-                first,
-                interactive=first is not None,
-                min_width=200,
-                scale=2,
-                elem_id=f"{name}-download",
+                "Download with recipe", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
         self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
         self.kind.input(**self.convert())

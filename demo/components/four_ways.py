@@ -14,7 +14,7 @@ from ..jobs import Job
 from .images import as_file
 from .job_controls import Updates
 from .live_image import HEIGHT
-from .study_progress import status, steps
+from .study_progress import ending, status, steps
 
 #: Size in pixels and iterations of each: all four take seconds.
 SMALL = {"size": 192, "iterations": 25, "levels": 1}
@@ -53,9 +53,9 @@ class FourWays:
             render=False,
         )
 
-    def fields(self, by: str, number: int) -> dict[str, Any]:
-        """What the way of that number, from 0, sets."""
-        return list(WAYS[by].values())[number]
+    def fields(self, label: str) -> dict[str, Any]:
+        """What the way of that label sets."""
+        return next(ways[label] for ways in WAYS.values() if label in ways)
 
     def make(self, by: str, study: Callable[[Axis], Study], job: Job, line: Any) -> Iterator[Updates]:
         """Makes the four pictures.
@@ -70,8 +70,8 @@ class FourWays:
         with tempfile.TemporaryDirectory() as folder:
             for step in steps(ways, job):
                 yield {self.gallery: _pictures(ways, Path(folder)), line: status(step, job)}
-            made = f"{job.ending}: {len(ways.cells)} of {len(WAYS[by])} ways in {job.elapsed:.0f} s."
-            yield {self.gallery: _pictures(ways, Path(folder)), line: f"{made} Click one to go on from it."}
+            ended = ending(ways, job)
+            yield {self.gallery: _pictures(ways, Path(folder)), line: f"{ended} Click one to go on from it."}
 
 
 def _pictures(study: Study, folder: Path) -> list[tuple[str, str]]:

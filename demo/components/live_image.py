@@ -98,7 +98,7 @@ class LiveImage(JobControls):
                     elem_classes="result",
                 )
         self.status.render()
-        self.download = Download(name, first[1] if first else None)
+        self.download = Download(name)
         self.losses = gr.LinePlot(
             x=COLUMNS[0],
             y=COLUMNS[1],

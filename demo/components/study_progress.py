@@ -54,6 +54,19 @@ def steps(study: Study, job: Job) -> Iterator[Step]:
             return
 
 
+def ending(study: Study, job: Job) -> str:
+    """How it ended, and how many images there are.
+
+    Raises:
+        ToolkitError: why, when no image could be made.
+    """
+    errors = [cell.error for cell in study.cells.values() if cell.image is None]
+    made, count = len(study.cells) - len(errors), count_cells(study.rows, study.columns)
+    if errors and not made:
+        raise ToolkitError(errors[0])
+    return " ".join([f"{job.ending}: {made} of {count} images in {job.elapsed:.0f} s.", *errors[:1]])
+
+
 def status(step: Step, job: Job) -> str:
     """How far the study is."""
     left = job.elapsed / max(step.done, 1) * (step.total - step.done)

@@ -16,7 +16,7 @@ from toolkit.synthesis.recipe import SynthesisName
 from ..components.controls import follow, network_choice, relu_layers, size_and_iterations
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, Updates
-from ..components.study_progress import status, steps, within_limits
+from ..components.study_progress import ending, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
 from ..jobs import Job
@@ -92,11 +92,10 @@ def reconstruct_tab(context: Context) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 for step in steps(study, job):
                     yield {gallery: _pictures(study, Path(folder), step), job_controls.status: status(step, job)}
-                made, count = len(study.cells), len(study.rows.variations)
-                job.notes |= {"cells": made, "size": max(study.frame)}
+                job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
                 yield {
                     gallery: _pictures(study, Path(folder)),
-                    job_controls.status: f"{job.ending}: {made} of {count} images in {job.elapsed:.0f} s.",
+                    job_controls.status: ending(study, job),
                     download: as_file(picture(study), Path(folder) / "reconstruct.png"),
                 }
 

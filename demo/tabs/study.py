@@ -164,7 +164,7 @@ def study_tab(context: Context, further: Further) -> None:
 
         yield from job_controls.run(request, work)
 
-    def pick(event: gr.SelectData, made: Made, cells: list[str]) -> list[Any]:
+    def pick_cell(event: gr.SelectData, made: Made, cells: list[str]) -> list[Any]:
         x, y = event.index
         try:
             for (left, top, right, bottom), path in zip(made.boxes, cells, strict=False):
@@ -188,7 +188,7 @@ def study_tab(context: Context, further: Further) -> None:
     }
     outputs = [grid, job_controls.status, download, figures, cells, made]
     job_controls.connect(run.click, study, controls, outputs, api_name="study")
-    picked = grid.select(pick, [made, cells], further.outputs, api_visibility="private", show_progress="hidden")
+    picked = grid.select(pick_cell, [made, cells], further.outputs, api_visibility="private", show_progress="hidden")
     further.after(picked.success)
     usual = {name: [kind.usual] for name, kind in kinds.items()} | {NO_COLUMNS: [""]}
     follow(rows, usual, [row_values])

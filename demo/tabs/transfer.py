@@ -71,6 +71,9 @@ SUGGESTED = (
     "press **Paint**. It goes by texture, not by meaning."
 )
 
+#: Longest link or recipe in characters: a recipe names every image that it was made from.
+LONGEST = 10_000
+
 #: Most style images.
 STYLES = 1 + len(COLOURS)
 
@@ -186,7 +189,14 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                         seed = control("seed", "Seed")
                 with gr.Accordion("Share and restore", open=False):
                     link = gr.Button("Get a link to these settings", elem_id="get-link")
-                    text = gr.Textbox(label="Link or recipe", lines=2, max_lines=6, buttons=["copy"], elem_id="link")
+                    text = gr.Textbox(
+                        label="Link or recipe",
+                        lines=2,
+                        max_lines=6,
+                        max_length=LONGEST,
+                        buttons=["copy"],
+                        elem_id="link",
+                    )
                     gr.Markdown(LINK)
                     use = gr.Button("Use", elem_id="use-link")
                     recipe = gr.File(
@@ -262,15 +272,16 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         """A finished example comes into view, with everything that it was made from."""
         each, (before, after) = FINISHED[event.index], finished[event.index]
         chosen = [named(context.photographs, each.photograph), named(context.paintings, each.style)]
-        offered = gr.DownloadButton(value=after, interactive=True)
-        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, offered, None]
+        nothing = gr.DownloadButton(interactive=False)
+        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, nothing, None]
         return [*chosen, *view, *in_controls(settings_text.shown(context, each.recipe))]
 
-    def pick(event: gr.SelectData, by: str, pictures: list[tuple[str, str]]) -> list[Any]:
+    def pick(event: gr.SelectData, pictures: list[tuple[str, str]]) -> list[Any]:
         """One of the four ways: its picture becomes the result, and its settings those of the controls."""
-        chosen = ways.fields(by, event.index)
+        picture, label = pictures[event.index]
+        chosen = ways.fields(label)
         word = WORDS.get(chosen["style_weight"]) if "style_weight" in chosen else gr.skip()
-        return [pictures[event.index][0], word, gr.skip(), *(chosen.get(name, gr.skip()) for name in fields)]
+        return [picture, word, gr.skip(), *(chosen.get(name, gr.skip()) for name in fields)]
 
     def from_elsewhere(content: str | None, style: str | None, picture: str) -> list[Any]:
         """A picture of another tab: as ``pick``, in the size and with the iterations that are chosen here."""
@@ -323,7 +334,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in {*SMALL, "regions"}}}
     live.starts.append(ways.run)
     doubled = larger.click(double, size, size, **QUICK)
-    picked = ways.gallery.select(pick, [ways.by, ways.gallery], [live.result, *settings], **QUICK)
+    picked = ways.gallery.select(pick, ways.gallery, [live.result, *settings], **QUICK)
     private: dict[str, Any] = {"api_visibility": "private"}
 
     def connect(

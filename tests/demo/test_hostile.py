@@ -14,6 +14,9 @@ from PIL import Image, PngImagePlugin
 
 from toolkit.synthesis import Recipe
 
+#: The label of the field for an image whose recipe is used.
+RECIPE = "drop an image made here to use its recipe"
+
 UNKNOWN = "is not a picture in a known format: use PNG, JPEG or WebP."
 DAMAGED = "could not be read (damaged or cut short)."
 UNUSABLE = "This request could not be used: send images as files, and a value for every input"
@@ -151,6 +154,18 @@ WISHES = [
     ("transfer", {"more_styles": "all"}, UNUSABLE),
     ("transfer", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
     ("transfer", {"content": None}, "There is no content image yet: choose one, or an example."),
+    ("four_ways", {"by": "mood"}, "They differ in cannot be 'mood': choose one of strength and stroke size"),
+    ("four_ways", {"style_layers": "relu9_9"}, "Unknown layer 'relu9_9' of vgg19: did you mean"),
+    ("four_ways", {"style_image_weights": "1,2,3"}, "There are 1 style images but 3 weights: give one for each."),
+    ("four_ways", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
+    ("four_ways", {"content": None}, "There is no content image yet: choose one, or an example."),
+    ("suggest_them", {"network": "/etc/passwd"}, "Network cannot be '/etc/passwd': choose one of vgg19-small."),
+    ("suggest_them", {"seed": "many"}, "Seed must be a number."),
+    ("suggest_them", {}, "Add a second style first"),
+    ("suggest_them", {"up to 3 more styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
+    ("_converted", {"the picture in 16 bits": {"path": __file__}}, UNUSABLE),
+    ("_converted", {"format": "EXE"}, "Format cannot be 'EXE': choose one of PNG"),
+    ("use_link", {"link or recipe": "x" * 20_000}, "Link or recipe is too long: use at most 10,000 characters."),
     ("reconstruct", {"what": "soul"}, "What to reconstruct cannot be 'soul': choose one of content, style."),
     ("reconstruct", {"layers": "relu1_1"}, "Layers must be a list."),
     ("reconstruct", {"layers": ["relu9_9"]}, "Layers cannot be 'relu9_9': choose one of relu1_1"),
@@ -209,15 +224,16 @@ class Stranger:
         answer = httpx.post(f"{self.address}/upload", files={"files": (name, data)})
         return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
 
-    def ask(self, event, **wishes):
+    def ask(self, event, clicked=None, **wishes):
         """(whether it went well, what was answered), the small usual wishes in place of those not named."""
         event = self.events[event]
         fields = [self.fields[field] for field in event["inputs"]]
-        described = self.described.get(f"/{event['api_name']}", {"parameters": [{"parameter_name": "sent"}]})
-        names = [parameter["parameter_name"] for parameter in described["parameters"]]
+        described = self.described.get(f"/{event['api_name']}", {"parameters": []})["parameters"]
+        # What belongs to the page alone is known by its labels.
+        names = [each["parameter_name"] for each in described] or [str(f["props"].get("label")).lower() for f in fields]
         values = {name: field["props"].get("value") for name, field in zip(names, fields, strict=True)}
         values |= {name: few for name, few in {"size": 64, "iterations": 10}.items() if name in values} | wishes
-        return self.send({"data": list(values.values()), "fn_index": event["id"]})
+        return self.send({"data": list(values.values()), "fn_index": event["id"], "event_data": clicked})
 
     def send(self, body):
         visit, self.warnings = uuid.uuid4().hex, []
@@ -343,9 +359,55 @@ def test_a_png_with_no_recipe_that_fits_is_refused_in_a_sentence(stranger, recip
     if recipe is not None:
         text.add_itxt("recipe", recipe, zip=True)
     sent = stranger.upload("made.png", saved(noise(), "PNG", pnginfo=text))
-    assert sentence in stranger.warning("restore", sent=sent)
+    assert sentence in stranger.warning("restore", **{RECIPE: sent})
 
 
 @pytest.mark.parametrize("name", ["text.png", "cut.png", "bomb.png", "drawing.svg"])
 def test_what_is_dropped_for_its_recipe_and_is_no_picture_is_refused(stranger, name):
-    assert stranger.warning("restore", sent=stranger.upload("made.png", REFUSED[name][0])).startswith("The picture ")
+    assert stranger.warning("restore", **{RECIPE: stranger.upload("made.png", REFUSED[name][0])}).startswith(
+        "The picture "
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Paste a link to this page, or a recipe."),
+        ("https://example.org/", "Paste a link to this page, or a recipe."),
+        ("javascript:alert(1)", "Paste a link to this page, or a recipe."),
+        ("?size=nan", "size"),
+        ("?size=-1", "size"),
+        ("?style_layers=relu1_1%3Dmuch", "is no list of layers such as"),
+        ("?network=../../etc/passwd", "There is no network '../../etc/passwd' here"),
+        ("{", "The recipe is not valid"),
+        ('{"synthesis": "transfer", "style_layers": {"relu1_1": 1e999}}', "style_layers"),
+        ("{" * 9_000, "The recipe is not valid"),
+        (Recipe.preset("texture").to_json(), "This is the recipe of a texture, not of a transfer."),
+    ],
+)
+def test_a_link_or_a_recipe_that_is_none_is_refused_in_a_sentence(stranger, text, sentence):
+    assert sentence in stranger.warning("use_link", **{"link or recipe": text})
+
+
+def test_a_link_reads_no_picture_but_the_examples(stranger):
+    went_well, answer = stranger.ask("use_link", **{"link or recipe": "?content=/etc/passwd&style=../mosaic&size=64"})
+    assert went_well and not stranger.warnings
+    assert [each.get("__type__") for each in answer["data"][:2]] == ["update", "update"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "cut.png", "bomb.png"])
+def test_regions_of_what_is_no_picture_are_refused(stranger, name):
+    style = {"image": stranger.upload("style.png", saved(noise(), "PNG")), "caption": None}
+    broken = stranger.upload(name, REFUSED[name][0])
+    told = stranger.refusal("suggest_them", photograph=broken, **{"up to 3 more styles": [style]})
+    assert told.startswith("The content image ")
+
+
+@pytest.mark.parametrize("data", [b"II*\0" + bytes(40), saved(noise((9, 9)), "TIFF"), REFUSED["bomb.png"][0]])
+def test_what_is_no_result_is_not_converted(stranger, data):
+    assert stranger.refusal("_converted", **{"the picture in 16 bits": stranger.upload("whole.tif", data)})
+
+
+@pytest.mark.parametrize("index", [[5, 5], [-1e99, 1e99], "here", None, [1], {"x": 1}])
+def test_a_click_that_meets_no_picture_is_refused_in_a_sentence(stranger, index):
+    assert stranger.refusal("pick_cell", clicked={"index": index, "value": None})

@@ -65,7 +65,8 @@ def visit(address, count, wishes):
         client = Client(address, verbose=False)
         together.wait()
         try:
-            return client.predict(**SMALL | wishes(number))[1]
+            wanted = {name: value for name, value in (SMALL | wishes(number)).items() if value is not None}
+            return client.predict(**wanted)[1]
         except Exception as error:
             return str(error)
 
@@ -81,6 +82,19 @@ def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, l
     assert jobs.running == 0
     assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 27
     assert len({entry["job"] for entry in log()}) == 30
+
+
+def test_four_ways_and_whole_pictures_take_turns_and_all_are_served(hosted, log):
+    address, jobs = hosted()
+    ways = {"api_name": "/four_ways", "size": None, "iterations": None}
+    told = visit(
+        address, 5, lambda number: {"style_layers": "relu9_9"} | ways if number == 3 else ways if number % 2 else {}
+    )
+    for number, words in enumerate(told):
+        expected = "Done after 10 iterations" if number % 2 == 0 else "Done: 4 of 4 images"
+        assert words.startswith("Unknown layer" if number == 3 else expected), words
+    assert jobs.running == 0
+    assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 4
 
 
 def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
 from demo.components.download import KINDS
@@ -15,6 +16,7 @@ from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
 from toolkit.images.formats import read_recipe
 from toolkit.studies import AXES
+from toolkit.synthesis import Recipe, ingredients
 
 
 def upload(page, pictures):
@@ -128,7 +130,7 @@ def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 2)
     page.click("#ways")
-    wait_for_status(page, "Done: 4 of 4 ways")
+    wait_for_status(page, "Done: 4 of 4 images")
     expect(page.locator("#ways-gallery .thumbnail-item")).to_have_count(4)
     is_ready(page, "#ways")
     assert not page.locator("#own").is_visible()
@@ -146,7 +148,7 @@ def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit
     expect(page.locator("#own")).not_to_be_visible()
 
 
-def test_a_link_opens_the_page_with_the_same_settings(visit, expect, browser):
+def test_a_link_opens_the_page_with_the_same_settings_and_a_pasted_recipe_too(visit, expect, context):
     page = visit()
     page.locator("#finished .thumbnail-item").nth(2).click()
     expect(page.get_by_label("number input for Size").first).to_have_value("512")
@@ -160,6 +162,11 @@ def test_a_link_opens_the_page_with_the_same_settings(visit, expect, browser):
     expect(other.locator("#strength").get_by_label("strong")).to_be_checked()
     expect(other.locator("#style img").first).to_have_attribute("src", re.compile(f"{FINISHED[2].style}.jpg"))
     other.get_by_text("Share and restore").click()
+    recipe = Recipe.preset("transfer", size=320, seed=7)
+    there = ingredients(context.networks["vgg19-small"], torch.rand(1, 3, 8, 8), [torch.rand(1, 3, 8, 8)] * 4)
+    other.locator("#link textarea").fill(recipe.with_(made_from=there).to_json())
+    other.click("#use-link")
+    expect(other.get_by_label("number input for Size").first).to_have_value("320")
     other.locator("#link textarea").fill("hello=there")
     other.click("#use-link")
     other.get_by_text("This is neither a link to this page nor a recipe").first.wait_for()
