@@ -81,7 +81,7 @@ def read(context: Context, text: str) -> tuple[dict[str, str], dict[str, Any]]:
     """
     text = text.strip()
     if text.startswith("{"):
-        return {}, shown(context, Recipe.from_json(text))
+        return {}, shown(context, Recipe.checked(text))
     values = dict(parse_qsl(urlsplit(text).query if "?" in text else text))
     by_role = {"content": context.photographs, "style": context.paintings}
     names = {role: values.pop(role, None) for role in by_role}

@@ -378,7 +378,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 def _recipe_of(path: str) -> Recipe:
     try:
         with Path(path).open("rb") as file:
-            return Recipe.from_json(read_recipe(file))
+            return Recipe.checked(read_recipe(file))
     except OSError as error:
         raise ToolkitError("This picture is no longer on the server: make it again.") from error
 

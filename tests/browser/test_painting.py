@@ -54,7 +54,7 @@ def saved(page, path):
     with page.expect_download() as download:
         page.click("#download")
     download.value.save_as(path)
-    return Recipe.from_json(read_recipe(path))
+    return Recipe.checked(read_recipe(path))
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_recipe_of_the_command_line_paints_the_same_picture_here(visit, pictur
     wait_for(page, "The controls now show this picture's recipe.")
     assert page.locator("#strengths :checked").input_value() == "100"
     assert paint(page).startswith("Done after 5 iterations")
-    assert saved(page, tmp_path / "theirs.png") == Recipe.from_json(read_recipe("ours.png"))
+    assert saved(page, tmp_path / "theirs.png") == Recipe.checked(read_recipe("ours.png"))
     assert float((open_image("ours.png") - open_image("theirs.png")).abs().mean()) < 0.01
 
 

@@ -24,7 +24,7 @@ def save(page, button, path):
     with page.expect_download() as download:
         page.click(button)
     download.value.save_as(path)
-    return Recipe.from_json(read_recipe(path))
+    return Recipe.checked(read_recipe(path))
 
 
 def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, runtime, tmp_path):

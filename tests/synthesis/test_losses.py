@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.synthesis.losses import ContentLoss, StyleLoss, guides_of
-from toolkit.synthesis.statistics import moment_sums, moments
+from toolkit.synthesis.statistics import gram, moment_sums, moments
 from toolkit.synthesis.style import STATISTICS
 from toolkit.synthesis.total_variation import total_variation
 
@@ -25,7 +25,7 @@ def of(x):
 def whole(loss, x):
     """A loss's value and gradient from all features at once."""
     sums = loss.sums(x)
-    assert sums.shape == loss.shape
+    assert sums.shape == ((x.shape[1] + 1,) * 2 if isinstance(loss, StyleLoss) else ())
     value, slope = loss.value(sums)
     gradient = torch.zeros_like(x)
     loss.add_gradient(gradient, x, slope)
@@ -74,7 +74,7 @@ def test_the_style_loss_is_the_mean_square_between_gram_matrices(shape, seed):
     flat = x[0].flatten(1)
     expected = (flat @ flat.T / flat.shape[1] - target.gram).square().mean()
     for compute in (whole, in_parts):
-        assert_matches(compute(StyleLoss.of("style", 2.0, target), x.detach()), expected, x, 2.0)
+        assert_matches(compute(StyleLoss("style", 2.0, gram(target)), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -83,7 +83,7 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(whole(StyleLoss.of("style", 2.0, of(other), factor=0.25), x.detach()), expected, x, 2.0)
+    assert_matches(whole(StyleLoss("style", 2.0, gram(of(other)), factor=0.25), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -95,7 +95,9 @@ def test_a_guided_style_loss_compares_guided_gram_matrices(shape, seed):
     guided = (x[0] * channel).flatten(1)
     expected = (guided @ guided.T - target.gram).square().mean()
     for compute in (whole, in_parts):
-        assert_matches(compute(StyleLoss.of("style", 2.0, target, guide=guide.square()), x.detach()), expected, x, 2.0)
+        assert_matches(
+            compute(StyleLoss("style", 2.0, gram(target), guide=guide.square()), x.detach()), expected, x, 2.0
+        )
 
 
 @pytest.mark.parametrize("name", STATISTICS)
@@ -105,7 +107,7 @@ def test_every_statistic_makes_a_style_loss_with_autograds_gradient(name, shape,
     guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
     expected, _ = STATISTICS[name](target)(moments(moment_sums(x, guide)))
     for compute in (whole, in_parts):
-        loss = StyleLoss.of("style", 2.0, target, STATISTICS[name], guide, 0.25)
+        loss = StyleLoss("style", 2.0, STATISTICS[name](target), guide, 0.25)
         assert_matches(compute(loss, x.detach()), 0.25 * expected, x, 2.0)
 
 
@@ -126,16 +128,16 @@ def test_float32_is_as_exact_as_float32_can_be(shape, seed):
     for order in (torch.contiguous_format, torch.channels_last):
         rounded = x.float().contiguous(memory_format=order)
         for own, rounded_own in ((None, None), (guide.double(), guide)):
-            exact = whole(StyleLoss.of("style", 1.0, target, guide=own), x)
+            exact = whole(StyleLoss("style", 1.0, gram(target), guide=own), x)
             rounded_target = type(target)(*(part.float() for part in target))
-            found = whole(StyleLoss.of("style", 1.0, rounded_target, guide=rounded_own), rounded)
+            found = whole(StyleLoss("style", 1.0, gram(rounded_target), guide=rounded_own), rounded)
             torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(found[1].double(), exact[1], rtol=1e-4, atol=1e-4 * float(exact[1].abs().max()))
 
 
 def test_gradients_keep_the_precision_of_their_features():
     x = torch.rand(1, 4, 5, 5).bfloat16()
-    for loss in (ContentLoss.of("content", 1.0, x + 1), StyleLoss.of("style", 1.0, of(x + 1))):
+    for loss in (ContentLoss.of("content", 1.0, x + 1), StyleLoss("style", 1.0, gram(of(x + 1)))):
         value, gradient = whole(loss, x)
         assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
         assert value > 0 and gradient.any()
@@ -143,7 +145,7 @@ def test_gradients_keep_the_precision_of_their_features():
 
 def test_a_guide_that_is_nowhere_asks_for_nothing():
     x = features((3, 4, 5), 0)
-    value, gradient = whole(StyleLoss.of("style", 2.0, of(x + 1), guide=torch.zeros(1, 1, 4, 5, dtype=x.dtype)), x)
+    value, gradient = whole(StyleLoss("style", 2.0, gram(of(x + 1)), guide=torch.zeros(1, 1, 4, 5, dtype=x.dtype)), x)
     assert value == 0 and not gradient.any()
 
 

@@ -42,7 +42,7 @@ def test_stages_share_all_iterations_and_their_frames_grow_twofold(
     image = shaped(height, width)
     found = stages(recipe, image, native)
     assert sum(stage.iterations for stage in found) == iterations
-    assert all(stage.iterations > 0 and stage.pixels == stage.frame[0] * stage.frame[1] for stage in found)
+    assert all(stage.iterations > 0 for stage in found)
     levels_found = frames(found)
     assert levels_found[-1] == frame_of(image, size) and 1 <= len(levels_found) <= levels
     for back, frame in enumerate(reversed(levels_found)):

@@ -32,21 +32,21 @@ NAMES = st.from_regex(r"(conv|relu)[1-5]_[1-4]", fullmatch=True)
 
 @given(RECIPES)
 def test_a_recipe_survives_json(recipe):
-    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.checked(recipe.to_json()) == recipe
     assert Recipe.checked(json.loads(recipe.to_json())) == recipe
 
 
 def test_a_recipe_survives_a_png(tmp_path):
     recipe = Recipe.preset("transfer", style_layers={"relu3_1": 0.1 + 0.2}, size=77)
     save_image(torch.rand(1, 3, 4, 4), tmp_path / "a.png", recipe.to_json())
-    assert Recipe.from_json(read_recipe(tmp_path / "a.png")) == recipe
+    assert Recipe.checked(read_recipe(tmp_path / "a.png")) == recipe
 
 
 def test_a_recipe_of_version_01_is_read():
     recipe = Recipe.preset("transfer", iterations=123)
     fields = json.loads(recipe.to_json())
     fields["evaluations"] = fields.pop("iterations")
-    assert Recipe.from_json(json.dumps(fields)) == Recipe.checked(fields) == recipe
+    assert Recipe.checked(json.dumps(fields)) == Recipe.checked(fields) == recipe
     assert Recipe.preset("transfer", evaluations=123) == recipe
 
 
@@ -150,7 +150,7 @@ def test_mistakes_are_told_in_a_sentence(fields, sentence):
 def test_text_that_is_no_recipe_is_refused():
     for text in ("not json", "[]", json.dumps({"synthesis": "collage"})):
         with pytest.raises(ToolkitError, match="The recipe is not valid: "):
-            Recipe.from_json(text)
+            Recipe.checked(text)
     for fields in ({"synthesis": "collage"}, {}, None):
         with pytest.raises(ToolkitError, match="The recipe is not valid: "):
             Recipe.checked(fields)

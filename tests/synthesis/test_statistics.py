@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.device import products
 from toolkit.synthesis.gaussian import RIDGE
-from toolkit.synthesis.statistics import moment_sums, moments, products
+from toolkit.synthesis.statistics import moment_sums, moments
 from toolkit.synthesis.style import STATISTICS
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))

@@ -65,7 +65,7 @@ def chosen_recipe(arguments: argparse.Namespace, synthesis: SynthesisName, **usu
     }
     if arguments.recipe is None:
         return Recipe.preset(synthesis, **{**usual, **named})
-    recipe = Recipe.from_json(recipe_text(arguments.recipe))
+    recipe = Recipe.checked(recipe_text(arguments.recipe))
     if recipe.synthesis != synthesis:
         raise ToolkitError(f"{arguments.recipe} is the recipe of a {recipe.synthesis}: make that, not a {synthesis}.")
     return recipe.with_(**named)

@@ -9,7 +9,7 @@ from ..files import written_atomically
 from ..images.io import to_picture
 from ..network import Network
 from ..synthesis import Recipe, Region, suggest_regions
-from ..synthesis.objective import check_images
+from ..synthesis.needs import check_images
 
 
 def in_regions(

@@ -13,7 +13,8 @@ from ..errors import ToolkitError
 from ..network import Network
 from ..network.geometry import check_size, strides
 from ..optimize import Evaluation
-from ..synthesis.objective import check_images, evaluation_of
+from ..synthesis.needs import check_images
+from ..synthesis.objective import evaluation_of
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import SCALES
 from .graphs import SUMMARIES, step_model, summary_shape

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .recipe import Formula
 from .sliced import SlicedLoss
-from .statistics import Distance, Moments, Statistic, gram, moment_sums, moments
+from .statistics import Distance, Moments, moment_sums, moments
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
 Region = tuple[EllipsisType, slice, slice]
@@ -36,11 +36,6 @@ class ContentLoss(NamedTuple):
     def of(cls, name: str, weight: float, target: Tensor, formula: Formula = "mean") -> "ContentLoss":
         """The loss by either formula."""
         return cls(name, weight, target, 0.5 if formula == "paper" else 1 / target.numel())
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of its sums."""
-        return ()
 
     def sums(self, features: Tensor) -> Tensor:
         """The sum of squares, ()."""
@@ -66,34 +61,15 @@ class StyleLoss(NamedTuple):
     With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4). By the paper's formula
     the value is a quarter, E_l = sum (F Fᵀ - A)² / (4 C² M²) (Gatys, Ecker & Bethge 2016, equation 4).
 
-    ``distance``: from the style images' moments, of ``channels`` filters. ``guide``: (1, 1, h, w), or ``None`` for
-    everywhere. ``factor``: of the distance.
+    ``distance``: from the style images' moments. ``guide``: (1, 1, h, w), or ``None`` for everywhere. ``factor``: of
+    the distance.
     """
 
     name: str
     weight: float
     distance: Distance
-    channels: int
     guide: Tensor | None = None
     factor: float = 1.0
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        weight: float,
-        target: Moments,
-        statistic: Statistic = gram,
-        guide: Tensor | None = None,
-        factor: float = 1.0,
-    ) -> "StyleLoss":
-        """The loss by a statistic, from the style images' moments."""
-        return cls(name, weight, statistic(target), len(target.mean), guide, factor)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of its sums."""
-        return self.channels + 1, self.channels + 1
 
     def sums(self, features: Tensor) -> Tensor:
         """The moments' sums, (C + 1, C + 1)."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import ToolkitError
 from ..network import Network
 from ..network.geometry import strides
 from ..optimize import Evaluation, ObjectiveLike
 from .losses import ContentLoss, Loss, guides_of
+from .needs import check_images
 from .pullback import Pullback
 from .recipe import Recipe
 from .style import style_loss, summary
@@ -147,29 +147,3 @@ def evaluation_of(
     sums = torch.stack([torch.stack([weight * value for weight, value in parts]).sum() for parts in named.values()])
     totals = dict(zip(named, sums.tolist(), strict=True))  # one wait for the device
     return Evaluation(sum(totals.values()), {name: total / weights[name] for name, total in totals.items()}, gradient)
-
-
-def check_images(
-    recipe: Recipe,
-    content: Tensor | None,
-    styles: Sequence[Tensor],
-    masks: Sequence[Tensor] = (),
-    style_masks: Sequence[Tensor] = (),
-) -> None:
-    """Refuses images that do not suit a recipe.
-
-    Raises:
-        ToolkitError: when one is missing, there are not as many weights or masks as style images, or a style mask
-            leaves nothing of its style image.
-    """
-    content_weights, style_weights = recipe.layer_weights
-    if content_weights and content is None:
-        raise ToolkitError(f"A {recipe.synthesis} needs a content image: name one.")
-    if style_weights and not styles:
-        raise ToolkitError(f"A {recipe.synthesis} needs a style image: name at least one.")
-    for what, given in (("weights", recipe.style_image_weights), ("masks", masks), ("style masks", style_masks)):
-        if given and len(given) != len(styles):
-            raise ToolkitError(f"There are {len(styles)} style images but {len(given)} {what}: give one for each.")
-    for number, mask in enumerate(style_masks, 1):
-        if not mask.any():
-            raise ToolkitError(f"Style mask {number} is black: make the part of the style image that counts bright.")

@@ -63,7 +63,7 @@ class Pullback:
         for layer, x in self.network.steps(image, self.layers, self.seamless):
             kept: Any = None
             if layer.kind == "relu":
-                kept = x if layer.name in self.layers else _mask(x)
+                kept = x if layer.name in self.layers else x.bool().view(torch.uint8)  # all that the way back needs
             elif layer.kind == "pool":
                 kept = before.shape[-2:], None
                 if self.network.pooling == "max":  # pooled once more, for the positions
@@ -111,8 +111,3 @@ class Pullback:
                 spread = F.interpolate(gradient * 0.25, scale_factor=2, mode="nearest")
                 missing = (0, size[1] - spread.shape[-1], 0, size[0] - spread.shape[-2])
                 return F.pad(spread, missing) if any(missing) else spread
-
-
-def _mask(activation: Tensor) -> Tensor:
-    """Where a ReLU's output is positive, as uint8: one byte is all that the way back needs."""
-    return activation.bool().view(torch.uint8)

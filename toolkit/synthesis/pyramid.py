@@ -33,11 +33,6 @@ class Stage(NamedTuple):
     precision: Literal["float32", "bfloat16"]
     iterations: int
 
-    @property
-    def pixels(self) -> int:
-        """Pixels of the image."""
-        return self.frame[0] * self.frame[1]
-
 
 def frame_of(image: Tensor, longest: int, seamless: bool = False) -> tuple[int, int]:
     """(height, width) in an image's proportions, with that longest side in pixels; of a seamless one, nearly so."""

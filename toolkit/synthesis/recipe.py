@@ -102,7 +102,7 @@ class Recipe(BaseModel):
     def _renamed(cls, fields: Any) -> Any:
         """Recipes of version 0.1 say ``evaluations``."""
         if isinstance(fields, dict) and "evaluations" in fields:
-            return {"iterations" if name == "evaluations" else name: value for name, value in fields.items()}
+            fields = {"iterations" if name == "evaluations" else name: value for name, value in fields.items()}
         return fields
 
     @pydantic.model_validator(mode="after")
@@ -128,27 +128,19 @@ class Recipe(BaseModel):
 
     @classmethod
     def checked(cls, fields: Any) -> "Recipe":
-        """A recipe from plain data.
+        """A recipe from plain data, or from the JSON that ``to_json`` wrote.
 
         Raises:
-            ToolkitError: when a field is missing, unknown or out of range.
+            ToolkitError: when it is no JSON, or a field is missing, unknown or out of range.
         """
+        validate = cls.model_validate_json if isinstance(fields, str | bytes) else cls.model_validate
         try:
-            return cls.model_validate(fields)
+            return validate(fields)
         except pydantic.ValidationError as error:
-            raise ToolkitError(_sentence(error)) from error
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "Recipe":
-        """The recipe that ``to_json`` wrote.
-
-        Raises:
-            ToolkitError: when it is no JSON, or no recipe.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except pydantic.ValidationError as error:
-            raise ToolkitError(_sentence(error)) from error
+            first = error.errors()[0]
+            where = "".join(f"{part}." for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            raise ToolkitError(f"The recipe is not valid: {where[:-1]}{': ' if where else ''}{message}.") from error
 
     def to_json(self) -> str:
         """All fields, as indented JSON."""
@@ -165,15 +157,8 @@ class Recipe(BaseModel):
     @property
     def layer_weights(self) -> tuple[dict[str, float], dict[str, float]]:
         """The content losses' weights by layer, and the style losses': those above zero, times the overall weight."""
-        return _above_zero(self.content_layers, self.content_weight), _above_zero(self.style_layers, self.style_weight)
-
-
-def _above_zero(layers: dict[str, float], weight: float) -> dict[str, float]:
-    return {name: weight * share for name, share in layers.items() if weight * share > 0}
-
-
-def _sentence(error: pydantic.ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"The recipe is not valid: {f'{where}: ' if where else ''}{message}."
+        kinds = ((self.content_layers, self.content_weight), (self.style_layers, self.style_weight))
+        content, style = (
+            {name: weight * share for name, share in layers.items() if weight * share > 0} for layers, weight in kinds
+        )
+        return content, style

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ..device import products
+
 StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
 
@@ -66,20 +68,3 @@ def moments(sums: Tensor) -> Moments:
     """The moments (C), (C, C) from their sums (C + 1, C + 1); zeros when there are no positions."""
     means = sums / torch.where(sums[-1, -1] > 0, sums[-1, -1], 1.0)
     return Moments(means[-1, :-1], means[:-1, :-1])
-
-
-def products(left: Tensor, right: Tensor) -> Tensor:
-    """Sums over positions of each filter of ``left`` times each of ``right``: (1, C, h, w) each -> (C, C).
-
-    On a CPU they are computed as the gradient of a 1 x 1 convolution in its weights, for which oneDNN is faster than
-    the matrix product.
-    """
-    if left.device.type == "cpu" and left.dtype != torch.float64:
-        weight = left.new_empty(left.shape[1], right.shape[1], 1, 1)
-        only_weight = [False, True, False]
-        found = torch.ops.aten.convolution_backward(
-            left, right, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, only_weight
-        )[1]
-        return found[:, :, 0, 0]
-    rows, columns = (each.permute(0, 2, 3, 1).reshape(-1, each.shape[1]) for each in (left, right))
-    return rows.mT @ columns

@@ -45,4 +45,4 @@ def style_loss(
     if recipe.style_statistic == "sliced":
         return SlicedLoss(f"style {layer}", weight, blended(summaries, shares), guide, recipe.seed, factor)
     mean = torch.stack([share * own / own[-1, -1] for share, own in zip(shares, summaries, strict=True)]).sum(0)
-    return StyleLoss.of(f"style {layer}", weight, moments(mean), STATISTICS[recipe.style_statistic], guide, factor)
+    return StyleLoss(f"style {layer}", weight, STATISTICS[recipe.style_statistic](moments(mean)), guide, factor)

@@ -17,9 +17,10 @@ from ..network import Network
 from ..network.geometry import check_size
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from .ingredients import ingredients
-from .objective import MakeObjective, Objective, check_images
+from .needs import check_images
+from .objective import MakeObjective, Objective
 from .preconditioner import Preconditioner
-from .pyramid import enlarged, frame_of, stages, start_image
+from .pyramid import enlarged, stages, start_image
 from .recipe import Recipe
 
 
@@ -96,7 +97,6 @@ class Synthesis:
         proportions = content if content is not None else styles[0]
         self.stages = stages(recipe, proportions, native_bfloat16(self._device))
         check_size(self.stages[0].frame, network.architecture.down_to(set().union(*recipe.layer_weights)))
-        self._frame = frame_of(proportions, recipe.size, recipe.seamless)
         self.skipped = 0
         self._optimizer: Optimizer
         self._begin(0)
@@ -147,7 +147,7 @@ class Synthesis:
     @property
     def image(self) -> Tensor:
         """The best image so far, (1, 3, H, W) float32 in [0, 1], on the CPU, of the recipe's size."""
-        return self._finished(self._frame)
+        return self._finished(self.stages[-1].frame)
 
     def _finished(self, frame: tuple[int, int]) -> Tensor:
         best = resize(self.best, frame).clamp(0, 1).cpu()
@@ -194,7 +194,8 @@ class Synthesis:
     def _left(self) -> float:
         """The iterations left, in units of one at the present size."""
         present, *later = self.stages[self._number :]
-        return present.iterations - self._done + sum(each.iterations * each.pixels for each in later) / present.pixels
+        pixels = sum(each.iterations * math.prod(each.frame) for each in later)
+        return present.iterations - self._done + pixels / math.prod(present.frame)
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs to go on as if nothing had happened."""

@@ -20,8 +20,9 @@ from ..errors import ToolkitError
 from ..network import Layer, Network
 from ..network.geometry import reach, strides
 from ..optimize import Evaluation
-from .losses import LossOfSums, Region, guides_of
-from .objective import bind, check_images, evaluation_of
+from .losses import LossOfSums, Region, StyleLoss, guides_of
+from .needs import check_images
+from .objective import bind, evaluation_of
 from .pullback import Passed, Pullback
 from .recipe import Recipe
 from .statistics import moment_sums
@@ -99,7 +100,9 @@ class TiledObjective:
         tiles = self._tiles(image)[self._ranks.rank :: self._ranks.world_size]
         numbered = [(layer, loss) for layer, losses in self._losses.items() for loss in losses]
         dtype = torch.promote_types(self._network.dtype, torch.float32)
-        sums = [torch.zeros(loss.shape, dtype=dtype, device=image.device) for _, loss in numbered]
+        width = {layer.name: layer.channels + 1 for layer in self._pullback.path}
+        shapes = [(width[layer],) * 2 if isinstance(loss, StyleLoss) else () for layer, loss in numbered]
+        sums = [torch.zeros(shape, dtype=dtype, device=image.device) for shape in shapes]
         trails: list[list[Passed]] = []
         for tile in tiles:
             part = image[tile.window]
