@@ -1,5 +1,6 @@
 """What every test may ask for: small random networks, images, browsers, and the data beside the checkout if there."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from toolkit.network import CONVENTIONS, Architecture, Network
+from toolkit.process import cores
 
 # Threads that wait for one another crawl on a busy machine.
 torch.set_num_threads(1)
@@ -22,6 +24,16 @@ torch.set_num_threads(1)
 # How long a test takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+#: Processes for the whole suite, at most: each takes more than a gigabyte.
+MOST_PROCESSES = 4
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process a core for whole folders; none beside this one for files and tests that are named one by one."""
+    named = all(Path(argument.partition("::")[0]).is_file() for argument in config.args)
+    return 0 if named else min(cores(), MOST_PROCESSES)
+
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
@@ -118,5 +130,6 @@ def runtime() -> Path:
                 if (name := Path(member.name).name) in wanted:
                     member.name = name
                     archive.extract(member, Path(temporary) / "files", filter="data")
-        (Path(temporary) / "files").rename(folder)
+        with contextlib.suppress(OSError):  # another process was faster
+            (Path(temporary) / "files").rename(folder)
     return folder

@@ -132,11 +132,11 @@ def _served(*arguments, command=("-m", "demo"), **environment):
         process.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port():
     return _free_port
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     return _served

@@ -1,5 +1,7 @@
 """The page that paints on the visitor's own device, served beside the Gradio page."""
 
+import json
+
 import httpx
 import pytest
 
@@ -63,7 +65,7 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         context.close()
 
 
-def test_it_is_served_below_the_root_path_with_headers_on_its_own_routes_alone(serve):
+def test_behind_a_proxy_all_addresses_begin_with_its_path_and_headers_are_on_its_own_routes_alone(serve):
     with serve("--root-path", "/paint", DEMO_ON_DEVICE="offered") as (address, _):
         for path in ("on-device/", "on-device/site.json", "on-device/networks/vgg19-small.onnx"):
             answer = httpx.get(f"{address}{path}")
@@ -72,6 +74,8 @@ def test_it_is_served_below_the_root_path_with_headers_on_its_own_routes_alone(s
         config = httpx.get(f"{address}config")
         assert not {name.lower() for name in HEADERS} & {*config.headers}
         assert "(/paint/on-device/)" in config.text
+        assert config.json()["root"].endswith("/paint")
+        assert "/paint/gradio_api/file=" in json.dumps(config.json()["components"])
         assert httpx.get(f"{address}on-device/site.json").json()["server"] == "../?here"
 
 

@@ -436,7 +436,8 @@ def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
     third.click("#paint")
     wait_for_status(third, "Waiting in the queue")
     assert third.locator("#transfer-status a").get_attribute("href") == "/on-device/"
-    third.click("#stop")
+    with third.expect_response(lambda response: response.request.method == "POST"):
+        third.click("#stop")
     first.close()
     wait_for_status(second, "Done after 10 ")
     wait_for_status(third, "Stopped before it began")
