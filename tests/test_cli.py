@@ -44,9 +44,9 @@ def test_normalize_writes_a_network_and_prints_its_proof(desk, capsys):
     command = ["normalize", "plain.safetensors", "images", "--output", "out/tiny.safetensors", "--prepare", "native"]
     assert main(command) == 0
     text = capsys.readouterr()
-    assert "3 images measured, 1 skipped" in text.out
+    assert "3 images read, 1 skipped" in text.out
     assert "largest relative error of an output on 4 held-out images: " in text.out
-    assert "mean activations measured again on 3 images: within " in text.out
+    assert "mean activations taken again over 3 images: within " in text.out
     assert text.out.endswith("written to out/tiny.safetensors\n")
     assert "skipped: broken.jpg is not a picture in a known format" in text.err
     assert "4 images; out/tiny.safetensors can be written" in text.err and "4 of 8 images, " in text.err
@@ -125,7 +125,7 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
     command = ["texture", "painting.png", "--network", "plain.safetensors", *SMALL]
     assert main(command) == 0
     note = "note: plain.safetensors is not normalised: "
-    assert f"{note}its mean activations were measured on four photographs" in capsys.readouterr().err
+    assert f"{note}its mean activations are those of four photographs" in capsys.readouterr().err
     assert main([*command, "--original"]) == 0
     assert "note: plain.safetensors is used as it was trained, so its losses" in capsys.readouterr().err
 

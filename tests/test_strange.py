@@ -237,7 +237,7 @@ def test_names_that_are_no_utf8_are_measured_and_exported(desk, capsys):
     (folder / os.fsdecode(b"\xff.jpg")).write_text("no picture")
     command = ["normalize", "tiny.safetensors", str(folder), "--prepare", "native", "--recheck", "0"]
     assert main([*command, "-o", "n.safetensors", "--report", str(folder / "report.html")]) == 0
-    assert "1 images measured, 1 skipped" in capsys.readouterr().out
+    assert "1 images read, 1 skipped" in capsys.readouterr().out
     assert main(["export", "n.safetensors", "--layers", "relu1_1", "-o", str(folder / "x.onnx")]) == 0
     assert main(["convert", "n.safetensors", "--layout", "plain", "-o", str(folder / "x.safetensors")]) == 2
     assert "is not in UTF-8, as names of networks must be: rename it or its folder." in capsys.readouterr().err

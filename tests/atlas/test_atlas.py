@@ -143,14 +143,14 @@ def test_files_that_are_none_are_told_in_a_sentence(tiny_network, tmp_path):
 def test_interrupted_anywhere_it_goes_on_to_the_same_atlas(tiny_network, images, tmp_path):
     network, partial = tiny_network(), tmp_path / "x.partial"
     steps = list(measure(network, images, LAYERS))
-    assert [(step.stage, step.done) for step in steps[:2]] == [("measuring", 32), ("measuring", 40)]
+    assert [(step.stage, step.done) for step in steps[:2]] == [("reading", 32), ("reading", 40)]
     assert steps[-2].done == steps[-2].total and all(step.atlas is None for step in steps[:-1])
     for stop in (1, 2, 4):
         for count, _ in enumerate(measure(network, images, LAYERS, partial=partial), 1):
             if count == stop:
                 break
     first = next(measure(network, images, LAYERS, partial=partial))
-    assert (first.stage, first.done) == ("measuring", 40)
+    assert (first.stage, first.done) == ("reading", 40)
     assert same(made(network, images, partial=partial), steps[-1].atlas)
     with pytest.raises(ToolkitError, match="was made with other images, layers, network: remove"):
         made(tiny_network(seed=1), images[:3], LAYERS[:1], partial=partial)
@@ -187,8 +187,8 @@ COMMAND = ["atlas", "tiny.safetensors", "images", "--layers", ",".join(LAYERS), 
 def test_the_command_tells_what_it_does_and_skips(desk, capsys):
     assert main([*COMMAND, "tiny.atlas"]) == 0
     text = capsys.readouterr()
-    assert text.out == "69 images measured, 1 skipped, 7 channels\nwritten to tiny.atlas\n"
-    assert "skipped: 40.png is not a picture" in text.err and "measuring" in text.err and "cutting" in text.err
+    assert text.out == "69 images read, 1 skipped, 7 channels\nwritten to tiny.atlas\n"
+    assert "skipped: 40.png is not a picture" in text.err and "reading" in text.err and "cutting" in text.err
     atlas = Atlas.read(desk / "tiny.atlas")
     assert atlas.provenance["source"] == "images" and atlas.layers == LAYERS
     assert set(atlas.names) <= {entry.name for entry in list_images(desk / "images")} - {"40.png"}
@@ -212,13 +212,13 @@ def test_killed_without_warning_it_goes_on_to_the_same_atlas(desk):
     assert same(Atlas.read(desk / "killed.atlas"), Atlas.read(desk / "whole.atlas"))
 
 
-def test_an_interrupted_command_keeps_what_was_measured(desk, monkeypatch, capsys):
+def test_an_interrupted_command_keeps_what_was_found(desk, monkeypatch, capsys):
     def interrupted(image, path, position):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("toolkit.atlas.atlas.cut", interrupted)
     assert main([*COMMAND, "x.atlas"]) == 130
-    assert "Interrupted: what was measured is kept; the same command goes on from there." in capsys.readouterr().err
+    assert "Interrupted: what was found is kept; the same command goes on from there." in capsys.readouterr().err
     assert (desk / "x.atlas.partial").exists() and not (desk / "x.atlas").exists()
 
 

@@ -115,9 +115,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     partial = PartialFile(root / "sums", {})
     began = len(web.requests)
     web.fault = lambda path, number: 500 if number > began + 2 else None
-    with pytest.raises(
-        ToolkitError, match=r"could not be read: .* What was measured is kept: the same command resumes"
-    ):
+    with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: the same command resumes"):
         measure([network], stream, partial=partial)
     assert partial.load().chunks == 1 and not partial.load().skipped
     web.fault = lambda path, number: None

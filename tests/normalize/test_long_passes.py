@@ -102,7 +102,7 @@ def test_processes_share_the_images_each_counted_once(desk, processes):
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     done = run(*COMMAND, "-o", "many.safetensors", launcher=launcher)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("148 images measured, 2 skipped") == 1
+    assert done.stdout.count("148 images read, 2 skipped") == 1
     note = load_network("many.safetensors").provenance["normalization"]
     assert (note["images"], note["processes"]) == (148, processes)
     assert note["positions"] == load_network("one.safetensors").provenance["normalization"]["positions"]
@@ -140,7 +140,7 @@ def test_bfloat16_means_are_those_of_float32_to_its_precision(desk, tiny_network
 def test_the_report_stands_alone_and_tells_everything(desk):
     assert main([*COMMAND, "-o", "x.safetensors", "--pooling", "both", "--report", "x.html"]) == 0
     text = (desk / "x.html").read_text()
-    assert "148 images were measured" in text and "2 files were skipped" in text
+    assert "148 images were read" in text and "2 files were skipped" in text
     assert "vgg19, average pooling" in text and "vgg19, max pooling" in text
     assert "020.png is not a picture" in text and text.count("<svg") == 2 and text.count("relu5_4</td>") == 2
     assert "http" not in text and "src=" not in text

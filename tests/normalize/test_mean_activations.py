@@ -40,9 +40,9 @@ def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_netw
         step = parameter.abs().max() / 127
         parameter.copy_((parameter / step).round() * step)
     assert known.fits(original) and known.fits(copied)
-    with pytest.raises(ToolkitError, match="measured on other weights: normalise over images instead"):
+    with pytest.raises(ToolkitError, match="are of other weights: normalise over images instead"):
         apply(tiny_network(seed=1), known, [random_image()])
-    with pytest.raises(ToolkitError, match="measured under average pooling"):
+    with pytest.raises(ToolkitError, match="are of average pooling"):
         apply(tiny_network(pooling="max"), known, [random_image()])
 
 
@@ -128,7 +128,7 @@ def test_mean_activations_on_the_command_line(adain, monkeypatch, capsys):
     assert main(["compare", "other.scales", "ours.scales"]) == 2
     assert "holds no mean activations" in capsys.readouterr().err
     assert main(["normalize", "original.safetensors", "-o", "rough.safetensors"]) == 0
-    assert "its mean activations were measured on four photographs" in capsys.readouterr().out
+    assert "its mean activations are those of four photographs" in capsys.readouterr().out
 
 
 def test_what_was_normalised_is_normalised_anew_from_its_original(adain, monkeypatch, capsys):

@@ -65,7 +65,7 @@ class Atlas:
 
     Args:
         network: fingerprint of the network.
-        images: how many were measured.
+        images: how many were read.
         names: of the images that patches are from.
         pages: by layer.
         provenance: where the images come from, as JSON.
@@ -164,8 +164,8 @@ class Atlas:
         return atlas
 
 
-class Measured(NamedTuple):
-    """Progress of making an atlas: ``done`` of ``total`` images in a ``stage``, ``measuring`` or ``cutting``.
+class Step(NamedTuple):
+    """Progress of making an atlas: ``done`` of ``total`` images in a ``stage``, ``reading`` or ``cutting``.
 
     ``skipped``: the reason for each image that could not be read. ``atlas``: the result, in the last step.
     """
@@ -186,7 +186,7 @@ def measure(
     partial: Path | None = None,
     workers: int = 0,
     seconds_between_saves: float = 60.0,
-) -> Iterator[Measured]:
+) -> Iterator[Step]:
     """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels.
 
     One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
@@ -213,7 +213,7 @@ def measure(
     stream = ImageStream(images, workers=workers)
     done: Pass | None = None
     for done in find_strongest(network, stream, layers, partial, seconds_between_saves):
-        yield Measured("measuring", done.images + len(done.skipped), len(images), done.skipped)
+        yield Step("reading", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
     paths = {layer: network.architecture.down_to([layer]) for layer in layers}
@@ -227,7 +227,7 @@ def measure(
         for layer, channel, place in needed[number]:
             row, column = done.strongest[layer].positions[channel, place].tolist()
             patches[layer][channel, place] = cut(image, paths[layer], (row, column))
-        yield Measured("cutting", count, len(needed), done.skipped)
+        yield Step("cutting", count, len(needed), done.skipped)
     index = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
     pages = {
         layer: Page(found.scores, found.images.clone().apply_(index.__getitem__), found.positions, patches[layer])
@@ -236,7 +236,7 @@ def measure(
     names = tuple(images[number].name for number in sorted(needed))
     made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
     atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
-    yield Measured("cutting", len(needed), len(needed), done.skipped, atlas)
+    yield Step("cutting", len(needed), len(needed), done.skipped, atlas)
 
 
 def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Tensor:

@@ -22,7 +22,7 @@ def add_commands(commands: Any) -> None:
         "atlas",
         help="find the image patches that excite each channel of a network most",
         description="Finds, in one pass over images, the nine image patches that excite each channel of some layers "
-        "most, at most one from each image. Ctrl-C keeps what was measured; the same command goes on from there.",
+        "most, at most one from each image. Ctrl-C keeps what was found; the same command goes on from there.",
     )
     parser.add_argument("network", help=SOURCE_HELP)
     parser.add_argument(
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
                     bar.set_description(step.stage)
                 bar.update(step.done - bar.n)
     except KeyboardInterrupt:
-        print("Interrupted: what was measured is kept; the same command goes on from there.", file=sys.stderr)
+        print("Interrupted: what was found is kept; the same command goes on from there.", file=sys.stderr)
         return 130
     assert step.atlas is not None
     step.atlas.write(output)
@@ -76,6 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     for reason in step.skipped.values():
         print(f"skipped: {reason}", file=sys.stderr)
     channels = sum(step.atlas.channels(layer) for layer in step.atlas.layers)
-    print(f"{step.atlas.images} images measured, {len(step.skipped)} skipped, {channels} channels")
+    print(f"{step.atlas.images} images read, {len(step.skipped)} skipped, {channels} channels")
     print(f"written to {output}")
     return 0

@@ -66,7 +66,7 @@ def add_commands(commands: Any) -> None:
         nargs="*",
         help="folders, .tar archives, .parquet files or .txt lists of images, such as ImageNet's validation set; here "
         "or at an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several. Or a "
-        f"{SUFFIX} file of mean activations that were measured before (default: four photographs, which give "
+        f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give "
         "approximate mean activations)",
     )
     parser.add_argument(
@@ -120,7 +120,7 @@ def add_commands(commands: Any) -> None:
         choices=PRECISIONS,
         default="float32",
         help="of the weights in the file: float16 halves its size, 8bit quarters it; they are rounded first, and "
-        "measured as they will be read (default: float32)",
+        "normalised as they will be read (default: float32)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_source_options(parser)
@@ -177,12 +177,12 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
         job = Job(images, arithmetic, ranks, arguments.output, progress)
         try:
             if means_only:
-                found, measured = job.mean_activations(originals, provenance)
+                found, measurement = job.mean_activations(originals, provenance)
                 results: list[Normalized] = []
             else:
-                results, measured = normalize(originals, job, photographs, provenance, recheck)
+                results, measurement = normalize(originals, job, photographs, provenance, recheck)
         except KeyboardInterrupt:
-            print("Interrupted. What was measured is kept: run the same command to continue.", file=sys.stderr)
+            print("Interrupted. What was done is kept: run the same command to continue.", file=sys.stderr)
             return 130
     if ranks.first:
         if means_only:
@@ -191,8 +191,8 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             save_network(original, arguments.output, arguments.precision, [result.network for result in results])
         if arguments.report is not None:
             with written_atomically(arguments.report) as temporary:
-                temporary.write_text(report(results, measured), encoding="utf-8", errors="backslashreplace")
-        _print(arguments, summary(measured, results), len(photographs))
+                temporary.write_text(report(results, measurement), encoding="utf-8", errors="backslashreplace")
+        _print(arguments, summary(measurement, results), len(photographs))
     ranks.all_gather(None)  # no process deletes its sums before the result is safe
     job.forget()
     return 0

@@ -162,7 +162,7 @@ class ImageStream(Dataset[Chunk]):
         loader = DataLoader(
             self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
         )
-        kept = "What was measured is kept: the same command resumes from there."
+        kept = "What was done is kept: the same command resumes from there."
         lost: set[str] = set()
         for chunk in loader:
             reason = next(iter(chunk.skipped.values()), "")

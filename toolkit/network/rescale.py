@@ -26,7 +26,7 @@ def scales(mean_activations: Mapping[str, Tensor]) -> dict[str, Scale]:
     scale 1.
 
     Args:
-        mean_activations: by convolution in order, measured on the network as it was trained, (O).
+        mean_activations: by convolution in order, (O), of the network as it was trained.
     """
     found = {}
     below = torch.ones(3, dtype=torch.float64)
@@ -46,8 +46,8 @@ def rescale(network: Network, mean_activations: Mapping[str, Tensor], provenance
 
     Args:
         network: as it was trained.
-        mean_activations: by convolution in order, float64 (O), measured on ``network``.
-        provenance: how they were measured; kept beside the network's own provenance.
+        mean_activations: by convolution in order, float64 (O), of ``network``.
+        provenance: over which images; kept beside the network's own provenance.
 
     Returns:
         A new network with ``mean_activations`` set.

@@ -12,7 +12,7 @@ from .normalize import Job, apply, normalize
 
 #: The factor holds for half of a layer's filters.
 APPROXIMATE = (
-    "its mean activations were measured on four photographs, and are typically within a factor of 1.4 of ImageNet's; "
+    "its mean activations are those of four photographs, and typically within a factor of 1.4 of ImageNet's; "
     "for better ones, give ImageNet's images, or a few hundred of your own, to `python -m toolkit normalize`"
 )
 

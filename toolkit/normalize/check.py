@@ -22,7 +22,7 @@ class Check:
     Attributes:
         relative_error: the largest between the outputs of the two networks on held-out images.
         silent: how many filters never fired; they kept their scale.
-        images: how many images the mean activations were measured on again; 0 when they were not.
+        images: over how many images the mean activations were taken again; 0 when they were not.
         means: what was found there, by convolution, (O). On all images it is one; on a sample it spreads around one.
     """
 
@@ -33,7 +33,7 @@ class Check:
 
     @property
     def spread(self) -> float:
-        """The largest distance from one of a mean activation that was measured again."""
+        """The largest distance from one of a mean activation that was taken again."""
         return spread_around_one(self.means or {})
 
 

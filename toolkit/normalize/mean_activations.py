@@ -25,11 +25,11 @@ NEARLY = 0.02
 
 @dataclass(frozen=True)
 class MeanActivations:
-    """The mean activations of a network, and what they were measured on.
+    """The mean activations of a network, and over which images they were taken.
 
     Attributes:
         architecture: of the network.
-        pooling: under which they were measured.
+        pooling: under which they were taken.
         weights: the fingerprint of the weights.
         norms: by convolution, the Euclidean norms of the filters, float32 (O): they tell which weights these are.
         means: by convolution, the mean activations after the ReLU, float64 (O).

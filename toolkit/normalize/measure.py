@@ -75,7 +75,7 @@ def measure(
         ranks: the processes that share the work.
 
     Raises:
-        ToolkitError: when the stream ends the pass; what was measured before is kept in ``partial``.
+        ToolkitError: when the stream ends the pass; what was done before is kept in ``partial``.
     """
     device = next(networks[0].parameters()).device
     if arithmetic == "bfloat16":

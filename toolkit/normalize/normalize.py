@@ -19,7 +19,7 @@ from .mean_activations import MeanActivations
 from .measure import Arithmetic, Measurement, measure
 from .partial import PartialFile
 
-#: On how many images the mean activations are measured again, unless told otherwise.
+#: Over how many images the mean activations are taken again, unless told otherwise.
 RECHECK = 1000
 
 
@@ -32,7 +32,7 @@ class Job:
         arithmetic: of the convolutions.
         ranks: the processes that share the work.
         partials: the file beside which the sums are kept while they grow; ``None`` to keep none.
-        progress: told the number of images of every chunk that was measured.
+        progress: told the number of images of every chunk done.
     """
 
     images: ImageStream
@@ -60,7 +60,7 @@ class Job:
     def mean_activations(
         self, networks: Sequence[Network], provenance: Mapping[str, Any]
     ) -> tuple[list[MeanActivations], Measurement]:
-        """The mean activations of networks as they were trained, all measured in one pass.
+        """The mean activations of networks as they were trained, all in one pass.
 
         Args:
             networks: each with the pooling that it is to be used with.
@@ -71,13 +71,13 @@ class Job:
         """
         if any(network.mean_activations for network in networks):
             raise ToolkitError("This network is normalised already: start from the original weights.")
-        measured = self.measure(networks)
-        names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measured.skipped)
+        measurement = self.measure(networks)
+        names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measurement.skipped)
         described = {
             **provenance,
-            "images": measured.images,
+            "images": measurement.images,
             "image_names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
-            "skipped": measured.skipped,
+            "skipped": measurement.skipped,
             "preparation": self.images.preparation,
             "filter": PREPARATIONS[self.images.preparation].filter,
             "arithmetic": self.arithmetic,
@@ -92,9 +92,9 @@ class Job:
                 sums.means(),
                 {**described, "positions": sums.positions, "standard_errors": sums.standard_errors()},
             )
-            for network, sums in zip(networks, measured.sums, strict=True)
+            for network, sums in zip(networks, measurement.sums, strict=True)
         ]
-        return found, measured
+        return found, measurement
 
     def sample(self, count: int) -> "Job":
         """The same over at most so many of the images, evenly spread, without keeping sums."""
@@ -133,11 +133,11 @@ class Normalized:
 
 
 def apply(network: Network, mean_activations: MeanActivations, held_out: Iterable[Tensor]) -> Normalized:
-    """Normalises a network with mean activations that were measured before, and checks it.
+    """Normalises a network with mean activations from a file, and checks it.
 
     Args:
         network: as it was trained, with the pooling of the mean activations.
-        mean_activations: measured on these weights.
+        mean_activations: of these weights.
         held_out: images (N, 3, H, W) on which the two networks are compared.
 
     Raises:
@@ -148,9 +148,9 @@ def apply(network: Network, mean_activations: MeanActivations, held_out: Iterabl
         raise ToolkitError("This network is normalised already: start from the original weights.")
     pooling = mean_activations.pooling
     if not mean_activations.fits(network):
-        raise ToolkitError("These mean activations were measured on other weights: normalise over images instead.")
+        raise ToolkitError("These mean activations are of other weights: normalise over images instead.")
     if network.pooling != pooling:
-        raise ToolkitError(f"These mean activations were measured under {pooling} pooling: use --pooling {pooling}.")
+        raise ToolkitError(f"These mean activations are of {pooling} pooling: use --pooling {pooling}.")
     provenance = {**mean_activations.provenance, "weights": mean_activations.weights, "pooling": pooling}
     rescaled = rescale(network, mean_activations.means, provenance)
     silent = sum(int((mean == 0).sum()) for mean in mean_activations.means.values())
@@ -182,7 +182,7 @@ def normalize(
     Raises:
         ToolkitError: when a network is normalised already, no image could be read, or the check fails.
     """
-    found, measured = job.mean_activations(networks, provenance or {})
+    found, measurement = job.mean_activations(networks, provenance or {})
     results = [apply(*pair, held_out) for pair in zip(networks, found, strict=True)]
     if recheck:
         again = job.sample(recheck).measure([result.network for result in results])
@@ -190,4 +190,4 @@ def normalize(
             replace(result, check=replace(result.check, images=again.images, means=sums.means()))
             for result, sums in zip(results, again.sums, strict=True)
         ]
-    return results, measured
+    return results, measurement

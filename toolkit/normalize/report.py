@@ -1,4 +1,4 @@
-"""A report of a normalisation, one page of HTML that loads nothing: what was measured, checked and skipped."""
+"""A report of a normalisation, one page of HTML that loads nothing: what was measurement, checked and skipped."""
 
 import html
 import json
@@ -34,22 +34,22 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; color: var(--faint); font-
 ROW, LEFT, WIDTH, BINS = 26, 70, 900, 90
 
 
-def report(results: Sequence[Normalized], measured: Measurement) -> str:
+def report(results: Sequence[Normalized], measurement: Measurement) -> str:
     """The page of HTML.
 
     Args:
         results: what ``normalize`` returned.
-        measured: likewise, of the pass over the images.
+        measurement: likewise, of the pass over the images.
     """
     parts = [
         "<h1>A normalised VGG</h1>",
-        f"<p>{measured.images:,} images were measured in {_duration(measured.seconds)}, {measured.rate:.1f} a second; "
-        f"{measured.working:.0%} of that time the network worked, the rest it waited for images. "
-        f"{len(measured.skipped):,} files were skipped.</p>",
+        f"<p>{measurement.images:,} images were read in {_duration(measurement.seconds)}, {measurement.rate:.1f} a "
+        f"second; {measurement.working:.0%} of that time the network worked, the rest it waited for images. "
+        f"{len(measurement.skipped):,} files were skipped.</p>",
         *(_network(result) for result in results),
     ]
-    if measured.skipped:
-        rows = "".join(f"<tr><td>{_text(n)}</td><td>{_text(r)}</td></tr>" for n, r in measured.skipped.items())
+    if measurement.skipped:
+        rows = "".join(f"<tr><td>{_text(n)}</td><td>{_text(r)}</td></tr>" for n, r in measurement.skipped.items())
         parts.append(f"<h2>Skipped</h2><div class=scroll><table>{rows}</table></div>")
     body = "\n".join(parts)
     return (
@@ -67,7 +67,7 @@ def _network(result: Normalized) -> str:
         + (f"<td>{spread_around_one({name: after[name]}):.1e}</td></tr>" if after else "<td>–</td></tr>")
         for name, mean in before.items()
     )
-    again = f"Measured again on {check.images:,} images, mean activations are within <b>{check.spread:.1e}</b> of one. "
+    again = f"Taken again over {check.images:,} images, mean activations are within <b>{check.spread:.1e}</b> of one. "
     return (
         f"<h2>{_text(result.network.architecture.name)}, {result.network.pooling} pooling</h2>"
         f"<p>The largest relative error of any filter's output, original against result, is "

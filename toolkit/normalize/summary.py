@@ -15,21 +15,21 @@ PACE = {
 }
 
 
-def summary(measured: Measurement | None, results: Sequence[Normalized]) -> dict[str, Any]:
-    """What was measured, and how each result was checked; all of it fits into JSON.
+def summary(measurement: Measurement | None, results: Sequence[Normalized]) -> dict[str, Any]:
+    """What was found, and how each result was checked; all of it fits into JSON.
 
     Args:
-        measured: the pass over the images, if there was one.
+        measurement: the pass over the images, if there was one.
         results: by pooling.
     """
-    passed = measured and {
-        "images": measured.images,
-        "skipped": measured.skipped,
-        "seconds": measured.seconds,
-        "images_per_second": measured.rate,
-        "network_share": measured.working,
-        "limit": measured.limit,
-        "standard_errors": measured.sums[0].standard_errors(),
+    passed = measurement and {
+        "images": measurement.images,
+        "skipped": measurement.skipped,
+        "seconds": measurement.seconds,
+        "images_per_second": measurement.rate,
+        "network_share": measurement.working,
+        "limit": measurement.limit,
+        "standard_errors": measurement.sums[0].standard_errors(),
     }
     checks = {
         result.network.pooling: {
@@ -52,7 +52,7 @@ def in_words(summary: dict[str, Any], held_out: int) -> Iterator[str]:
     """
     if "images" in summary:
         yield (
-            f"{summary['images']} images measured, {len(summary['skipped'])} skipped, "
+            f"{summary['images']} images read, {len(summary['skipped'])} skipped, "
             f"{summary['images_per_second']:.1f} images/s, {summary['network_share']:.0%} of the time in the network; "
             f"{PACE[summary['limit']]}"
         )
@@ -63,7 +63,7 @@ def in_words(summary: dict[str, Any], held_out: int) -> Iterator[str]:
         yield f"largest relative error of an output on {held_out} held-out images: {check['relative_error']:.1e}"
         if check["images"]:
             yield (
-                f"mean activations measured again on {check['images']} images: within {check['spread']:.1e} of 1; "
+                f"mean activations taken again over {check['images']} images: within {check['spread']:.1e} of 1; "
                 f"{check['silent']} filters never fired"
             )
 

@@ -52,7 +52,7 @@ class ActivationSums:
         """From each convolution to its filters' mean activations, float64 (O).
 
         Raises:
-            ToolkitError: when nothing was measured, or an activation was not finite.
+            ToolkitError: when there were no images, or an activation was not finite.
         """
         if not self.sums:
             raise ToolkitError("No image could be read, so there is nothing to measure: name a folder of images.")

@@ -30,7 +30,7 @@ class Bundle:
 
     Attributes:
         networks: by pooling, normalised.
-        normalization: by pooling, how the mean activations were measured.
+        normalization: by pooling, over which images the mean activations were taken.
         relative_errors: by pooling, the largest of an output against the network as it was trained.
         onnx: by file, the largest error against PyTorch.
         files: by name, their sizes in bytes.

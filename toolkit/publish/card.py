@@ -23,8 +23,8 @@ PREPARED = {
     "native": "as they are",
 }
 
-#: The lines of the table of measurements: what each says, and the key in the provenance.
-MEASURED = {
+#: The lines of the table: what each says, and the key in the provenance.
+ROWS = {
     "images": "images",
     "from": "source",
     "preparation": "preparation",
@@ -71,11 +71,11 @@ def card(bundle: Bundle, repository: str, license: str, base_model: str | None =
         _table(
             ["file", "MB", "what it is"], [_file(name, bundle.files[name]) for name in sorted(bundle.files, key=_order)]
         ),
-        "## How it was measured and checked",
+        "## How it was made and checked",
         _table(
             ["", *(f"{pooling} pooling" for pooling in poolings)],
             [
-                *(_measured(label, key, bundle.normalization) for label, key in MEASURED.items()),
+                *(_row(label, key, bundle.normalization) for label, key in ROWS.items()),
                 ["images skipped", *(str(len(of.get("skipped", {}))) for of in bundle.normalization.values())],
                 ["filters that never fired", *(str(_silent(each)) for each in bundle.networks.values())],
                 ["largest relative error of an output", *(f"{e:.1e}" for e in bundle.relative_errors.values())],
@@ -109,7 +109,7 @@ def _file(name: str, size: int) -> list[str]:
     return [f"`{name}`", f"{size / 1e6:.2f}", told]
 
 
-def _measured(label: str, key: str, normalization: Mapping[Pooling, Mapping[str, Any]]) -> list[str]:
+def _row(label: str, key: str, normalization: Mapping[Pooling, Mapping[str, Any]]) -> list[str]:
     found = [of.get(key, "not recorded") for of in normalization.values()]
     return [label, *(f"{each:,}" if isinstance(each, int) else PREPARED.get(each, each) for each in found)]
 
