@@ -1,6 +1,9 @@
 """State dicts of small networks, and the sentence with which a file is refused."""
 
 import pytest
+import torch
+import torchvision
+from torch import nn
 
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network
@@ -18,6 +21,29 @@ def state_of():
             for stem, name in zip(stems, network.architecture.convolutions, strict=True)
             for part, tensor in network.convolution(name).state_dict().items()
         }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def torchvisions():
+    """Makes the layers of one of torchvision's VGGs with seeded random weights, as torchvision itself starts from.
+
+    Its classifier, six times as large, is never filled.
+    """
+
+    def make(name):
+        torch.manual_seed(0)
+        with torch.device("meta"):
+            features = getattr(torchvision.models, name)(weights=None).features
+        features = features.to_empty(device="cpu").eval().requires_grad_(False)
+        for module in features:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+        return features
 
     return make
 

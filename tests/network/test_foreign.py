@@ -5,7 +5,6 @@ import pickle
 import pytest
 import safetensors
 import torch
-import torchvision
 from torch import nn
 
 from toolkit.cli import main
@@ -130,10 +129,8 @@ def test_a_network_may_end_early(tiny_network, state_of, random_image, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn", "vgg16_bn", "vgg19_bn"])
-def test_batch_normalisation_is_folded_into_the_convolutions(name, random_image, tmp_path):
-    torch.manual_seed(0)
-    model = getattr(torchvision.models, name)(weights=None).features.requires_grad_(False)
-    model.train()
+def test_batch_normalisation_is_folded_into_the_convolutions(name, torchvisions, random_image, tmp_path):
+    model = torchvisions(name).train()
     model(torch.randn(2, 3, 32, 32))  # so that running means and variances are not 0 and 1
     for module in model.eval():
         if isinstance(module, nn.BatchNorm2d):
@@ -183,26 +180,19 @@ def test_adains_sequential_loads_what_is_written_for_it(tiny_network, random_ima
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_torchvision_loads_what_is_written_for_it(random_image, tmp_path, suffix):
-    torch.manual_seed(0)
-    network = load_random_vgg19(tmp_path)
+def test_torchvision_loads_what_is_written_for_it(torchvisions, random_image, tmp_path, suffix):
+    torch.save(torchvisions("vgg19").state_dict(), tmp_path / "random.pth")
+    network = load_network(tmp_path / "random.pth", convention="torchvision")
+    save_network(network, tmp_path / "n.safetensors")
     output = tmp_path / f"again.{suffix}"
     assert main(["convert", str(tmp_path / "n.safetensors"), "--layout", "torchvision", "-o", str(output)]) == 0
     state = torch.load(output, weights_only=True) if suffix == "pth" else safetensors.torch.load_file(output)
-    model = torchvision.models.vgg19(weights=None).features.eval()
+    model = torchvisions("vgg19")
     model.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
     expected = network(random_image(), ["pool5"])["pool5"]
     torch.testing.assert_close(model(network.preprocessing(random_image())), expected, rtol=1e-4, atol=1e-5)
     if suffix == "safetensors":
         assert fingerprint(load_network(output)) == fingerprint(network)  # the file says its convention
-
-
-def load_random_vgg19(folder):
-    state = torchvision.models.vgg19(weights=None).features.state_dict()
-    torch.save(state, folder / "random.pth")
-    network = load_network(folder / "random.pth", convention="torchvision")
-    save_network(network, folder / "n.safetensors")
-    return network
 
 
 def test_the_original_or_the_normalised_weights_are_written(tiny_network, tmp_path, capsys):

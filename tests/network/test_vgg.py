@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torchvision
 from safetensors.torch import save_file
 
 from toolkit.errors import ToolkitError
@@ -23,10 +22,9 @@ PLAIN = {"torchvision": torchvision_input, "caffe": caffe_input}
 
 
 @pytest.fixture(scope="session", params=list(DEPTHS))
-def published(request, tmp_path_factory):
+def published(request, torchvisions, tmp_path_factory):
     """torchvision's network with random weights, and the two files it would be kept in."""
-    torch.manual_seed(0)
-    model = getattr(torchvision.models, request.param)(weights=None).features.eval().requires_grad_(False)
+    model = torchvisions(request.param)
     state = {f"features.{key}": value for key, value in model.state_dict().items()}
     folder = tmp_path_factory.mktemp(request.param)
     torch.save({**state, "classifier.0.weight": torch.zeros(3, 4)}, folder / "weights.pth")
