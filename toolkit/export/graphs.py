@@ -129,11 +129,6 @@ def features_model(network: Network, layers: Iterable[str], precision: Precision
     return graph.model([_value("image", ["N", 3, "H", "W"])], outputs, network, text)
 
 
-def summary_shape(layer: Layer, what: str) -> list[int]:
-    """The shape of one of ``SUMMARIES``: a Gram matrix (C, C), or a mean (C, 1)."""
-    return [layer.channels, layer.channels if what == "gram" else 1]
-
-
 def step_model(
     network: Network,
     content_layers: Sequence[str],
@@ -174,13 +169,13 @@ def step_model(
         if layers:
             inputs.append(_value(f"{kind}_weights", [len(layers)]))
         for number, name in enumerate(layers):
-            layer = by_name[name]
+            layer, channels = by_name[name], by_name[name].channels
             weight = graph("Gather", f"{kind}_weights", graph.constant(number, np.int64), axis=0)
             if kind == "content":
                 targets, found = [_features(f"content_{name}", layer)], [_features(name, layer)]
                 value, gradient = _content(graph, layer, weight)
             else:
-                shapes = {what: summary_shape(layer, what) for what in SUMMARIES[statistic]}
+                shapes = {what: [channels, channels if what == "gram" else 1] for what in SUMMARIES[statistic]}
                 targets = [_value(f"{what}_{name}", shape) for what, shape in shapes.items()]
                 found = [_value(f"{name}_{what}", shape) for what, shape in shapes.items()]
                 value, gradient = _style(graph, layer, weight, statistic)

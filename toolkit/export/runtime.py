@@ -1,7 +1,7 @@
 """Running the exported graphs with ONNX Runtime, on tensors that stay on their device."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
-from ..network.geometry import check_size, strides
+from ..network.geometry import check_size
 from ..optimize import Evaluation
 from ..synthesis.needs import check_images
 from ..synthesis.objective import evaluation_of
 from ..synthesis.recipe import Recipe
+from ..synthesis.statistics import moment_sums, moments
 from ..synthesis.style import SCALES
-from .graphs import SUMMARIES, step_model, summary_shape
+from .graphs import SUMMARIES, step_model
 
 #: ONNX Runtime's names for what computes on a device.
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -128,7 +129,7 @@ class OnnxObjective:
         self._path = network.architecture.down_to([*content_weights, *style_weights])
         statistic = recipe.style_statistic if style_weights else "gram"
         self._session = session or Session(step_model(network, *layers, statistic=statistic), device)
-        self._feeds = self._targets(content, styles, SUMMARIES[statistic])
+        self._feeds = {name: value for name, _, value in targets(network, recipe, content, styles)}
         self.runs_on = f"ONNX Runtime's {self._session.provider}"
         # From the step's means of squares to the recipe's formula.
         paper = recipe.formula == "paper"
@@ -156,40 +157,22 @@ class OnnxObjective:
         values = [(name, weight, found[outputs[name]] * scale) for name, weight, scale in self._losses]
         return evaluation_of(self._recipe, image, values, found["gradient"])
 
-    def _targets(self, content: Tensor | None, styles: Sequence[Tensor], summaries: Sequence[str]) -> dict[str, Tensor]:
-        """The step's targets, which the step of the content image and of each style image gives."""
-        content_weights, style_weights = self._recipe.layer_weights
-        layers, stride = {layer.name: layer for layer in self._path}, strides(self._path)
-        channels = {name: layer.channels for name, layer in layers.items()}
-        of_style = {f"{what}_{name}": summary_shape(layers[name], what) for name in style_weights for what in summaries}
-        shapes: dict[str, Sequence[int]] = {f"content_{name}": (1, channels[name], 1, 1) for name in content_weights}
-        shapes |= of_style
-        weights = {"content_weights": content_weights, "style_weights": style_weights}
-        shapes |= {name: (len(by_layer),) for name, by_layer in weights.items() if by_layer}
-        # Until there are targets, zeros take their place: the outputs asked for don't depend on them.
-        none = {name: torch.zeros(shape, device=self._session.device) for name, shape in shapes.items()}
 
-        def found(image: Tensor, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-            check_size(image.shape, self._path)
-            outputs = {_own(name): shape for name, shape in shapes.items()}
-            values = self._session.run({"image": image, **none}, outputs)
-            return {name: values[_own(name)] for name in shapes}
-
-        targets: dict[str, Tensor] = {}
-        if content is not None and content_weights:
-            sizes = {name: [length // stride[name] for length in content.shape[-2:]] for name in content_weights}
-            targets = found(content, {f"content_{name}": (1, channels[name], *size) for name, size in sizes.items()})
-        shares = self._recipe.style_image_weights or (1.0,) * len(styles)
-        for style, share in zip(styles, shares, strict=True):
-            for name, value in found(style, of_style).items() if of_style else ():
-                targets[name] = targets.get(name, 0) + value * (share / sum(shares))
-        return targets
-
-
-def _own(target: str) -> str:
-    """The step's output for an image's own ``content_LAYER``, ``gram_LAYER`` or ``mean_LAYER``."""
-    what, _, layer = target.partition("_")
-    return layer if what == "content" else f"{layer}_{what}"
+def targets(
+    network: Network, recipe: Recipe, content: Tensor | None, styles: Sequence[Tensor]
+) -> Iterator[tuple[str, str, Tensor]]:
+    """The targets of a recipe's step: the name of each input, of the output that has an image's own, and its value."""
+    content_weights, style_weights = recipe.layer_weights
+    if content is not None and content_weights:
+        for name, features in network(content, content_weights).items():
+            yield f"content_{name}", name, features
+    shares = recipe.style_image_weights or (1.0,) * len(styles)
+    sums = [{name: moment_sums(features) for name, features in network.walk(style, style_weights)} for style in styles]
+    for name in style_weights:
+        parts = zip(shares, (each[name] for each in sums), strict=True)
+        mean, gram = moments(torch.stack([own * (share / own[-1, -1] / sum(shares)) for share, own in parts]).sum(0))
+        for what in SUMMARIES[recipe.style_statistic]:
+            yield f"{what}_{name}", f"{name}_{what}", gram if what == "gram" else mean[:, None]
 
 
 def _onnxruntime() -> Any:

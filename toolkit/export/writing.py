@@ -12,10 +12,10 @@ from ..files import written_atomically
 from ..network import Network
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
-from ..synthesis.statistics import StatisticName, moment_sums, moments
+from ..synthesis.statistics import StatisticName
 from ..synthesis.style import SCALES
-from .graphs import SUMMARIES, Precision, features_model, step_model
-from .runtime import Session
+from .graphs import Precision, features_model, step_model
+from .runtime import Session, targets
 
 #: By precision, the largest error of an output that its rounding can explain, over the output's largest value.
 BOUNDS: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "8bit": 1e-1}
@@ -97,26 +97,12 @@ def _steps(
         # The style must differ in its Gram matrices, or rounding would be all that is compared.
         image, content, style = images[:1], images[:1].flip(-1), images[:1].square()
         evaluation = Objective(network, recipe, content, [style])(image)
-        targets = {f"content_{name}": features for name, features in network(content, content_layers).items()}
-        for name, what, summary in _summaries(network, style_layers, style, statistic):
-            targets[f"{what}_{name}"] = summary
+        wanted = {name: value for name, _, value in targets(network, recipe, content, [style])}
         expected = {"loss": torch.tensor(evaluation.objective), "gradient": evaluation.gradient}
         for name, loss in evaluation.losses.items():
             expected[name.replace(" ", "_loss_")] = torch.tensor(loss / scales[name.partition(" ")[0]])
-        expected |= network(image, content_layers)
-        for name, what, summary in _summaries(network, style_layers, image, statistic):
-            expected[f"{name}_{what}"] = summary
-        yield {"image": image, **targets, **weights}, expected
-
-
-def _summaries(
-    network: Network, layers: Sequence[str], image: Tensor, statistic: StatisticName
-) -> Iterator[tuple[str, str, Tensor]]:
-    """What of an image a statistic compares: layer, kind, and the values as the step has them."""
-    for name, features in network.walk(image, layers):
-        mean, gram = moments(moment_sums(features))
-        for what in SUMMARIES[statistic]:
-            yield name, what, gram if what == "gram" else mean[:, None]
+        expected |= {own: value for _, own, value in targets(network, recipe, image, [image])}
+        yield {"image": image, **wanted, **weights}, expected
 
 
 def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision: Precision) -> dict[str, float]:
