@@ -19,7 +19,7 @@ from toolkit.errors import ToolkitError
 from toolkit.images import places
 from toolkit.network import save_network
 from toolkit.normalize import ImageStream, list_images
-from toolkit.normalize.measure import measure
+from toolkit.normalize.measure import Share, measure
 
 COUNT, SHARDS = 72, 4
 
@@ -108,7 +108,7 @@ def test_a_shard_that_keeps_failing_is_skipped_counted_and_named(root, web, tiny
 
 
 def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, tiny_network):
-    from toolkit.normalize.partial import PartialFile
+    from toolkit.images.partial import PartialFile
 
     network = tiny_network()
     stream = ImageStream(list_images(f"{web.address}/shard-{{00..03}}.tar"), "native")
@@ -117,7 +117,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     web.fault = lambda path, number: 500 if number > began + 2 else None
     with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: the same command resumes"):
         measure([network], stream, partial=partial)
-    assert partial.load().chunks == 1 and not partial.load().skipped
+    assert Share.load(partial).chunks == 1 and not Share.load(partial).skipped
     web.fault = lambda path, number: None
     again = measure([network], stream, partial=partial)
     assert again.images == COUNT

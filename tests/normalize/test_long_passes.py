@@ -14,10 +14,10 @@ from PIL import Image
 
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
+from toolkit.images.partial import PartialFile
 from toolkit.network import load_network, save_network
 from toolkit.normalize import ImageStream, Job, list_images
-from toolkit.normalize.measure import measure
-from toolkit.normalize.partial import PartialFile
+from toolkit.normalize.measure import Share, measure
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_sums(desk, tiny_network):
 
         with pytest.raises(KeyboardInterrupt):
             measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}), progress=stop)
-        if PartialFile(desk / "sums", {"a": "b"}).load().chunks >= 4:
+        if Share.load(PartialFile(desk / "sums", {"a": "b"})).chunks >= 4:
             break
     again = measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}))
     assert (again.images, again.skipped) == (whole.images, whole.skipped) and again.images == 148
@@ -74,7 +74,7 @@ def test_killed_without_warning_it_goes_on_to_the_same_file(desk):
     assert main([*COMMAND, "-o", "whole.safetensors"]) == 0
     # A reader that is slow enough to be killed in the middle, and writes its sums at every chunk.
     script = (
-        "import sys, time, toolkit.normalize.partial as p, toolkit.images.stream as i\n"
+        "import sys, time, toolkit.images.partial as p, toolkit.images.stream as i\n"
         "p.PartialFile.due = lambda self: True\n"
         "real = i.ImageStream.__getitem__\n"
         "i.ImageStream.__getitem__ = lambda s, n: (time.sleep(0.4), real(s, n))[1]\n"
@@ -122,10 +122,10 @@ def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network
         "arithmetic": (Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
     }
     for name, (job, network) in others.items():
-        with pytest.raises(ToolkitError, match=f"were made with other {name}: remove .*partial to start again"):
+        with pytest.raises(ToolkitError, match=f"was made with other {name}: remove .*partial to start again"):
             job.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
-    with pytest.raises(ToolkitError, match=r"The partial sums in .* cannot be read: remove"):
+    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: remove"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 
 

@@ -1,16 +1,13 @@
 """The images that excite each channel of a layer most, found in one pass that keeps only the strongest."""
 
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..errors import ToolkitError
-from ..files import load_tensors, save_tensors
+from ..images.partial import PartialFile
 from ..images.stream import ImageStream
 from ..network import Network, fingerprint
 
@@ -65,40 +62,20 @@ class Pass:
     images: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def save(self, path: Path, key: Mapping[str, str]) -> None:
-        """Writes the state to a file, atomically.
-
-        Args:
-            path: the file.
-            key: fingerprints of what the pass depends on, by name.
-
-        Raises:
-            ToolkitError: when it can't be written.
-        """
+    def save(self, file: PartialFile) -> None:
+        """Keeps it."""
         tensors = {
-            f"{layer}.{name}": tensor.contiguous()
-            for layer, found in self.strongest.items()
-            for name, tensor in vars(found).items()
+            f"{layer}.{name}": tensor for layer, found in self.strongest.items() for name, tensor in vars(found).items()
         }
-        plain = {"chunks": self.chunks, "images": self.images, "skipped": self.skipped}
-        save_tensors(tensors, path, {"key": json.dumps(dict(key)), "pass": json.dumps(plain)})
+        file.save(tensors, {"chunks": self.chunks, "images": self.images, "skipped": self.skipped})
 
     @classmethod
-    def load(cls, path: Path, key: Mapping[str, str], layers: Sequence[str]) -> "Pass":
-        """Reads what ``save`` wrote.
-
-        Raises:
-            ToolkitError: when the file is damaged, or of other images, layers or another network.
-        """
-        remedy = f"remove {path} to start again, or name another output."
-        try:
-            tensors, metadata = load_tensors(path)
-            found, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
-        except (ToolkitError, KeyError, ValueError) as error:
-            raise ToolkitError(f"The interrupted pass in {path} can't be read: {remedy}") from error
-        if other := sorted(name for name in key if found.get(name) != key[name]):
-            raise ToolkitError(f"The interrupted pass in {path} was made with other {', '.join(other)}: {remedy}")
-        names = ("scores", "images", "positions")
+    def load(cls, file: PartialFile, layers: Sequence[str]) -> "Pass | None":
+        """What was kept, if anything."""
+        if (kept := file.load()) is None:
+            return None
+        tensors, plain = kept
+        names = [each.name for each in fields(Strongest)]
         return cls({layer: Strongest(*(tensors[f"{layer}.{name}"] for name in names)) for layer in layers}, **plain)
 
 
@@ -124,11 +101,11 @@ def find_strongest(
     key = {"images": images.fingerprint(), "network": fingerprint(network), "layers": " ".join(layers)}
     channels = {layer.name: layer.channels for layer in network.architecture.down_to(layers)}
     done = Pass({layer: Strongest.of_none(channels[layer]) for layer in layers})
-    if partial and partial.exists():
-        done = Pass.load(partial, key, layers)
+    file = PartialFile(partial, key, seconds_between_saves) if partial else None
+    if file and (kept := Pass.load(file, layers)):
+        done = kept
         yield done
     device = next(network.parameters()).device
-    saved = time.monotonic()
     try:
         for chunk in images.chunks(range(done.chunks, len(images))):
             entries = range(chunk.number * images.CHUNK, len(images.entries))[: images.CHUNK]
@@ -141,10 +118,9 @@ def find_strongest(
             # One assignment: an interruption never finds half a chunk counted.
             read = chunk.images - len(chunk.skipped)
             done = Pass(strongest, done.chunks + 1, done.images + read, done.skipped | chunk.skipped)
-            if partial and time.monotonic() - saved > seconds_between_saves:
-                done.save(partial, key)
-                saved = time.monotonic()
+            if file and file.due():
+                done.save(file)
             yield done
     finally:
-        if partial and done.chunks:
-            done.save(partial, key)
+        if file and done.chunks:
+            done.save(file)

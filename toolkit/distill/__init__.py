@@ -1,7 +1,6 @@
 """Distillation: trains a narrow VGG whose features, mapped linearly, are those of a normalised one."""
 
-from .evaluate import explained_variance
 from .student import Student
 from .train import Distillation, Schedule, Step
 
-__all__ = ["Distillation", "Schedule", "Step", "Student", "explained_variance"]
+__all__ = ["Distillation", "Schedule", "Step", "Student"]

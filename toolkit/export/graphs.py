@@ -129,6 +129,11 @@ def features_model(network: Network, layers: Iterable[str], precision: Precision
     return graph.model([_value("image", ["N", 3, "H", "W"])], outputs, network, text)
 
 
+def summary_shape(layer: Layer, what: str) -> list[int]:
+    """The shape of one of ``SUMMARIES``: a Gram matrix (C, C), or a mean (C, 1)."""
+    return [layer.channels, layer.channels if what == "gram" else 1]
+
+
 def step_model(
     network: Network,
     content_layers: Sequence[str],
@@ -158,10 +163,14 @@ def step_model(
     """
     if statistic not in SUMMARIES:
         raise ToolkitError(f"ONNX graphs have no style statistic {statistic!r}: use {' or '.join(SUMMARIES)}.")
-    graph, path = _Graph(), _path(network, content_layers, style_layers, precision)
+    if precision == "float16":
+        raise ToolkitError("Losses and gradients are too small for float16: use --precision float32 or 8bit.")
+    if not (content_layers or style_layers):
+        raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
+    graph, path = _Graph(), network.architecture.down_to([*content_layers, *style_layers])
     _forward(graph, network, path, precision)
     by_name = {layer.name: layer for layer in path}
-    inputs = [_image()]
+    inputs = [_value("image", [1, 3, "H", "W"])]
     outputs = [_value("loss", []), _value("gradient", [1, 3, "H", "W"])]
     gradients: dict[str, list[str]] = {}
     weighted = []
@@ -169,13 +178,13 @@ def step_model(
         if layers:
             inputs.append(_value(f"{kind}_weights", [len(layers)]))
         for number, name in enumerate(layers):
-            layer, channels = by_name[name], by_name[name].channels
+            layer = by_name[name]
             weight = graph("Gather", f"{kind}_weights", graph.constant(number, np.int64), axis=0)
             if kind == "content":
                 targets, found = [_features(f"content_{name}", layer)], [_features(name, layer)]
                 value, gradient = _content(graph, layer, weight)
             else:
-                shapes = {what: [channels, channels if what == "gram" else 1] for what in SUMMARIES[statistic]}
+                shapes = {what: summary_shape(layer, what) for what in SUMMARIES[statistic]}
                 targets = [_value(f"{what}_{name}", shape) for what, shape in shapes.items()]
                 found = [_value(f"{name}_{what}", shape) for what, shape in shapes.items()]
                 value, gradient = _style(graph, layer, weight, statistic)
@@ -201,23 +210,8 @@ def step_model(
     return graph.model(inputs, outputs, network, text)
 
 
-def _path(
-    network: Network, content_layers: Sequence[str], style_layers: Sequence[str], precision: Precision
-) -> tuple[Layer, ...]:
-    """The layers down to the deepest named one, once what was asked for is known to make sense."""
-    if precision == "float16":
-        raise ToolkitError("Losses and gradients are too small for float16: use --precision float32 or 8bit.")
-    if not (content_layers or style_layers):
-        raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
-    return network.architecture.down_to([*content_layers, *style_layers])
-
-
 def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-
-def _image() -> onnx.ValueInfoProto:
-    return _value("image", [1, 3, "H", "W"])
 
 
 def _features(name: str, layer: Layer, batch: int | str = 1) -> onnx.ValueInfoProto:
@@ -313,13 +307,6 @@ def _positions(graph: _Graph, features: str) -> str:
     return graph("Cast", graph("ReduceProd", graph("Shape", features, start=2), keepdims=0), to=TensorProto.FLOAT)
 
 
-def _gram(graph: _Graph, features: str, channels: int) -> tuple[str, str]:
-    """The features as a matrix F (C, M), and the Gram matrix F Fᵀ / M (C, C), which is the last node."""
-    rows = graph("Reshape", features, graph.constant([channels, -1], np.int64))
-    product = graph("MatMul", rows, graph("Transpose", rows, perm=[1, 0]))
-    return rows, graph("Div", product, _positions(graph, features))
-
-
 def _content(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
     """Mean of (F - P)² and the weighted gradient 2 (F - P) / (C M)."""
     difference = graph("Sub", layer.name, f"content_{layer.name}")
@@ -330,8 +317,9 @@ def _content(graph: _Graph, layer: Layer, weight: str) -> tuple[str, str]:
 
 def _style(graph: _Graph, layer: Layer, weight: str, statistic: StatisticName) -> tuple[str, str]:
     """A style statistic and its weighted gradient (2 dL/dG F + dL/dm 1ᵀ) / M; formulas are those of ``synthesis``."""
-    rows, _ = _gram(graph, layer.name, layer.channels)
-    gram = graph.name_last(f"{layer.name}_gram")
+    rows = graph("Reshape", layer.name, graph.constant([layer.channels, -1], np.int64))
+    product = graph("MatMul", rows, graph("Transpose", rows, perm=[1, 0]))
+    gram = graph("Div", product, _positions(graph, layer.name), name=f"{layer.name}_gram")
     name = f"style_loss_{layer.name}"
     over = graph("Div", weight, _positions(graph, layer.name))
     if statistic == "gram":

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -11,13 +11,45 @@ from torch import Tensor
 
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
+from ..images.partial import PartialFile
 from ..images.stream import ImageStream, in_lanes
 from ..network import Network
-from .partial import PartialFile, Share
 from .sums import ActivationSums
 
 #: Of the convolutions; ``tf32`` differs from ``float32`` on NVIDIA's GPUs alone. Sums are float64 in any case.
 Arithmetic = Literal["float32", "tf32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's share of a pass so far: sums by network; chunks done; images read and skipped; times in seconds."""
+
+    sums: tuple[ActivationSums, ...]
+    chunks: int = 0
+    images: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    waiting: float = 0.0
+    reading: float = 0.0
+    decoding: float = 0.0
+
+    def save(self, file: PartialFile) -> None:
+        """Keeps it."""
+        tensors = {f"{n}.{name}": sums for n, total in enumerate(self.sums) for name, sums in total.sums.items()}
+        plain = {name: value for name, value in vars(self).items() if name != "sums"}
+        file.save(tensors, {**plain, "counts": [total.counts for total in self.sums]})
+
+    @classmethod
+    def load(cls, file: PartialFile) -> "Share | None":
+        """What was kept, on the CPU, if anything."""
+        if (kept := file.load()) is None:
+            return None
+        tensors, plain = kept
+        sums = [
+            ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
+            for n, counts in enumerate(plain.pop("counts"))
+        ]
+        return cls(tuple(sums), **plain)
 
 
 @dataclass(frozen=True)
@@ -80,7 +112,7 @@ def measure(
     device = next(networks[0].parameters()).device
     if arithmetic == "bfloat16":
         networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
-    share = (partial.load() if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
+    share = (Share.load(partial) if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
     first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
     numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
@@ -109,11 +141,11 @@ def measure(
                 )
                 asked = now
                 if partial and partial.due():
-                    partial.save(share)
+                    share.save(partial)
                 progress(chunk.images)
     finally:
         if partial and share.chunks:
-            partial.save(share)
+            share.save(partial)
     return _together(share, networks, ranks, exact(device))
 
 

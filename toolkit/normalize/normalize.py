@@ -12,12 +12,12 @@ from torch import Tensor
 from .. import __version__
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
+from ..images.partial import PartialFile
 from ..images.stream import PREPARATIONS, ImageStream
 from ..network import Network, rescale, weights_fingerprint
 from .check import Check, largest_relative_error
 from .mean_activations import MeanActivations
 from .measure import Arithmetic, Measurement, measure
-from .partial import PartialFile
 
 #: Over how many images the mean activations are taken again, unless told otherwise.
 RECHECK = 1000
