@@ -13,7 +13,7 @@ from ..errors import ToolkitError
 from ..files import check_writable
 from ..images.places import named
 from ..normalize import decoders, list_images, load_normalized
-from .common import SOURCE_HELP, add_device_option, add_source_options, print_note
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, print_note
 
 
 def add_commands(commands: Any) -> None:
@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--layers", default=",".join(LAYERS), metavar="LAYERS", help=f"which (default: {','.join(LAYERS)})"
     )
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help=f"the {SUFFIX} to write")
+    add_output_option(parser, f"the {SUFFIX} to write")
     add_source_options(parser)
     add_device_option(parser)
     parser.set_defaults(run=run)

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from PIL import ImageColor
 
@@ -39,6 +40,11 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--original", action="store_true", help="use the weights as trained, not normalised")
     add_source_options(parser)
     add_device_option(parser)
+
+
+def add_output_option(parser: argparse.ArgumentParser, help: str) -> None:
+    """Which file to write."""
+    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help=help)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

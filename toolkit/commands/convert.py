@@ -1,11 +1,10 @@
 """``convert``: a network in the layout of other people's files."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ..network import LAYOUTS, POOLINGS, load_network, write_foreign
-from .common import SOURCE_HELP, add_source_options
+from .common import SOURCE_HELP, add_output_option, add_source_options
 
 
 def add_commands(commands: Any) -> None:
@@ -24,14 +23,7 @@ def add_commands(commands: Any) -> None:
         help="torchvision: features.0.weight …; adain: 0.weight …, numbered as in AdaIN's vgg_normalised.pth, where a "
         "1 x 1 convolution does the preprocessing; plain: conv1_1.weight …",
     )
-    parser.add_argument(
-        "--output",
-        "-o",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict",
-    )
+    add_output_option(parser, "the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict")
     parser.add_argument("--original", action="store_true", help="write the weights as trained, not normalised")
     parser.add_argument("--pooling", choices=POOLINGS, help="the pooling it is normalised for (default: average)")
     add_source_options(parser)

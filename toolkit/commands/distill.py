@@ -15,7 +15,7 @@ from ..errors import ToolkitError
 from ..files import check_writable
 from ..network import Architecture, fingerprint, load_network, save_network
 from ..normalize import list_images
-from .common import add_device_option
+from .common import add_device_option, add_output_option
 
 WIDTHS = (16, 48, 96, 160, 224)
 
@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("teacher", help="a normalised network with average pooling")
     parser.add_argument("images", help="a folder, an archive or a list of images to train on, as for normalize")
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .safetensors to write")
+    add_output_option(parser, "the .safetensors to write")
     parser.add_argument(
         "--widths",
         type=_widths,

@@ -1,7 +1,6 @@
 """``export``: a network, or one step of a synthesis, as an ONNX file."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from ..errors import ToolkitError
@@ -11,7 +10,7 @@ from ..files import check_writable
 from ..network import load_network
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
-from .common import SOURCE_HELP, add_source_options
+from .common import SOURCE_HELP, add_output_option, add_source_options
 
 #: What can be exported.
 KINDS = ("features", "step")
@@ -60,7 +59,7 @@ def add_commands(commands: Any) -> None:
         default="gram",
         help="what of the features the step compares as style (default: gram)",
     )
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the .onnx file to write")
+    add_output_option(parser, "the .onnx file to write")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,

@@ -35,7 +35,7 @@ from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic
 from ..normalize.report import report
 from ..normalize.summary import in_words, skipped_in_words, summary
-from .common import SOURCE_HELP, add_device_option, add_source_options
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options
 from .progress import counting
 
 
@@ -69,13 +69,8 @@ def add_commands(commands: Any) -> None:
         f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give "
         "approximate mean activations)",
     )
-    parser.add_argument(
-        "--output",
-        "-o",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help=f"the file to write: NAME.safetensors for the network, NAME{SUFFIX} for the mean activations alone",
+    add_output_option(
+        parser, f"the file to write: NAME.safetensors for the network, NAME{SUFFIX} for the mean activations alone"
     )
     parser.add_argument(
         "--preset",

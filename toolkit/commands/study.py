@@ -18,7 +18,7 @@ from ..images.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
 from ..synthesis import Recipe
-from .common import add_network_options, network
+from .common import add_network_options, add_output_option, network
 from .recipe_options import add_recipe_options, chosen_recipe
 from .synthesize import COMMANDS
 
@@ -43,7 +43,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("images", nargs="+", metavar="image", help="content image, if any, then style images")
     parser.add_argument("--rows", required=True, metavar="AXIS=VALUES", help="such as iterations=25,50,100")
     parser.add_argument("--columns", metavar="AXIS=VALUES", help="such as style-layers (default: a single column)")
-    parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="PNG to write")
+    add_output_option(parser, "PNG to write")
     parser.add_argument("--synthesis", choices=SYNTHESES, default="transfer", help="what to make (default: transfer)")
     add_network_options(parser)
     add_recipe_options(parser, Recipe.preset("transfer", **USUAL))

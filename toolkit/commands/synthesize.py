@@ -30,44 +30,39 @@ from .regions import in_regions, save_regions
 
 
 class Command(NamedTuple):
-    """A synthesis as a command: the images that it takes, the groups of its options, and what it does."""
+    """A synthesis as a command, and what it does; its preset says which images it takes, and which options."""
 
     synthesis: SynthesisName
-    takes_content: bool
-    takes_style: bool
-    groups: tuple[str, ...]
     summary: str
+
+    @property
+    def preset(self) -> Recipe:
+        """The recipe without any option."""
+        return Recipe.preset(self.synthesis)
+
+    @property
+    def takes_content(self) -> bool:
+        """Whether a content image is named."""
+        return bool(self.preset.content_layers)
+
+    @property
+    def takes_style(self) -> bool:
+        """Whether style images are named."""
+        return bool(self.preset.style_layers) or self.preset.start == "style"
+
+    @property
+    def groups(self) -> list[str]:
+        """Of the options."""
+        asked = {"content": self.preset.content_layers, "style": self.preset.style_layers}
+        texture = ["texture"] if self.synthesis == "texture" else []
+        return [group for group, layers in asked.items() if layers] + [*texture, "result", "optimisation"]
 
 
 COMMANDS = {
-    "transfer": Command(
-        "transfer",
-        True,
-        True,
-        ("content", "style", "result", "optimisation"),
-        "paint a content image in the style of one or more style images",
-    ),
-    "reconstruct": Command(
-        "reconstruction",
-        True,
-        False,
-        ("content", "result", "optimisation"),
-        "start from noise and recover a content image from one layer's features",
-    ),
-    "texture": Command(
-        "texture",
-        False,
-        True,
-        ("style", "texture", "result", "optimisation"),
-        "start from noise and make a texture in a style",
-    ),
-    "amalgamate": Command(
-        "amalgamation",
-        True,
-        True,
-        ("content", "result", "optimisation"),
-        "start from a style image and imprint a content image on it",
-    ),
+    "transfer": Command("transfer", "paint a content image in the style of one or more style images"),
+    "reconstruct": Command("reconstruction", "start from noise and recover a content image from one layer's features"),
+    "texture": Command("texture", "start from noise and make a texture in a style"),
+    "amalgamate": Command("amalgamation", "start from a style image and imprint a content image on it"),
 }
 
 #: Of progress. The time left depends on the sizes to come, which the bar's own estimate knows nothing of.
@@ -141,7 +136,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.add_argument(
         "--memory", type=byte_count, metavar="SIZE", help="stay within, such as 4GB (default: all free)"
     )
-    add_recipe_options(parser, Recipe.preset(command.synthesis), command.groups)
+    add_recipe_options(parser, command.preset, command.groups)
 
 
 def run(arguments: argparse.Namespace) -> int:
