@@ -67,7 +67,7 @@ def test_networks_are_loaded_by_name(tmp_path, tiny_network):
         ("ratio=0", r"'0' are no values for content weight / style weight: write them like 1e-3"),
         ("ratio=nan", "'nan' are no values"),
         ("normalization=bare", r"'bare' are no values for network: write them like normalised,original\."),
-        ("optimizer=newton", r"'newton' are no values for optimizer: write them like lbfgs,adam\."),
+        ("optimizer=newton", r"'newton' are no values for optimizer: write them like lbfgs,adam"),
         ("seed=1,1", r"The values for seed contain '1' twice: name each once\."),
         ("network=nowhere", "There is no network file nowhere"),
     ],

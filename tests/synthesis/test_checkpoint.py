@@ -7,9 +7,8 @@ import torch
 
 from toolkit.distributed import Ranks
 from toolkit.errors import ToolkitError
+from toolkit.optimize import OPTIMIZERS
 from toolkit.synthesis import Checkpoint, Objective, Recipe, Synthesis
-
-OPTIMIZERS = ("lbfgs", "adam")
 
 
 @pytest.fixture

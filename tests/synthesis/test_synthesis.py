@@ -12,10 +12,8 @@ from toolkit.errors import ToolkitError
 from toolkit.images.formats import encoded
 from toolkit.images.io import example_photographs, resize
 from toolkit.network import fingerprint, load_network
-from toolkit.optimize import LBFGS, EarlyStop, Evaluation
+from toolkit.optimize import LBFGS, OPTIMIZERS, EarlyStop, Evaluation
 from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis
-
-OPTIMIZERS = ("lbfgs", "adam")
 
 
 @pytest.fixture
