@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from toolkit.atlas import LAYERS, Atlas, Measured, images_at_hand, measure
+from toolkit.atlas import LAYERS, Atlas, Step, images_at_hand, measure
 from toolkit.errors import ToolkitError
 
 from ..context import Context
@@ -36,7 +36,7 @@ class Atlases:
         self._context = context
         self.made: dict[str, Atlas] = {} if context.atlas is None else {context.default: context.atlas}
 
-    def make(self, network: str) -> Iterator[Measured]:
+    def make(self, network: str) -> Iterator[Step]:
         """Makes the atlas of a network, if there is none yet."""
         if network in self.made:
             return
