@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from tqdm import tqdm
 
 from ..distributed import Ranks
 
-#: In a log: what a line says, and the seconds between lines.
-LOG: dict[str, Any] = {"bar_format": "{n_fmt} of {total_fmt}, {rate_noinv_fmt}, {remaining} left\n", "mininterval": 30}
+#: A line in a log, and the seconds between two of them.
+LINE, EVERY = "{n_fmt} of {total_fmt}, {rate_noinv_fmt}, {remaining} left\n", 30.0
 
 
 @contextmanager
@@ -22,14 +21,19 @@ def counting(total: int, unit: str, ranks: Ranks) -> Iterator[Callable[[int], ob
         unit: of what.
         ranks: only the first process shows anything.
     """
-    how = {} if sys.stderr.isatty() else LOG
-    with tqdm(total=total, unit=f" {unit}s", disable=not ranks.first, **how) as bar:
+    how = {} if (terminal := sys.stderr.isatty()) else {"bar_format": LINE, "mininterval": 0, "delay": 1e-9}
+    with tqdm(total=total, unit=f" {unit}s", disable=not ranks.first, **how) as bar:  # type: ignore[call-overload]
+        begun = False
 
         def add(more: int) -> None:
+            nonlocal begun
             of_all = min(more * ranks.world_size, total - bar.n)
-            if bar.n == bar.initial == 0:  # what an earlier run has done says nothing about the pace
+            if not begun:  # what an earlier run has done, which says nothing about the pace
+                begun = True
                 bar.n = bar.last_print_n = bar.initial = of_all
             else:
                 bar.update(of_all)
+                if not terminal:  # the first line came at once, so that the time left is known early
+                    bar.mininterval = EVERY
 
         yield add
