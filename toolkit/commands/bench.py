@@ -16,7 +16,7 @@ from ..errors import ToolkitError
 from ..images.io import example_photographs, open_image
 from ..images.sources import Source
 from ..normalize import Example, list_images
-from .common import add_network_options, byte_count, network
+from .common import add_network_options, byte_count, network, positive
 from .progress import counting
 
 #: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
@@ -58,12 +58,12 @@ def add_commands(commands: Any) -> None:
         "--size", type=_size, default=(512, 384), metavar="WxH", help="of the image in pixels (default: 512x384)"
     )
     parser.add_argument(
-        "--rounds", type=_positive, default=7, metavar="N", help="how often each step is measured (default: 7)"
+        "--rounds", type=positive, default=7, metavar="N", help="how often each step is measured (default: 7)"
     )
     parser.add_argument(
         "--iterations",
         nargs="+",
-        type=_positive,
+        type=positive,
         default=[],
         metavar="N",
         help=f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); "
@@ -164,12 +164,6 @@ def _print(found: dict[str, Any], indent: str = "") -> None:
             _print(value, indent + "  ")
         else:
             print(f"{indent}{name:<28}{value:.4g}" if isinstance(value, float) else f"{indent}{name:<28}{value}")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of one or more")
-    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -62,6 +62,13 @@ def byte_count(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 4GB or 600MB") from None
 
 
+def positive(text: str) -> int:
+    """A whole number above zero, as the type of an option."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of one or more")
+    return int(text)
+
+
 def dots(text: str) -> float:
     """A number of dots per inch, as the type of an option."""
     try:

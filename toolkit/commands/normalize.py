@@ -35,7 +35,7 @@ from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic
 from ..normalize.report import report
 from ..normalize.summary import in_words, skipped_in_words, summary
-from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, positive
 from .progress import counting
 
 
@@ -90,7 +90,7 @@ def add_commands(commands: Any) -> None:
         help="crop: shorter side to 256, centre 224 x 224; stretch: the whole image to 256 x 256; "
         "native: the image as it is (default: the preset's)",
     )
-    parser.add_argument("--sample", type=_count, metavar="N", help="use N of the images, chosen at random")
+    parser.add_argument("--sample", type=positive, metavar="N", help="use N of the images, chosen at random")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default: 0)")
     parser.add_argument("--strict", action="store_true", help="stop at the first image or archive that cannot be read")
     parser.add_argument(
@@ -101,7 +101,7 @@ def add_commands(commands: Any) -> None:
         help=f"measure the result again on N of the images, 0 for none (default: {RECHECK})",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report too, one .html page")
-    parser.add_argument("--batch-size", type=_count, default=8, metavar="N", help="images at a time (default: 8)")
+    parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="images at a time (default: 8)")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes that decode images (default: chosen for the device)"
     )
@@ -238,9 +238,3 @@ def _print(arguments: argparse.Namespace, found: dict[str, Any], photographs: in
         print(f"written to {path}")
     if not arguments.images:
         print(f"note: {APPROXIMATE}")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
-    return int(text)

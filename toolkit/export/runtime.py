@@ -91,8 +91,7 @@ class OnnxObjective:
         recipe: which losses, and their weights.
         content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
         styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
-        masks: must be empty.
-        style_masks: likewise.
+        masks, style_masks: must be empty.
         session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when
             there is none.
 

@@ -115,12 +115,9 @@ def fetch(entries: Sequence[Source]) -> Iterator[Source]:
         if place is None:
             yield from together
         else:
-            yield from _fetch(place, [entry for entry in together if isinstance(entry, Entry)])
-
-
-def _fetch(place: str, entries: list[Entry]) -> Iterator[Fetched]:
-    for entry, content in zip(entries, _contents(place, entries), strict=True):
-        yield Fetched(entry.name, place, content)
+            files = [entry for entry in together if isinstance(entry, Entry)]
+            for entry, content in zip(files, _contents(place, files), strict=True):
+                yield Fetched(entry.name, place, content)
 
 
 def _contents(place: str, entries: list[Entry]) -> Sequence[bytes | ToolkitError]:

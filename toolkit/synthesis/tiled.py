@@ -34,10 +34,7 @@ class TiledObjective:
     Args:
         network: on the device and in the type to compute in.
         recipe: which losses, and their weights.
-        content: as ``Objective``.
-        styles: likewise.
-        masks: likewise.
-        style_masks: likewise.
+        content, styles, masks, style_masks: as ``Objective``.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
