@@ -15,7 +15,7 @@ h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size
 .strip .grid-wrap { padding: 6px; }
 .strip .grid-container { gap: 6px; grid-template-columns: repeat(auto-fill, minmax(72px, 1fr)) !important; }
 #ways-gallery .thumbnail-item { aspect-ratio: 3 / 2; }
-.strip .thumbnail-item { aspect-ratio: 4 / 3; }
+.strip .thumbnail-item, #parts .thumbnail-item { aspect-ratio: 4 / 3; }
 .strip-title { margin-top: 4px; }
 .tour .stepper-wrapper { padding: 0 32px; }
 #transfer-status p { color: var(--body-text-color-subdued); }

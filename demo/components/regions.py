@@ -8,13 +8,20 @@ import torch
 from PIL import Image, ImageColor, ImageFilter
 from torch import Tensor
 
-from toolkit.images.io import resize
+from toolkit.images.io import fit, resize, to_picture
 from toolkit.synthesis import Region
 
 from ..gradio_internals import as_layer
+from .images import opened_with_alpha
 
 #: Colours for the regions of the second style and on. Unpainted parts belong to the first style.
 COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
+
+#: What a visitor sees of each style's region.
+NAMES = ("the rest", "green", "blue", "yellow")
+
+#: Longest side in pixels of a style image that shows a part.
+PART = 320
 
 #: Blur of the regions' edges, as a share of the longest side: a hard edge would cut brush strokes in two.
 FEATHER = 0.01
@@ -49,6 +56,26 @@ def masks(painted: dict[str, Any] | None, count: int) -> list[Tensor]:
     blurred = [Image.fromarray((255 * (owner == n)).astype(np.uint8)).filter(feather) for n in range(count)]
     stacked = torch.from_numpy(np.stack([np.asarray(mask, np.float32) for mask in blurred]))
     return [mask[None, None] for mask in stacked / stacked.sum(0).clamp(min=1)]
+
+
+def parts(suggested: Sequence[Region], styles: Sequence[Tensor]) -> list[Image.Image]:
+    """The style images, each transparent but for the part that its suggested region answers to."""
+    found = {region.style: region.part for region in suggested}
+    shown = [fit(style, PART) for style in styles]
+    return [
+        to_picture(torch.cat([image, resize(found[number], (image.shape[-2], image.shape[-1]))], 1))
+        for number, image in enumerate(shown)
+    ]
+
+
+def style_masks(paths: Sequence[str]) -> list[Tensor]:
+    """Which part of each style image counts, (1, 1, h, w): where the pictures at the paths, as ``parts``, are opaque.
+
+    Raises:
+        ToolkitError: when one cannot be read.
+    """
+    images = [opened_with_alpha(path, "style part") for path in paths]
+    return [image[:, 3:] if image.shape[1] == 4 else torch.ones_like(image[:, :1]) for image in images]
 
 
 def painted(suggested: Sequence[Region], picture: Image.Image, side: int) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _add_part(context: Context, name: str, part: Part, download: gr.DownloadButt
                 update = {controls.status: f"{job.ending} in {job.elapsed:.0f} s."}
                 if picture is not None:
                     saved = as_file(picture, Path(folder) / f"{name}.png")
-                    update |= {sheet: saved, download: saved, seen: gr.Markdown(visible=True)}
+                    update |= {sheet: saved, download: saved, seen: gr.update(visible=True)}
                 yield update
 
         yield from controls.run(request, work)

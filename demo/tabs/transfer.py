@@ -1,6 +1,7 @@
 """The transfer tab: a content image painted in up to four styles."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +22,10 @@ from ..components import settings_text
 from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
 from ..components.finished import MOST, finished_strip, pairs, strip
 from ..components.four_ways import SMALL, FourWays
-from ..components.images import examples, image_input, named, opened, opened_with_alpha
+from ..components.images import as_file, examples, image_input, named, opened, opened_with_alpha
 from ..components.job_controls import QUICK, Updates
 from ..components.live_image import LiveImage
-from ..components.regions import COLOURS, masks, painted
+from ..components.regions import COLOURS, NAMES, masks, painted, parts, style_masks
 from ..components.settings_text import STARTS
 from ..components.study_progress import within_limits
 from ..context import Context
@@ -65,6 +66,8 @@ REGIONS = """\
 Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
 The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
 """
+
+PARTS = "**Their parts of the styles** · each region takes its style from what is shown here"
 
 SUGGESTED = (
     "Each region is painted in the colour of the style that looks most like it. Correct it with brush and eraser, and "
@@ -168,6 +171,23 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                         format="png",
                         elem_id="regions",
                     )
+                    with gr.Column(visible=False) as parts_shown:
+                        with gr.Row(equal_height=True):
+                            gr.Markdown(PARTS, elem_classes="strip-title")
+                            whole = gr.Button("Use all of them", size="sm", scale=0, min_width=120, elem_id="whole")
+                        style_parts = as_paths(
+                            gr.Gallery(
+                                label="Parts of the styles",
+                                show_label=False,
+                                columns=2,
+                                height=190,
+                                object_fit="contain",
+                                allow_preview=False,
+                                interactive=False,
+                                buttons=[],
+                                elem_id="parts",
+                            )
+                        )
                 with gr.Accordion("Advanced", open=False):
                     network = network_choice(context)
                     style_weight = control(
@@ -208,7 +228,13 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
             with gr.Column(scale=3, min_width=340):
                 live.losses.render()
 
-    images = {"content": content, "style": style, "more_styles": more_styles, "regions": regions}
+    images = {
+        "content": content,
+        "style": style,
+        "more_styles": more_styles,
+        "regions": regions,
+        "style_parts": style_parts,
+    }
     fields = {
         "style_weight": style_weight,
         "style_image_weights": style_image_weights,
@@ -257,7 +283,17 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
             chosen = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
             there = context.network(network).at(torch.device(job.device), torch.float32)
             found = suggest_regions(there, photograph, chosen, len(chosen), int(seed))
-            yield {regions: painted(found, to_picture(fit(photograph, EDITOR)), EDITOR), live.status: SUGGESTED}
+            with tempfile.TemporaryDirectory() as folder:
+                own = [
+                    (as_file(part, Path(folder) / f"{name}.png"), name)
+                    for name, part in zip(NAMES, parts(found, chosen), strict=False)
+                ]
+                yield {
+                    regions: painted(found, to_picture(fit(photograph, EDITOR)), EDITOR),
+                    live.status: SUGGESTED,
+                    style_parts: own,
+                    parts_shown: gr.update(visible=True),
+                }
 
         yield from live.run(request, work)
 
@@ -331,7 +367,8 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         return use_link(text) if settings_text.is_link(text) else [gr.skip()] * (2 + len(settings))
 
     with_result = {"result": live.result, **controls}
-    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in {*SMALL, "regions"}}}
+    left_out = {*SMALL, "regions", "style_parts"}
+    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in left_out}}
     live.starts.append(ways.run)
     doubled = larger.click(double, size, size, **QUICK)
     picked = ways.gallery.select(pick, ways.gallery, [live.result, *settings], **QUICK)
@@ -349,9 +386,16 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     connect(run.click, transfer, controls, api_name="transfer")
     for event in (further.click, doubled.then, picked.then):
         go_on_after(event)
-    looked_at = {**images, "network": network, "seed": seed}
-    del looked_at["regions"]
-    live.connect(suggest.click, suggest_them, looked_at, [regions, live.status], **private)
+    looked_at = {
+        "content": content,
+        "style": style,
+        "more_styles": more_styles,
+        "network": network,
+        "seed": seed,
+    }
+    live.connect(suggest.click, suggest_them, looked_at, [regions, live.status, style_parts, parts_shown], **private)
+    for event in (whole.click, content.change, style.change, more_styles.change):
+        event(lambda: [[], gr.Column(visible=False)], None, [style_parts, parts_shown], **QUICK)
     outputs = [ways.gallery, live.status]
     live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
     view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
@@ -414,6 +458,7 @@ def _synthesis(
     style: str | None,
     more_styles: list[str],
     regions: dict[str, Any] | None,
+    style_parts: list[str],
     network: str,
     start_image: Tensor | None = None,
     **fields: Any,
@@ -422,12 +467,14 @@ def _synthesis(
     before = opened_with_alpha(content, "content")
     styles = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
     recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
+    where = masks(regions, len(styles))
     synthesis = Synthesis(
         context.network(network),
         recipe,
         content=before[:, :3],
         styles=styles,
-        masks=masks(regions, len(styles)),
+        masks=where,
+        style_masks=style_masks(style_parts) if where else [],
         start=start_image,
         device=device,
     )

@@ -20,6 +20,7 @@ PARAMETERS = {
         "style": "filepath",
         "more_styles": "list[dict(",
         "regions": "dict(background: filepath | None",
+        "style_parts": "list[dict(",
         "style_weight": "float",
         "style_image_weights": "str",
         "size": "int",
@@ -165,17 +166,21 @@ def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
     painted = Image.new("RGBA", (80, 64))
     painted.paste("#3cb44b", (0, 0, 40, 64))
     painted.save(tmp_path / "painted.png")
+    part = Image.new("RGBA", (80, 64))
+    part.paste("red", (0, 0, 80, 32))
+    part.save(tmp_path / "part.png")
     content, style = map(handle_file, pictures)
     saved = client.predict(
         content=content,
         style=style,
         more_styles=[{"image": content, "caption": None}],
         regions={"background": None, "layers": [handle_file(tmp_path / "painted.png")], "composite": None},
+        style_parts=[{"image": each, "caption": None} for each in (handle_file(tmp_path / "part.png"), content)],
         **SMALL,
         api_name="/transfer",
     )[0]
     made_from = json.loads(read_recipe(saved))["made_from"]
-    assert len(made_from["styles"]) == len(made_from["masks"]) == 2
+    assert len(made_from["styles"]) == len(made_from["masks"]) == len(made_from["style_masks"]) == 2
 
 
 def test_what_the_page_cannot_offer_is_done_within_its_limits(client):

@@ -194,7 +194,7 @@ def test_regions_painted_on_the_content_reach_the_recipe(visit, pictures, tmp_pa
     assert len(made_from["styles"]) == len(made_from["masks"]) == 2
 
 
-def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit, pictures, tmp_path):
+def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit, expect, pictures, tmp_path):
     page = visit()
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 10)
@@ -207,11 +207,21 @@ def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit,
     page.click("#suggest")
     wait_for_status(page, "Each region is painted in the colour of the style")
     is_ready(page, "#paint")
+    expect(page.locator("#parts .thumbnail-item")).to_have_count(2)
     page.locator("#regions canvas").first.scroll_into_view_if_needed()
     page.click("#paint")
     wait_for_status(page, "Done after 10 ")
+    is_ready(page, "#transfer-download")
     made_from = saved_recipe(page, tmp_path / "suggested.png")["made_from"]
-    assert len(made_from["styles"]) == len(made_from["masks"]) == 2
+    assert len(made_from["styles"]) == len(made_from["masks"]) == len(made_from["style_masks"]) == 2
+    page.click("#whole")
+    expect(page.locator("#parts")).not_to_be_visible()
+    set_number(page, "Iterations", 9)
+    page.click("#paint")
+    wait_for_status(page, "Done after 9 ")
+    is_ready(page, "#transfer-download")
+    made_from = saved_recipe(page, tmp_path / "whole.png")["made_from"]
+    assert len(made_from["masks"]) == 2 and not made_from["style_masks"]
 
 
 def test_paint_that_was_suggested_lies_where_it_was_suggested(visit, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image, ImageColor, ImageDraw
 
-from demo.components.regions import COLOURS, masks
+from demo.components.regions import COLOURS, masks, parts, style_masks
 from demo.components.regions import painted as painted_regions
 from toolkit.synthesis import Region
 
@@ -56,3 +56,15 @@ def test_suggested_regions_become_paint_that_is_read_back_as_masks():
     first, second, third = masks(value, 3)
     assert first.shape == (1, 1, 60, 120)
     assert first[..., :50].min() == 1 and third[..., 70:].min() == 1 and second.max() == 0
+
+
+def test_the_parts_of_styles_are_shown_in_their_order_and_read_back_as_masks(tmp_path, random_image):
+    left = torch.zeros(1, 1, 8, 8)
+    left[..., :4] = 1
+    everywhere = torch.ones(1, 1, 8, 8)
+    shown = parts([Region(everywhere, 1, left), Region(everywhere, 0, everywhere)], [random_image(40, 40)] * 2)
+    paths = [tmp_path / "first.png", tmp_path / "second.png"]
+    for part, path in zip(shown, paths, strict=True):
+        part.save(path)
+    first, second = style_masks(list(map(str, paths)))
+    assert first.min() == 1 and second[..., :100].min() == 1 and second[..., 220:].max() == 0
