@@ -5,9 +5,10 @@ import gradio as gr
 #: Fonts of the visitor's own system: the page loads none from elsewhere.
 FONT = ["system-ui", "sans-serif"]
 
-#: Headings in a serif, as in a catalogue; tighter panels; strips of thumbnails.
+#: Headings in a serif, as in a catalogue; tighter panels; strips of thumbnails; a phone's order.
 CSS = """
 .gradio-container { max-width: 1360px !important; margin: 0 auto !important; }
+.main.fillable { padding: 16px clamp(12px, 2.5vw, 32px) !important; }
 h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size: 2rem; letter-spacing: -.01em; }
 #strength .wrap { gap: 6px; }
 #strength label { padding: 5px 9px; }
@@ -19,6 +20,17 @@ h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size
 .strip-title { margin-top: 4px; }
 .tour .stepper-wrapper { padding: 0 32px; }
 #transfer-status p { color: var(--body-text-color-subdued); }
+.block .head { display: grid; grid-template-columns: 1fr auto; }
+.block .head > label { display: contents; }
+.block .head .tab-like-container { grid-area: 1 / 2; }
+.block .head .info-text { grid-area: 2 / 1 / auto / span 2; }
+footer .divider:last-child { display: none; }
+@media (max-width: 700px) {
+  .beside > .column { display: contents; }
+  .beside > .column > * { order: 1; flex: 1 1 100%; }
+  .beside > .column > .examples { order: 2; }
+  .result { height: 90vw !important; }
+}
 """
 
 
@@ -44,4 +56,6 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
         button_primary_text_color="white",
+        button_secondary_background_fill_hover_dark="*neutral_500",
+        checkbox_border_color="*neutral_400",
     )

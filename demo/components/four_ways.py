@@ -37,7 +37,7 @@ class FourWays:
 
     def __init__(self) -> None:
         with gr.Row(equal_height=True):
-            self.by = gr.Dropdown(list(WAYS), label="They differ in", elem_id="ways-by", scale=2, min_width=200)
+            self.by = gr.Dropdown(list(WAYS), label="They differ in", elem_id="ways-by", scale=2, min_width=260)
             self.run = gr.Button("Try four ways", elem_id="ways", scale=1, min_width=100)
         self.gallery = gr.Gallery(
             label="Four ways",

@@ -32,7 +32,8 @@ def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
 
 def examples(label: str, paths: list[str], image: gr.Image) -> None:
     """Example images to choose from."""
-    gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
+    with gr.Column(elem_classes="examples"):
+        gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
 
 
 def named(paths: list[str], stem: str) -> str:

@@ -100,7 +100,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     first = FINISHED[0]
     with gr.Tab("Transfer", id="transfer"):
         made = gr.State([])
-        with gr.Row():
+        with gr.Row(elem_classes="beside"):
             with gr.Column(scale=2, min_width=340):
                 with gr.Row():
                     content = image_input(

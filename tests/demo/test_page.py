@@ -259,6 +259,7 @@ def test_a_photograph_may_come_from_a_camera(launch, expect, address):
         photograph = page.locator("#content")
         photograph.get_by_label("Capture from camera").click()
         photograph.get_by_text("Click to Access Webcam").click()
+        page.wait_for_function("() => document.querySelector('#content video')?.readyState >= 2")
         photograph.get_by_label("capture photo").click()
         photograph.get_by_label("Remove Image").wait_for()
         page.click("#paint")
