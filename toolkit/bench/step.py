@@ -77,7 +77,7 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
     work = operations(network, recipe, height, width)
     for dtype in (torch.float32, torch.bfloat16):
         name = str(dtype).removeprefix("torch.")
-        floor = work / matrix_rate(dtype, device)
+        floor = work / matrix_rate(dtype, device, rounds=rounds)
         found[f"floor_{name}_ms"] = 1000 * floor
         found[f"over_floor_{name}"] = medians[name] / floor
     return found
