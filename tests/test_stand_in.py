@@ -12,7 +12,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 from demo.devices import slots
 from toolkit import device
 from toolkit.images.io import to_picture
-from toolkit.normalize import ImageStream, Job, list_images, normalize
+from toolkit.images.sources import list_images
+from toolkit.images.stream import ImageStream
+from toolkit.normalize import Job, normalize
 from toolkit.synthesis import Recipe, Synthesis, suggest_regions
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import gradio as gr
 import pandas as pd
 
 from toolkit.images.io import fit
-from toolkit.network import Network
-from toolkit.normalize import example_stream, original
+from toolkit.network import Network, original
+from toolkit.normalize import example_stream
 from toolkit.normalize.measure import measure
 from toolkit.normalize.report import distributions
 from toolkit.synthesis import Recipe

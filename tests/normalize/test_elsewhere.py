@@ -17,8 +17,9 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.images import places
+from toolkit.images.sources import list_images
+from toolkit.images.stream import ImageStream
 from toolkit.network import save_network
-from toolkit.normalize import ImageStream, list_images
 from toolkit.normalize.measure import Share, measure
 
 COUNT, SHARDS = 72, 4

@@ -15,8 +15,10 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.images.partial import PartialFile
+from toolkit.images.sources import list_images
+from toolkit.images.stream import ImageStream
 from toolkit.network import load_network, save_network
-from toolkit.normalize import ImageStream, Job, list_images
+from toolkit.normalize import Job
 from toolkit.normalize.measure import Share, measure
 
 

@@ -6,8 +6,10 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
+from toolkit.images.sources import list_images
+from toolkit.images.stream import ImageStream
 from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network
-from toolkit.normalize import ImageStream, Job, MeanActivations, apply, list_images, load_normalized, normalize
+from toolkit.normalize import Job, MeanActivations, apply, load_normalized, normalize
 from toolkit.normalize.comparison import agreement, implied_mean_activations
 
 

@@ -7,9 +7,10 @@ from PIL import Image
 
 from toolkit import normalize as normalizing
 from toolkit.errors import ToolkitError
-from toolkit.images.stream import PREPARATIONS
+from toolkit.images.sources import list_images
+from toolkit.images.stream import PREPARATIONS, ImageStream
 from toolkit.network import rescale, rounded
-from toolkit.normalize import ImageStream, Job, list_images, normalize
+from toolkit.normalize import Job, normalize
 from toolkit.normalize.check import largest_relative_error, spread_around_one
 from toolkit.normalize.measure import measure
 

@@ -11,8 +11,9 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.images.io import to_uint8
+from toolkit.images.sources import list_images
+from toolkit.images.stream import ImageStream
 from toolkit.network import load_network, save_network
-from toolkit.normalize import ImageStream, list_images
 
 
 def picture(seed=0, mode="RGB", size=(60, 50)):

@@ -12,7 +12,9 @@ from ..device import find_device
 from ..errors import ToolkitError
 from ..files import check_writable
 from ..images.places import named
-from ..normalize import decoders, list_images, load_normalized
+from ..images.sources import list_images
+from ..images.stream import decoders
+from ..normalize import load_normalized
 from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, print_note
 
 

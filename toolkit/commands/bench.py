@@ -14,8 +14,7 @@ from ..device import find_device
 from ..distributed import ALONE
 from ..errors import ToolkitError
 from ..images.io import example_photographs, open_image
-from ..images.sources import Source
-from ..normalize import Example, list_images
+from ..images.sources import Example, Source, list_images
 from .common import add_network_options, byte_count, network, positive
 from .progress import counting
 

@@ -13,8 +13,8 @@ from ..device import find_device
 from ..distill import Distillation, Schedule, Student
 from ..errors import ToolkitError
 from ..files import check_writable
+from ..images.sources import list_images
 from ..network import Architecture, fingerprint, load_network, save_network
-from ..normalize import list_images
 from .common import add_device_option, add_output_option
 
 WIDTHS = (16, 48, 96, 160, 224)

@@ -14,22 +14,10 @@ from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_space, check_writable, written_atomically
 from ..images.places import is_remote, named
+from ..images.sources import list_images
+from ..images.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
-from ..normalize import (
-    APPROXIMATE,
-    PREPARATIONS,
-    RECHECK,
-    ImageStream,
-    Job,
-    MeanActivations,
-    Normalized,
-    Preparation,
-    apply,
-    decoders,
-    example_stream,
-    list_images,
-    normalize,
-)
+from ..normalize import APPROXIMATE, RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import DEFAULT_NETWORK, Network
-from ..normalize import load_normalized, original
+from ..network import DEFAULT_NETWORK, Network, original
+from ..normalize import load_normalized
 from ..synthesis import Recipe
 from ..synthesis.notation import STYLE_LAYERS, parse_layers
 
