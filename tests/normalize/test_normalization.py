@@ -5,11 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from toolkit import normalize as normalizing
 from toolkit.errors import ToolkitError
 from toolkit.images.sources import list_images
 from toolkit.images.stream import PREPARATIONS, ImageStream
-from toolkit.network import rescale, rounded
+from toolkit.network import original, rescale, rounded
 from toolkit.normalize import Job, normalize
 from toolkit.normalize.check import largest_relative_error, spread_around_one
 from toolkit.normalize.measure import measure
@@ -110,8 +109,8 @@ def test_both_poolings_in_one_pass_are_those_of_two(tiny_network, folder, held_o
     originals = [tiny_network(pooling=pooling) for pooling in ("average", "max")]
     together, measured = normalize(originals, Job(ImageStream(list_images(folder), "native")), held_out)
     assert measured.images == 7
-    for original, result in zip(originals, together, strict=True):
-        alone, _ = normalized(original, folder, held_out)
+    for given, result in zip(originals, together, strict=True):
+        alone, _ = normalized(given, folder, held_out)
         for name, mean in alone.mean_activations.items():
             assert torch.equal(mean, result.network.mean_activations[name])
 
@@ -257,10 +256,10 @@ def test_the_original_is_had_back_from_its_mean_activations(tiny_network, folder
     network = tiny_network()
     network.convolution("conv2_1").bias[1] = -1e6  # never fires
     rescaled, _ = normalized(network, folder, held_out, provenance={"source": "here"})
-    restored = normalizing.original(rescaled)
+    restored = original(rescaled)
     assert (rescaled.mean_activations["conv2_1"] == 0).any()
     assert not restored.mean_activations and restored.provenance == network.provenance
     for given, found in zip(network.parameters(), restored.parameters(), strict=True):
         torch.testing.assert_close(found, given, rtol=1e-6, atol=0)
     with pytest.raises(ToolkitError, match="This network is not normalised, so it is its own original"):
-        normalizing.original(restored)
+        original(restored)
