@@ -18,7 +18,7 @@ h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size
 #ways-gallery .thumbnail-item { aspect-ratio: 3 / 2; }
 .strip .thumbnail-item, #parts .thumbnail-item { aspect-ratio: 4 / 3; }
 .strip-title { margin-top: 4px; }
-.tour .stepper-wrapper { padding: 0 32px; }
+.tour .stepper-wrapper { padding-left: 32px; padding-right: 32px; }
 #transfer-status p { color: var(--body-text-color-subdued); }
 .block .head { display: grid; grid-template-columns: 1fr auto; }
 .block .head > label { display: contents; }

@@ -60,7 +60,7 @@ training how large these numbers should be, so filters and layers differ, in the
 all of them, and the largest decide. *Normalising* divides each filter by its mean answer and undoes that in the next
 layer. The network computes the same as before, but every filter has a mean answer of one.
 
-We paint one photograph in one style with both networks, with four style weights. **Guess first:** in which row will
+We paint one photograph in one style with both networks, with three style weights. **Guess first:** in which row will
 there be more of the painting?
 """
 NORMALISE_SEEN = """\
@@ -155,7 +155,7 @@ def why_normalise(context: Context) -> Tour:
 
     def both(job: Job) -> Iterator[Shown]:
         content, style = opened(photograph, "content"), opened(painting, "style")
-        rows, columns = AXES["normalization"]("original,normalised"), AXES["style-weight"]("0.1,1,10,100")
+        rows, columns = AXES["normalization"]("original,normalised"), AXES["style-weight"]("1,10,100")
         study = _study(context, job, "transfer", rows, columns, content=content, styles=[style])
         yield from _shown(study, job, {"made from": [content, style]})
 
