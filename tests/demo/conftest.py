@@ -17,6 +17,7 @@ from demo.app import page
 from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
+from demo.look import CSS, theme
 from demo.settings import Settings
 from toolkit.network import find_network, load_network
 
@@ -42,7 +43,13 @@ def context():
 def address(context):
     blocks = page(context)
     _, url, _ = blocks.queue(max_size=40).launch(
-        server_name="127.0.0.1", server_port=None, prevent_thread_lock=True, quiet=True, max_file_size="2mb"
+        server_name="127.0.0.1",
+        server_port=None,
+        prevent_thread_lock=True,
+        quiet=True,
+        max_file_size="2mb",
+        theme=theme(),
+        css=CSS,
     )
     yield url
     blocks.close()

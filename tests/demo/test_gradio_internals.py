@@ -67,6 +67,7 @@ def test_components_pass_the_paths_of_files_on_unopened():
     assert image.preprocess(sent("x.png")) == "x.png" and image.preprocess(None) is None
     with pytest.raises(gr.Error, match="Send images as files"):
         image.preprocess(sent(None))
+    assert as_path(gr.File(render=False)).preprocess(sent("x.tif")) == "x.tif"
     gallery = as_paths(gr.Gallery(type="filepath", render=False))
     assert gallery.preprocess(SimpleNamespace(root=[SimpleNamespace(image=sent("a"))])) == ["a"]
     assert gallery.preprocess(None) == []

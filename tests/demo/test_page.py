@@ -431,6 +431,33 @@ def test_a_tour_is_closed_at_first_and_ends_with_sheets_to_download(visit, expec
         assert sheet.format == "PNG" and sheet.width > 1000 and len(sheet.getcolors(2**20)) > 100
 
 
+def test_the_keyboard_alone_chooses_a_finished_picture_and_paints(visit, expect):
+    page = visit()
+
+    def go_to(selector, key="Tab"):
+        for _ in range(100):
+            page.keyboard.press(key)
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+                return
+        raise AssertionError(f"{selector} is out of reach")
+
+    go_to(f"#finished [aria-label='Thumbnail 2 of {len(FINISHED)}']")
+    page.keyboard.press("Enter")
+    expect(page.locator("#content img").first).to_have_attribute("src", re.compile(FINISHED[1].photograph))
+    expect(page.get_by_label("number input for Size").first).to_have_value("512")
+    for label, number in (("Size", 64), ("Iterations", 2)):
+        go_to(f"[aria-label='number input for {label}']")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(str(number))
+    go_to("#strength input[value=strong]", "Shift+Tab")
+    page.keyboard.press("Space")
+    go_to("#paint")
+    page.keyboard.press("Enter")
+    wait_for_status(page, "Done after 2 ")
+    expect(page.locator("#strength").get_by_label("strong")).to_be_checked()
+
+
 def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
     first, second = visit(), visit()
     for page in (first, second):
@@ -462,6 +489,10 @@ def test_the_page_fits_a_phone(visit, tab):
     if (tour := page.get_by_text("Take the tour").locator("visible=true")).count():
         tour.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if tab == "Transfer":
+        tops = [page.locator(name).bounding_box()["y"] for name in ("#paint", "#transfer-comparison", "#finished")]
+        examples = page.locator(".examples").first.bounding_box()["y"]
+        assert tops == sorted(tops) and tops[-1] < examples
 
 
 @pytest.mark.parametrize(
