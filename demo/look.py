@@ -25,6 +25,7 @@ h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size
 .block .head .tab-like-container { grid-area: 1 / 2; }
 .block .head .info-text { grid-area: 2 / 1 / auto / span 2; }
 input:focus-visible, button:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
+#files .label-clear-button { display: none; }
 footer .divider:last-child { display: none; }
 @media (max-width: 700px) {
   .beside > .column { display: contents; }

@@ -29,7 +29,7 @@ from ..components.regions import COLOURS, NAMES, masks, painted, parts, style_ma
 from ..components.settings_text import STARTS
 from ..components.study_progress import within_limits
 from ..context import Context
-from ..examples.finished import FINISHED
+from ..examples.finished import FINISHED, SIZE
 from ..gradio_internals import as_paths, on_load
 from ..jobs import Job
 
@@ -58,7 +58,7 @@ RESTORED = (
     "To make it again, choose the images that it was made from and press **Paint**."
 )
 
-FINISHED_STATUS = "Made with the settings shown. Press **Paint** to watch it happen, or change something first."
+FINISHED_STATUS = f"Made at {SIZE} pixels with the settings shown. Press **Paint** to watch it happen."
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
 
@@ -222,7 +222,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                     recipe = gr.File(
                         label="Drop an image made here to use its recipe",
                         file_types=[*FORMATS],
-                        height=130,
+                        height=170,
                         elem_id="recipe",
                     )
             with gr.Column(scale=3, min_width=340):
