@@ -142,8 +142,14 @@ def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit
     assert {name: recipe[name] for name in chosen} == chosen
     assert (recipe["start"], recipe["size"]) == ("image", 64) and recipe["made_from"]["start"]
     expect(page.locator("#own .thumbnail-item")).to_have_count(1)
-    page.locator("#own .thumbnail-item").first.click()
+    set_number(page, "Iterations", 3)
+    page.click("#paint")
+    wait_for_status(page, "Done after 3 ")
+    expect(page.locator("#own .thumbnail-item")).to_have_count(2)
+    page.locator("#own .thumbnail-item").last.click()
     wait_for_status(page, "The controls now show this image's recipe.")
+    expect(page.get_by_label("number input for Iterations").first).to_have_value("2")
+    assert saved_recipe(page, tmp_path / "older.png") == recipe
     page.click("#forget")
     expect(page.locator("#own")).not_to_be_visible()
 
