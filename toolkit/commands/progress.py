@@ -21,7 +21,9 @@ def counting(total: int, unit: str, ranks: Ranks) -> Iterator[Callable[[int], ob
         unit: of what.
         ranks: only the first process shows anything.
     """
-    how = {} if (terminal := sys.stderr.isatty()) else {"bar_format": LINE, "mininterval": 0, "delay": 1e-9}
+    terminal = sys.stderr.isatty()
+    # With any delay there is no line before the first progress.
+    how = {} if terminal else {"bar_format": LINE, "mininterval": 0, "delay": 1e-9}
     with tqdm(total=total, unit=f" {unit}s", disable=not ranks.first, **how) as bar:  # type: ignore[call-overload]
         begun = False
 
