@@ -17,6 +17,9 @@ from .images import opened_with_alpha
 #: Colours for the regions of the second style and on. Unpainted parts belong to the first style.
 COLOURS = ("#3cb44b", "#4363d8", "#ffe119")
 
+#: Most style images.
+STYLES = 1 + len(COLOURS)
+
 #: What a visitor sees of each style's region.
 NAMES = ("the rest", "green", "blue", "yellow")
 

@@ -1,36 +1,29 @@
 """The transfer tab: a content image painted in up to four styles."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-import torch
-from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import FORMATS, read_recipe
-from toolkit.images.io import fit, to_picture
-from toolkit.studies import Axis, Study
-from toolkit.synthesis import Recipe, Synthesis, suggest_regions
+from toolkit.synthesis import Synthesis
 from toolkit.synthesis.notation import STRENGTHS
 
 from ..components import settings_text
 from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
 from ..components.finished import MOST, finished_strip, pairs, strip
 from ..components.four_ways import SMALL, FourWays
-from ..components.images import as_file, examples, image_input, named, opened, opened_with_alpha
+from ..components.images import examples, image_input, named, opened
 from ..components.job_controls import QUICK, Updates
 from ..components.live_image import LiveImage
-from ..components.regions import COLOURS, NAMES, masks, painted, parts, style_masks
+from ..components.more_styles import MoreStyles
 from ..components.settings_text import STARTS
-from ..components.study_progress import within_limits
+from ..components.sharing import RESTORED, Sharing
+from ..components.transfers import recipe_of, small_study, synthesis_of
 from ..context import Context
 from ..examples.finished import FINISHED, SIZE
-from ..gradio_internals import as_paths, on_load
 from ..jobs import Job
 
 #: Words for the style weights that have one.
@@ -50,35 +43,7 @@ STATISTIC_CHOICES = [
     ("Wasserstein distance by projections: slower", "sliced"),
 ]
 
-#: Longest side in pixels of the content image that regions are painted on.
-EDITOR = 640
-
-RESTORED = (
-    "The controls now show this image's recipe. Press **Continue** to go on from the image. "
-    "To make it again, choose the images that it was made from and press **Paint**."
-)
-
 FINISHED_STATUS = f"Made at {SIZE} pixels with the settings shown. Press **Paint** to watch it happen."
-
-LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
-
-REGIONS = """\
-Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
-The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
-"""
-
-PARTS = "**Their parts of the styles** · each region takes its style from what is shown here"
-
-SUGGESTED = (
-    "Each region is painted in the colour of the style that looks most like it. Correct it with brush and eraser, and "
-    "press **Paint**. It goes by texture, not by meaning."
-)
-
-#: Longest link or recipe in characters: a recipe names every image that it was made from.
-LONGEST = 10_000
-
-#: Most style images.
-STYLES = 1 + len(COLOURS)
 
 
 class Further(NamedTuple):
@@ -144,50 +109,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                         "style_scale", "Stroke size", step=0.05, minimum=0.25, info="1 is the size in the style image"
                     )
                     colour = control("colour", "Colours", choices=COLOUR_CHOICES, info="Where the colours come from")
-                with gr.Accordion("More styles and regions", open=False):
-                    more_styles = as_paths(
-                        gr.Gallery(
-                            label=f"Up to {STYLES - 1} more styles",
-                            type="filepath",
-                            interactive=True,
-                            columns=3,
-                            height=180,
-                            sources=["upload", "clipboard"],
-                            elem_id="more-styles",
-                        )
-                    )
-                    style_image_weights = control("style_image_weights", "Weights of the styles", placeholder="1, 1")
-                    gr.Markdown(REGIONS)
-                    suggest = gr.Button("Suggest regions", elem_id="suggest")
-                    regions = gr.ImageEditor(
-                        _editable(named(context.photographs, first.photograph)),
-                        label="Regions",
-                        type="pil",
-                        sources=[],
-                        transforms=[],
-                        brush=gr.Brush(colors=list(COLOURS), color_mode="fixed", default_size=24),
-                        layers=False,
-                        canvas_size=(EDITOR, EDITOR),
-                        format="png",
-                        elem_id="regions",
-                    )
-                    with gr.Column(visible=False) as parts_shown:
-                        with gr.Row(equal_height=True):
-                            gr.Markdown(PARTS, elem_classes="strip-title")
-                            whole = gr.Button("Use all of them", size="sm", scale=0, min_width=120, elem_id="whole")
-                        style_parts = as_paths(
-                            gr.Gallery(
-                                label="Parts of the styles",
-                                show_label=False,
-                                columns=2,
-                                height=190,
-                                object_fit="contain",
-                                allow_preview=False,
-                                interactive=False,
-                                buttons=[],
-                                elem_id="parts",
-                            )
-                        )
+                more = MoreStyles(named(context.photographs, first.photograph))
                 with gr.Accordion("Advanced", open=False):
                     network = network_choice(context)
                     style_weight = control(
@@ -207,37 +129,18 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                     with gr.Row():
                         total_variation_weight = control("total_variation_weight", "Smoothness")
                         seed = control("seed", "Seed")
-                with gr.Accordion("Share and restore", open=False):
-                    link = gr.Button("Get a link to these settings", elem_id="get-link")
-                    text = gr.Textbox(
-                        label="Link or recipe",
-                        lines=2,
-                        max_lines=6,
-                        max_length=LONGEST,
-                        buttons=["copy"],
-                        elem_id="link",
-                    )
-                    gr.Markdown(LINK)
-                    use = gr.Button("Use", elem_id="use-link")
-                    recipe = gr.File(
-                        label="Drop an image made here to use its recipe",
-                        file_types=[*FORMATS],
-                        height=170,
-                        elem_id="recipe",
-                    )
+                sharing = Sharing()
             with gr.Column(scale=3, min_width=340):
                 live.losses.render()
 
     images = {
         "content": content,
         "style": style,
-        "more_styles": more_styles,
-        "regions": regions,
-        "style_parts": style_parts,
+        **more.images,
     }
     fields = {
         "style_weight": style_weight,
-        "style_image_weights": style_image_weights,
+        "style_image_weights": more.style_image_weights,
         "size": size,
         "iterations": iterations,
         "colour": colour,
@@ -255,13 +158,13 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 
     def transfer(request: gr.Request, **values: Any) -> Iterator[Updates]:
         """Paints the content image in the style of other images."""
-        yield from live.show(request, lambda device: _synthesis(context, device, **values))
+        yield from live.show(request, lambda device: synthesis_of(context, device, **values))
 
     def go_on(request: gr.Request, result: str | None, **values: Any) -> Iterator[Updates]:
         def make(device: str) -> tuple[Synthesis, Tensor]:
             # The coarse levels are behind it.
             again = {**values, "start": "image", "levels": 1}
-            return _synthesis(context, device, start_image=opened(result, "start"), **again)
+            return synthesis_of(context, device, start_image=opened(result, "start"), **again)
 
         yield from live.show(request, make)
 
@@ -269,31 +172,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         """Makes four small pictures of the same images with different settings."""
 
         def work(job: Job) -> Iterator[Updates]:
-            yield from ways.make(by, lambda axis: _study(context, job, axis, **values), job, live.status)
-
-        yield from live.run(request, work)
-
-    def suggest_them(
-        request: gr.Request, content: str | None, style: str | None, more_styles: list[str], network: str, seed: int
-    ) -> Iterator[Updates]:
-        def work(job: Job) -> Iterator[Updates]:
-            if not more_styles:
-                raise ToolkitError("Add a second style first: each region is painted in a style of its own.")
-            photograph = opened(content, "content")
-            chosen = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
-            there = context.network(network).at(torch.device(job.device), torch.float32)
-            found = suggest_regions(there, photograph, chosen, len(chosen), int(seed))
-            with tempfile.TemporaryDirectory() as folder:
-                own = [
-                    (as_file(part, Path(folder) / f"{name}.png"), name)
-                    for name, part in zip(NAMES, parts(found, chosen), strict=False)
-                ]
-                yield {
-                    regions: painted(found, to_picture(fit(photograph, EDITOR)), EDITOR),
-                    live.status: SUGGESTED,
-                    style_parts: own,
-                    parts_shown: gr.update(visible=True),
-                }
+            yield from ways.make(by, lambda axis: small_study(context, job, axis, **values), job, live.status)
 
         yield from live.run(request, work)
 
@@ -321,7 +200,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 
     def from_elsewhere(content: str | None, style: str | None, picture: str) -> list[Any]:
         """A picture of another tab: as ``pick``, in the size and with the iterations that are chosen here."""
-        recipe = _recipe_of(picture)
+        recipe = recipe_of(picture)
         shown = settings_text.shown(context, recipe) | {"size": gr.skip(), "iterations": gr.skip()}
         if recipe.made_from is None or context.name_of(recipe.made_from.network) is None:
             raise ToolkitError("The Transfer tab has normalised networks only: choose a picture that one of them made.")
@@ -334,37 +213,13 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 
     def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
         before, after, whole = made[event.index]
-        recipe = _recipe_of(after)
+        recipe = recipe_of(after)
         offered = gr.DownloadButton(value=after, interactive=True)
         view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, offered, whole]
         return [*view, *in_controls(settings_text.shown(context, recipe))]
 
     def clear() -> list[Any]:
         return [[], [], gr.Column(visible=False)]
-
-    def restore(path: str | None) -> list[Any]:
-        try:
-            shown = settings_text.shown(context, _recipe_of(path)) if path else None
-        except ToolkitError as error:
-            gr.Warning(str(error))
-            shown = None
-        if not shown:
-            return [gr.skip()] * (4 + len(settings))
-        return [path, RESTORED, gr.DownloadButton(value=path, interactive=True), None, *in_controls(shown)]
-
-    def make_link(content: str | None, style: str | None, network: str, *values: Any) -> str:
-        return settings_text.query(context, content, style, network, dict(zip(fields, values, strict=True)))
-
-    def use_link(text: str) -> list[Any]:
-        try:
-            images, shown = settings_text.read(context, text)
-        except ToolkitError as error:
-            gr.Warning(str(error))
-            return [gr.skip()] * (2 + len(settings))
-        return [*(images.get(role, gr.skip()) for role in ("content", "style")), *in_controls(shown)]
-
-    def open_link(text: str) -> list[Any]:
-        return use_link(text) if settings_text.is_link(text) else [gr.skip()] * (2 + len(settings))
 
     with_result = {"result": live.result, **controls}
     left_out = {*SMALL, "regions", "style_parts"}
@@ -386,104 +241,17 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     connect(run.click, transfer, controls, api_name="transfer")
     for event in (further.click, doubled.then, picked.then):
         go_on_after(event)
-    looked_at = {
-        "content": content,
-        "style": style,
-        "more_styles": more_styles,
-        "network": network,
-        "seed": seed,
-    }
-    live.connect(suggest.click, suggest_them, looked_at, [regions, live.status, style_parts, parts_shown], **private)
-    for event in (whole.click, content.change, style.change, more_styles.change):
-        event(lambda: [[], gr.Column(visible=False)], None, [style_parts, parts_shown], **QUICK)
+    more.connect(context, live, content, style, network, seed)
     outputs = [ways.gallery, live.status]
     live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
     view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
     gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
     own.select(show_own, made, [*view, *settings], **QUICK).then(**live.download.convert())
     forget.click(clear, None, [made, own, yours], **QUICK)
-    # Only events that pass through the queue can show a warning.
-    told: dict[str, Any] = {**private, "show_progress": "hidden"}
-    offered = [live.download.button, live.download.whole]
-    recipe.upload(restore, recipe, [live.result, live.status, *offered, *settings], **told)
-    linked = link.click(make_link, [content, style, network, *fields.values()], text, **QUICK)
-    linked.then(None, text, text, js="query => `${location.origin}${location.pathname}?${query}`", **private)
-    use.click(use_link, text, [content, style, *settings], **told)
-    on_load(open_link, text, [content, style, *settings], js="() => [location.search]", **told)
-    content.change(_editable, content, regions, **QUICK)
+    sharing.connect(context, live, content, style, network, fields, settings, in_controls)
     follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])
     words = json.dumps({f"{weight:g}": word for weight, word in WORDS.items()})
     style_weight.input(
         None, style_weight, strength, js=f"weight => [({words})[weight] ?? null]", api_visibility="private"
     )
-    return Further(from_elsewhere, [tabs, content, style, more_styles, live.result, *settings], go_on_after)
-
-
-def _recipe_of(path: str) -> Recipe:
-    try:
-        with Path(path).open("rb") as file:
-            return Recipe.checked(read_recipe(file))
-    except OSError as error:
-        raise ToolkitError("This picture is no longer on the server: make it again.") from error
-
-
-def _study(
-    context: Context,
-    job: Job,
-    axis: Axis,
-    content: str | None,
-    style: str | None,
-    more_styles: list[str],
-    network: str,
-    **fields: Any,
-) -> Study:
-    """Small pictures along an axis, from the controls' values."""
-    set_by_axis = set().union(*(each.fields for each in axis.variations))
-    kept = {name: value for name, value in fields.items() if value != "" and name not in set_by_axis}
-    study = Study(
-        context.network(network),
-        Recipe.preset("transfer", **kept, **SMALL),
-        axis,
-        content=opened(content, "content"),
-        styles=[opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]],
-        device=job.device,
-    )
-    return within_limits(study, context)
-
-
-def _synthesis(
-    context: Context,
-    device: str,
-    content: str | None,
-    style: str | None,
-    more_styles: list[str],
-    regions: dict[str, Any] | None,
-    style_parts: list[str],
-    network: str,
-    start_image: Tensor | None = None,
-    **fields: Any,
-) -> tuple[Synthesis, Tensor]:
-    """A transfer from the controls' values, and its content image. Empty texts stand for the usual values."""
-    before = opened_with_alpha(content, "content")
-    styles = [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
-    recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
-    where = masks(regions, len(styles))
-    synthesis = Synthesis(
-        context.network(network),
-        recipe,
-        content=before[:, :3],
-        styles=styles,
-        masks=where,
-        style_masks=style_masks(style_parts) if where else [],
-        start=start_image,
-        device=device,
-    )
-    return synthesis, before
-
-
-def _editable(path: str | None) -> Image.Image | None:
-    """The content image to paint regions on. None if it cannot be read: the job says why when it starts."""
-    try:
-        return to_picture(fit(opened(path, "content"), EDITOR))
-    except ToolkitError:
-        return None
+    return Further(from_elsewhere, [tabs, content, style, more.more_styles, live.result, *settings], go_on_after)

@@ -128,7 +128,7 @@ def test_a_fault_is_told_in_a_sentence_logged_and_hurts_nobody(hosted, log, monk
     address, jobs = hosted()
     client = Client(address, verbose=False)
     with monkeypatch.context() as broken:
-        broken.setattr("demo.tabs.transfer.Synthesis", lambda *_, **__: 1 / 0)
+        broken.setattr("demo.components.transfers.Synthesis", lambda *_, **__: 1 / 0)
         with pytest.raises(
             AppError, match=r"^Something went wrong on the server: see job [0-9a-f]{8} in its log\.$"
         ) as told:
