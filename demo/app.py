@@ -41,12 +41,12 @@ from toolkit.process import keep_freed_memory, stopped_like_ctrl_c
 
 INTRODUCTION = """\
 # Paint a photograph in any style
-Your photograph, repainted in the style of any other image. Watch a neural network, the normalised VGG, compare the two
-and change the pixels until the styles match ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
+Choose a photograph and a style, and press **Paint**. The photograph changes before your eyes, until a neural network
+finds the style of the other image in it ([Gatys, Ecker & Bethge 2016](https://doi.org/10.1109/CVPR.2016.265)).
 """
 
 OFFER = """\
-Press **Paint** to paint on this server, or [paint on your own device]({address}): no queue, and no picture leaves it.
+This server does the painting. You can also [paint on your own device]({address}): no queue, and no picture leaves it.
 """
 
 #: Longest time in seconds between two looks for images to delete.

@@ -50,7 +50,7 @@ class Download:
                 list(KINDS), label="Format", container=False, min_width=120, scale=1, elem_id=f"{name}-format"
             )
             self.button = gr.DownloadButton(
-                "Download with recipe", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
+                "Download", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
         self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
         self.kind.input(**self.convert())

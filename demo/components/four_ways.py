@@ -33,12 +33,12 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 class FourWays:
-    """The choice of what differs and the button that starts; the gallery appears where its ``render`` is called."""
+    """The button that starts and the choice of what differs; the gallery appears where its ``render`` is called."""
 
     def __init__(self) -> None:
         with gr.Row(equal_height=True):
-            self.by = gr.Dropdown(list(WAYS), label="They differ in", elem_id="ways-by", scale=2, min_width=260)
             self.run = gr.Button("Try four ways", elem_id="ways", scale=1, min_width=100)
+            self.by = gr.Dropdown(list(WAYS), label="What differs", elem_id="ways-by", scale=2, min_width=260)
         self.gallery = gr.Gallery(
             label="Four ways",
             show_label=False,

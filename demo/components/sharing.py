@@ -16,7 +16,7 @@ from .live_image import LiveImage
 from .transfers import recipe_of
 
 RESTORED = (
-    "The controls now show this image's recipe. Press **Continue** to go on from the image. "
+    "The controls now show this image's recipe. Press **Refine further** to go on from the image. "
     "To make it again, choose the images that it was made from and press **Paint**."
 )
 

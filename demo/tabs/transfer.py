@@ -84,8 +84,8 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
                     run = gr.Button("Paint", variant="primary", size="lg", elem_id="paint", scale=2, min_width=120)
                     stop = gr.Button("Stop", interactive=False, size="lg", elem_id="stop", min_width=80)
                 with gr.Row():
-                    further = gr.Button("Continue", elem_id="continue", min_width=80)
-                    larger = gr.Button("Go larger", elem_id="larger", min_width=80)
+                    further = gr.Button("Refine further", elem_id="continue", min_width=80)
+                    larger = gr.Button("Double the size", elem_id="larger", min_width=80)
                 ways = FourWays()
                 examples("Photographs", context.photographs, content)
                 examples("Styles", context.paintings, style)
