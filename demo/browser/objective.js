@@ -49,7 +49,8 @@ export class Objective {
   /** At a point, the values of an image of the content's size: {objective, losses, gradient}. */
   async evaluate(point) {
     const image = asTensor(this.engine, { ...this.frame, data: point });
-    const found = await this.engine.run({ ...this.feeds, image }, ["loss", "gradient", ...this.losses.map(({ output }) => output)]);
+    const outputs = ["loss", "gradient", ...this.losses.map(({ output }) => output)];
+    const found = await this.engine.run({ ...this.feeds, image }, outputs);
     const losses = Object.fromEntries(
       this.losses.map(({ name, output, factor }) => [name, factor * found[output].data[0]]),
     );

@@ -151,11 +151,11 @@ def study_tab(context: Context, further: Further) -> None:
                 job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
                 numbers.write_text(json.dumps(data(study), indent=2))
                 saved = as_file(sheet(study), Path(folder) / "study.png")
-                ended = f"{job.ending}: {len(study.cells)} images in {job.elapsed:.0f} s."
                 kept = sorted(place for place, cell in study.cells.items() if cell.image is not None)
+                ended = f"{job.ending}: {len(kept)} images in {job.elapsed:.0f} s."
                 yield {
                     grid: saved,
-                    job_controls.status: f"{ended} {GO_ON if synthesis == 'transfer' else ''}",
+                    job_controls.status: f"{ended} {GO_ON}" if kept and synthesis == "transfer" else ended,
                     download: saved,
                     figures: str(numbers),
                     cells: [(_file(study, place, Path(folder)), _label(study, place)) for place in kept],
