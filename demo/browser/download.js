@@ -1,7 +1,5 @@
 /** Files, fetched once: with progress, checked against their hash, kept in the browser's cache. */
 
-import { StoppedError } from "./errors.js";
-
 const CACHE = "paint-files";
 
 /**
@@ -9,7 +7,7 @@ const CACHE = "paint-files";
  *
  * @param {string} address
  * @param {{bytes: number, integrity: string}} file  its size and its hash, as in `<script integrity>`
- * @param {AbortSignal} signal  ends it
+ * @param {AbortSignal} signal  ends it, with its reason
  * @param {(received: number) => void} progress  is told how many bytes came so far
  * @returns {Promise<Blob>}
  */
@@ -25,8 +23,8 @@ export async function download(address, { bytes, integrity }, signal, progress) 
   let blob;
   try {
     blob = await received(address, signal, progress);
-  } catch (error) {
-    if (error instanceof StoppedError) throw error;
+  } catch {
+    signal.throwIfAborted();
     throw new Error(`${name} could not be fetched: check the connection and try again.`);
   }
   if (!(await matches(blob, integrity)))

@@ -46,15 +46,16 @@ export class Engine {
    * @param {"webgpu" | "wasm"} way
    * @param {object} site  what the page offers
    * @param {object} network  one of the site's
+   * @param {AbortSignal} stop  ends the fetching
    * @param {(text: string) => void} tell  is told what happens
    */
-  static async start(way, site, network, tell) {
+  static async start(way, site, network, stop, tell) {
     const engine = new Engine();
     engine.way = way;
     engine.build = way === "wasm" ? "wasm" : "Suspending" in WebAssembly ? "jspi" : "webgpu";
     const runtime = site.runtime.files[engine.build];
     const files = [network, ...runtime.map((file) => ({ ...file, address: site.runtime.address + file.name }))];
-    const [model, script, binary] = await fetched(files, site.base, tell);
+    const [model, script, binary] = await fetched(files, site.base, stop, tell);
     tell("Starting …");
     const several = way === "wasm" && globalThis.crossOriginIsolated;
     const threads = several ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
@@ -113,11 +114,13 @@ export class Engine {
   }
 }
 
-async function fetched(files, base, tell) {
+async function fetched(files, base, stop, tell) {
   const counts = files.map(() => 0), sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
   const total = megabytes(sum(files.map(({ bytes }) => bytes)));
   const halt = new AbortController();
+  stop.addEventListener("abort", () => halt.abort(stop.reason));
   try {
+    stop.throwIfAborted();
     return await Promise.all(
       files.map((file, i) =>
         download(new URL(file.address, base).href, file, halt.signal, (count) => {

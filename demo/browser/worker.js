@@ -11,17 +11,17 @@ const NAMES = { content: "photograph", style: "style picture", start: "last pain
 /** Milliseconds between two pictures that the page is sent. */
 const BETWEEN = 100;
 
-let stopped = false;
+let stopping = new AbortController();
 let running = Promise.resolve();
 let kept = null; // the engine of the last painting, and the name of its network
 
 onmessage = ({ data: { type, ...task } }) => {
-  if (type === "stop") stopped = true;
+  if (type === "stop") stopping.abort(new StoppedError());
   else running = running.then(() => paint(task));
 };
 
 async function paint({ site, networkName, wanted, recipe, files }) {
-  stopped = false;
+  stopping = new AbortController();
   try {
     const network = site.networks.find(({ name }) => name === networkName);
     const images = {};
@@ -50,14 +50,14 @@ async function painted(site, network, wanted, recipe, images) {
       if (due) shown = performance.now();
       postMessage({ type: "progress", ...rest, seconds: seconds(), pixels: due ? toPixels(image) : null });
       await new Promise((resolve) => setTimeout(resolve)); // lets messages in
-      if (stopped) break;
+      if (stopping.signal.aborted) break;
     }
   } catch (error) {
     if (!last) throw error;
     trouble = explained(error).message; // the best image so far is kept
     restart = error instanceof BrokenError;
   }
-  const ending = trouble ? "Ended" : stopped ? "Stopped" : "Done";
+  const ending = trouble ? "Ended" : stopping.signal.aborted ? "Stopped" : "Done";
   const image = resize(last.image, frameOf(images.content, recipe.size));
   const blob = await asPng(image, await withIngredients(recipe, images, site, network));
   return { blob, ending, trouble, iteration: last.iteration, seconds: seconds(), restart };
@@ -68,12 +68,9 @@ async function ready(way, site, network) {
   if (kept?.network === network.name && kept.engine.way === way) return kept.engine;
   await kept?.engine.release();
   kept = null;
-  const tell = (text) => {
-    if (stopped) throw new StoppedError();
-    postMessage({ type: "status", text });
-  };
+  const tell = (text) => postMessage({ type: "status", text });
   try {
-    kept = { network: network.name, engine: await Engine.start(way, site, network, tell) };
+    kept = { network: network.name, engine: await Engine.start(way, site, network, stopping.signal, tell) };
     return kept.engine;
   } catch (error) {
     if (!(error instanceof LostError)) throw error;

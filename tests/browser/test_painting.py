@@ -137,7 +137,7 @@ EVALUATE = """async ([way, content, style, point]) => {
   const network = site.networks[0];
   const opened = await Promise.all([content, style, point].map(async (b) =>
     image.opened(await (await fetch(`data:;base64,${b}`)).blob(), "picture")));
-  const engine = await Engine.start(way, site, network, () => {});
+  const engine = await Engine.start(way, site, network, new AbortController().signal, () => {});
   const objective = await Objective.of(engine, network, site.recipe, opened[0], opened[1]);
   const { objective: value, losses, gradient } = await objective.evaluate(opened[2].data);
   const model = new Uint8Array(await (await fetch("/" + network.address)).arrayBuffer());
@@ -296,7 +296,8 @@ def test_stop_ends_the_fetching_too(visit, pictures):
     held = []
     page.route("**/networks/*", lambda route: held.append(route))  # it never arrives
     set_up(page, pictures)
-    page.click("#paint")
+    with page.expect_event("requestfinished", lambda request: request.url.endswith(".wasm")):
+        page.click("#paint")
     page.click("#stop")
     assert status(page) == "Stopped before the first iteration." and held
 
