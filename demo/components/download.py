@@ -1,5 +1,6 @@
 """The download of a finished picture, in the format that the visitor chooses."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 import tifffile
 import torch
+from torch import Tensor
 
 from toolkit.errors import ToolkitError
 from toolkit.images.formats import read_recipe, save_image
 
 from ..gradio_internals import as_path
+from .images import opened_with_alpha
 
 
 class Kind(NamedTuple):
@@ -22,6 +25,9 @@ class Kind(NamedTuple):
     bits: int = 8
     transparent: bool = False
 
+
+#: The update that disables the button, until ``Download.convert`` enables it again.
+NOT_YET = {"interactive": False, "__type__": "update"}
 
 KINDS = {
     "PNG": Kind(".png"),
@@ -34,10 +40,10 @@ KINDS = {
 
 
 class Download:
-    """The choice of a format and the button, which is disabled until there is a picture.
+    """The choice of a format and the button, which is disabled until there is a picture in that format.
 
     ``whole``: a component that is not shown, for the file that each format is made from: a TIFF of 16 bits with the
-    recipe and the photograph's alpha, if it has any.
+    recipe and the photograph's alpha, if it has any; or a picture with a recipe that the visitor brought.
 
     Args:
         name: of the tab, for element ids and files.
@@ -53,10 +59,12 @@ class Download:
                 "Download", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
         self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
+        at_once = f"() => ({json.dumps(NOT_YET)})"  # else a quick click would give the last format
+        self.kind.input(None, None, self.button, js=at_once, api_visibility="private")
         self.kind.input(**self.convert())
 
     def convert(self) -> dict[str, Any]:
-        """The arguments of an event after which the button offers the picture in the chosen format."""
+        """The arguments of an event after which the button offers the picture in the chosen format, if there is one."""
         return {
             "fn": self._converted,
             "inputs": [self.kind, self.whole],
@@ -67,16 +75,25 @@ class Download:
 
     def _converted(self, kind: str, whole: str | None) -> Iterator[Any]:
         if whole is None:
+            yield NOT_YET
             return
         chosen = KINDS[kind]
         try:
             with Path(whole).open("rb") as file:
                 recipe = read_recipe(file)  # refuses what is no picture, or too large a one
+            image = _pixels(whole)
         except (OSError, ToolkitError) as error:
             raise gr.Error("This picture is no longer on the server: make it again.", print_exception=False) from error
-        pixels = torch.from_numpy(tifffile.imread(whole, key=0).astype("float32") / 65535)
-        image = pixels.permute(2, 0, 1)[None]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self.name}{chosen.suffix}"
             save_image(image if chosen.transparent else image[:, :3], path, recipe, bits=chosen.bits)
-            yield str(path)
+            yield gr.DownloadButton(value=str(path), interactive=True)
+
+
+def _pixels(path: str) -> Tensor:
+    """Of a TIFF of 16 bits, which Pillow would read as 8, or of a picture that a visitor brought."""
+    if path.endswith(".tif"):
+        values = tifffile.imread(path, key=0)
+        if values.dtype == "uint16" and values.ndim == 3:
+            return torch.from_numpy(values.astype("float32") / 65535).permute(2, 0, 1)[None]
+    return opened_with_alpha(path, "picture")

@@ -20,7 +20,7 @@ from toolkit.synthesis.timelapse import Timelapse
 
 from ..context import Context
 from ..jobs import Job
-from .download import Download
+from .download import NOT_YET, Download
 from .images import as_file
 from .job_controls import QUICK, JobControls, Updates
 
@@ -114,15 +114,15 @@ class LiveImage(JobControls):
             self.losses,
             self.comparison,
             self.film,
-            self.download.button,
             self.download.whole,
         ]
 
     def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image", **options: Any) -> Any:
         """As ``JobControls``; the view of that name comes to the front as soon as the job starts."""
-        event(lambda: gr.Tabs(selected=view), None, self.tabs, **QUICK)
+        event(lambda: [gr.Tabs(selected=view), NOT_YET], None, [self.tabs, self.download.button], **QUICK)
         ended = super().connect(event, *arguments, **options)
-        ended.success(**self.download.convert())
+        for listen in (ended.success, ended.failure):
+            listen(**self.download.convert())
         return ended
 
     def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:
@@ -159,7 +159,6 @@ class LiveImage(JobControls):
                 self.status: f"{job.ending} after {progress.iteration} iterations in {job.elapsed:.0f} s.{trouble}",
                 self.comparison: (as_file(to_picture(original[:, :3]), Path(folder) / "before.jpg"), str(saved)),
                 self.film: str(film.path),
-                self.download.button: str(saved),
                 self.download.whole: str(whole),
             }
 

@@ -11,6 +11,7 @@ from toolkit.images.formats import FORMATS
 from ..context import Context
 from ..gradio_internals import on_load
 from . import settings_text
+from .download import NOT_YET
 from .job_controls import QUICK
 from .live_image import LiveImage
 from .transfers import recipe_of
@@ -82,7 +83,7 @@ class Sharing:
                 shown = None
             if not shown:
                 return [gr.skip()] * (4 + len(settings))
-            return [path, RESTORED, gr.DownloadButton(value=path, interactive=True), None, *in_controls(shown)]
+            return [path, RESTORED, NOT_YET, path, *in_controls(shown)]
 
         def make_link(content: str | None, style: str | None, network: str, *values: Any) -> str:
             return settings_text.query(context, content, style, network, dict(zip(fields, values, strict=True)))
@@ -100,8 +101,9 @@ class Sharing:
 
         # Only events that pass through the queue can show a warning.
         told: dict[str, Any] = {**private, "show_progress": "hidden"}
-        offered = [live.download.button, live.download.whole]
-        self.recipe.upload(restore, self.recipe, [live.result, live.status, *offered, *settings], **told)
+        view = [live.result, live.status, live.download.button, live.download.whole]
+        restored = self.recipe.upload(restore, self.recipe, [*view, *settings], **told)
+        restored.then(**live.download.convert())
         linked = self.link.click(make_link, [content, style, network, *fields.values()], self.text, **QUICK)
         linked.then(
             None, self.text, self.text, js="query => `${location.origin}${location.pathname}?${query}`", **private

@@ -13,6 +13,7 @@ from toolkit.synthesis.notation import STRENGTHS
 
 from ..components import settings_text
 from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
+from ..components.download import NOT_YET
 from ..components.finished import MOST, finished_strip, pairs, strip
 from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened
@@ -187,8 +188,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         """A finished example comes into view, with everything that it was made from."""
         each, (before, after) = FINISHED[event.index], finished[event.index]
         chosen = [named(context.photographs, each.photograph), named(context.paintings, each.style)]
-        nothing = gr.DownloadButton(interactive=False)
-        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, nothing, None]
+        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, NOT_YET, None]
         return [*chosen, *view, *in_controls(settings_text.shown(context, each.recipe))]
 
     def pick(event: gr.SelectData, pictures: list[tuple[str, str]]) -> list[Any]:
@@ -214,8 +214,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
         before, after, whole = made[event.index]
         recipe = recipe_of(after)
-        offered = gr.DownloadButton(value=after, interactive=True)
-        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, offered, whole]
+        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, NOT_YET, whole]
         return [*view, *in_controls(settings_text.shown(context, recipe))]
 
     def clear() -> list[Any]:
@@ -245,8 +244,9 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     outputs = [ways.gallery, live.status]
     live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
     view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
-    gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
-    own.select(show_own, made, [*view, *settings], **QUICK).then(**live.download.convert())
+    begun = gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
+    for shown in (begun, own.select(show_own, made, [*view, *settings], **QUICK)):
+        shown.then(**live.download.convert())
     forget.click(clear, None, [made, own, yours], **QUICK)
     sharing.connect(context, live, content, style, network, fields, settings, in_controls)
     follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])
