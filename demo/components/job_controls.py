@@ -58,7 +58,6 @@ class JobControls:
                 yield {self.status: "Starting …"}
                 yield from work(job)
         except ToolkitError as error:
-            yield {self.status: str(error)}
             raise gr.Error(str(error), print_exception=False) from error
 
     def connect(
@@ -86,9 +85,20 @@ class JobControls:
 
         @functools.wraps(function)
         def as_list(request: gr.Request, **values: Any) -> Iterator[list[Any]]:
-            for updates in function(request, **values):
+            shown: Updates = {}
+
+            def row() -> list[Any]:
                 # ZeroGPU computes in another process, and components cannot be sent there and back.
-                yield [updates.get(each, gr.skip()) for each in outputs]
+                return [shown.get(each, gr.skip()) for each in outputs]
+
+            try:
+                for updates in function(request, **values):
+                    shown.update(updates)  # all of it again: Gradio loses a value that a later step of the job skips
+                    yield row()
+            except gr.Error as error:
+                shown.update(dict.fromkeys(shown) | {self.status: error.message})  # what was shown went with its files
+                yield row()
+                raise
 
         page = self.context.device_page
         meanwhile = f" There is none [on your own device]({page})." if page else ""

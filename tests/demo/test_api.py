@@ -157,7 +157,9 @@ def test_the_snippet_of_the_readme_gives_a_picture_with_its_recipe(address, pict
 
 
 def test_without_pictures_those_of_the_page_are_taken(client):
-    assert client.predict(**SMALL, api_name="/transfer")[1].startswith("Done after 10 iterations")
+    _, status, losses, *_ = client.predict(**SMALL, api_name="/transfer")
+    assert status.startswith("Done after 10 iterations")
+    assert {iteration for iteration, *_ in losses["data"]} >= {1, 10}
 
 
 def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):

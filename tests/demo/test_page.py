@@ -74,6 +74,8 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.click("#stop")
     wait_for_status(page, "Stopped after ")
     is_ready(page, "#continue")
+    for tab in ("Study", "Transfer"):
+        page.get_by_role("tab", name=tab, exact=True).click()
     page.wait_for_selector("#transfer-losses svg, #transfer-losses canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
     assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 128, 1000)
