@@ -202,7 +202,8 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, folder, held_out, tmp_pat
         list_images(tmp_path / "bare")
     broken = ImageStream([entry for entry in list_images(folder) if entry.name in ("broken.jpg", "empty.png")])
     with pytest.raises(ToolkitError, match="No image could be read, so there is nothing to measure"):
-        normalize([tiny_network()], Job(broken), held_out)
+        normalize([tiny_network()], Job(broken, partials=tmp_path / "x"), held_out)
+    assert not list(tmp_path.glob("x*"))  # which would refuse other images
     result, _ = normalized(tiny_network(), folder, held_out)
     with pytest.raises(ToolkitError, match=r"This network is normalised already: start from the original weights."):
         normalized(result, folder, held_out)

@@ -174,6 +174,14 @@ def test_a_refused_token_is_told_and_the_folder_is_kept(desk, hub, monkeypatch, 
     )
 
 
+def test_a_hub_out_of_reach_is_told_and_the_folder_is_kept(desk, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    capsys.readouterr()
+    assert main(PUBLISH) == 2 and (desk / "mine" / "README.md").is_file()
+    text = capsys.readouterr().err
+    assert text.startswith("error: The hub can't be reached (") and text.endswith("everything is ready in mine.\n")
+
+
 def test_the_card_is_filled_from_the_file(desk, capsys):
     assert main([*PUBLISH, "--dry-run", "-o", "folder"]) == 0
     assert "published" not in capsys.readouterr().out
@@ -194,6 +202,7 @@ def test_the_card_is_filled_from_the_file(desk, capsys):
             "plain.safetensors is not normalised: make it with `python -m toolkit normalize`",
         ),
         (["mine.safetensors", "x"], "x is no name of a repository: write OWNER/NAME."),
+        (["mine.safetensors", "me/my net"], "me/my net is no name of a repository: write OWNER/NAME."),
         (["mine.safetensors", "me/images"], "images holds other files (0.png): name an empty one with --output."),
     ],
 )

@@ -1,11 +1,12 @@
 """``publish``: a normalised network, its ONNX files and its card, on the Hugging Face Hub."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
 from ..errors import ToolkitError
-from ..files import check_writable, written_atomically
+from ..files import check_outputs, written_atomically
 from ..publish import card, upload, write_bundle
 from .common import SOURCE_HELP
 
@@ -38,12 +39,14 @@ def add_commands(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the folder and uploads it."""
-    owner, _, name = arguments.repository.partition("/")
-    if not owner or not name or "/" in name:
+    name = arguments.repository.rpartition("/")[2]
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", arguments.repository, re.ASCII):
         raise ToolkitError(f"{arguments.repository} is no name of a repository: write OWNER/NAME.")
+    if not arguments.license.strip():
+        raise ToolkitError("The --license is empty: name that of the weights, such as cc-by-4.0.")
     folder = arguments.output or Path(name)
     readme = folder / "README.md"
-    check_writable(readme)
+    check_outputs([readme])
     if others := sorted(path.name for path in folder.iterdir() if path.name not in WRITTEN):
         raise ToolkitError(f"{folder} holds other files ({others[0]}): name an empty one with --output.")
     bundle = write_bundle(arguments.source, folder)

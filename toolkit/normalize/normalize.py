@@ -72,6 +72,8 @@ class Job:
         if any(network.mean_activations for network in networks):
             raise ToolkitError("This network is normalised already: start from the original weights.")
         measurement = self.measure(networks)
+        if not measurement.images:
+            self.forget()  # other images may take their place
         names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measurement.skipped)
         described = {
             **provenance,

@@ -21,9 +21,12 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
     Raises:
         ToolkitError: when the hub refuses it or can't be reached; the folder is kept.
     """
-    import httpx  # the library that the hub's is made with
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+    )
 
     kept = f"everything is ready in {folder}"
     try:
@@ -41,5 +44,5 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
         raise ToolkitError(
             f"The hub refuses {repository} ({status}): {remedy or error.server_message}; {kept}."
         ) from error
-    except (httpx.HTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise ToolkitError(f"The hub can't be reached ({error}): try again later; {kept}.") from error

@@ -9,6 +9,9 @@ from ..images.io import cover, fit, resize
 from ..network import Network
 from ..synthesis import Objective, Recipe
 
+#: A loss below it is rounding.
+LEAST = 1e-12
+
 
 class Judgement(NamedTuple):
     """By layer, shares of a loss.
@@ -36,7 +39,8 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
         recipe: which layers, and the size of the style image; a transfer's, by Gram matrices, when there is none.
 
     Raises:
-        ToolkitError: when picture and content have other proportions, or an image is too small.
+        ToolkitError: when picture and content have other proportions, content and style are alike, or an image is too
+            small.
     """
     recipe = recipe or Recipe.preset("transfer", style_statistic="gram")
     height, width = picture.shape[-2:]
@@ -56,4 +60,6 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
 
 
 def _over(loss: float, reference: float) -> float:
-    return loss / max(reference, 1e-30)
+    if reference < LEAST:
+        raise ToolkitError("The content image and the style image are the same to the network: name two that differ.")
+    return loss / reference
