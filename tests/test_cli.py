@@ -157,6 +157,13 @@ def test_mistakes_end_with_one_sentence_and_status_two(network, command, sentenc
     assert last.startswith(f"error: {sentence}") and "Traceback" not in text.err
 
 
+def test_a_recipe_made_with_another_network_gets_a_note(network, desk, capsys):
+    assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
+    for other, noted in ((network, False), ("vgg19-small", True)):
+        assert main(["texture", "painting.png", "--network", other, "--recipe", "t.png", "-o", "x.png"]) == 0
+        assert ("note: the recipe was made with another network" in capsys.readouterr().err) is noted
+
+
 def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
     assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
     assert main(["transfer", "photo.jpg", "painting.png", "--network", network, "--recipe", "t.png"]) == 2
@@ -252,12 +259,15 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(Synthesis, "__iter__", interrupted)
-    assert main([*command, "-o", "parts.png", "--resume"]) == 130
+    resumed = [*command, "-o", "parts.png", "--resume", "--timelapse", "x.gif"]
+    assert main(resumed) == 130
     assert (desk / "parts.checkpoint").exists() and (desk / "parts.png").exists()
+    beginning = (desk / "x.gif").read_bytes()
     monkeypatch.setattr(Synthesis, "__iter__", real)
     capsys.readouterr()
-    assert main([*command, "-o", "parts.png", "--resume"]) == 0
+    assert main(resumed) == 0
     assert "3/8" in capsys.readouterr().err
+    assert (desk / "x.gif").read_bytes() == beginning and (desk / "x-2.gif").exists()
     assert not (desk / "parts.checkpoint").exists()
     assert (open_image("parts.png") == open_image("whole.png")).all()
 
@@ -309,7 +319,11 @@ def test_regions_are_suggested_written_and_painted_with_again(network, desk, cap
     recipe = json.loads(read_recipe("a.png"))
     assert recipe["style_image_weights"] == [3, 3]
     assert [len(recipe["made_from"][name]) for name in ("styles", "masks", "style_masks")] == [2, 2, 2]
-    saved = [[f"a-regions/{kind}-{number}.png" for number in (1, 2)] for kind in ("mask", "style-mask")]
+    (desk / "a-regions" / "mask-1.png").write_bytes((desk / "painting.png").read_bytes())  # corrected
+    assert main([*command, "painting.png", "--regions", "2", "--style-image-weights", "3", "-o", "a.png"]) == 0
+    assert "--masks a-regions-2/mask-*.png" in capsys.readouterr().out
+    assert (desk / "a-regions" / "mask-1.png").read_bytes() == (desk / "painting.png").read_bytes()
+    saved = [[f"a-regions-2/{kind}-{number}.png" for number in (1, 2)] for kind in ("mask", "style-mask")]
     assert sum(open_image(path) for path in saved[0]).sub(1).abs().max() < 0.01
     again = ["painting.png", "painting.png", "--masks", *saved[0], "--style-masks", *saved[1], "-o", "b.png"]
     assert main([*command, *again, "--style-image-weights", "3,3"]) == 0
@@ -395,6 +409,15 @@ def test_mistakes_in_a_study_are_told(network, options, sentence, capsys):
     assert capsys.readouterr().err.strip().splitlines()[-1].removeprefix("error: ").startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("synthesis", "surplus"), [("reconstruction", "painting.png"), ("amalgamation", "images/a.jpg")]
+)
+def test_an_image_without_a_part_in_a_study_is_refused(desk, synthesis, surplus, capsys):
+    images = ["photo.jpg", "painting.png", "images/a.jpg"]
+    assert main(["study", *images, "--rows", "seed", "--synthesis", synthesis, "-o", "x.png"]) == 2
+    assert capsys.readouterr().err == f"error: {surplus} has no part in a {synthesis}: leave it out.\n"
+
+
 def test_an_image_that_is_too_thin_is_refused_before_anything_is_written(network, desk, capsys):
     Image.new("RGB", (200, 8)).save(desk / "thin.png")
     assert main(["transfer", "thin.png", "painting.png", "--network", network, "--size", "64", "-o", "out.png"]) == 2
@@ -428,3 +451,5 @@ def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
     assert lines[-1].split() == ["all", "100.00%"]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["style_of_all"] == 1
+    assert main([*command, "--style", "photo.jpg"]) == 2
+    assert "The content image and the style image are the same to the network" in capsys.readouterr().err

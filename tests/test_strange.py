@@ -107,11 +107,20 @@ def test_names_taken_meanwhile_are_not_overwritten(desk, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "option", [["-o", "photo.jpg"], ["-o", "./painting.png"], ["-o", "x.webp", "--timelapse", "x.webp"]]
+    "command",
+    [
+        ["transfer", "photo.jpg", "painting.png", "-o", "photo.jpg"],
+        ["transfer", "photo.jpg", "painting.png", "-o", "./painting.png"],
+        ["transfer", "photo.jpg", "painting.png", "-o", "x.webp", "--timelapse", "x.webp"],
+        ["transfer", "photo.jpg", "photo.jpg", "--style-masks", "painting.png", "-o", "painting.png"],
+        ["reconstruct", "photo.jpg", "--start-image", "painting.png", "-o", "painting.png"],
+        ["study", "photo.jpg", "painting.png", "--rows", "seed", "-o", "painting.png"],
+        ["normalize", "vgg19-small", "-o", "x.safetensors", "--report", "x.safetensors"],
+    ],
 )
-def test_nothing_is_written_over_what_is_needed(desk, option, capsys):
+def test_nothing_is_written_over_what_is_needed(desk, command, capsys):
     before = left(desk)
-    assert transfer("photo.jpg", "painting.png", *option) == 2
+    assert main(command) == 2
     assert "is needed for something else: choose another name or folder" in capsys.readouterr().err
     assert left(desk) == before
 

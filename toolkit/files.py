@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -49,14 +49,30 @@ def written_atomically(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Makes sure that a file can be written, before any long work.
+def check_outputs(outputs: Iterable[Path], sources: Iterable[str] = ()) -> None:
+    """Makes sure that files can be written, and that none takes the place of a source or of another one.
 
     Raises:
-        ToolkitError: when it can't.
+        ToolkitError: when one can't, or does.
     """
-    with contextlib.suppress(_UntouchedError), written_atomically(path):
-        raise _UntouchedError
+    outputs = list(outputs)
+    check_apart(outputs, sources)
+    for path in outputs:
+        with contextlib.suppress(_UntouchedError), written_atomically(path):
+            raise _UntouchedError
+
+
+def check_apart(outputs: Iterable[Path], sources: Iterable[str]) -> None:
+    """Makes sure that no output takes the place of what it is made from, or of another output.
+
+    Raises:
+        ToolkitError: when one does.
+    """
+    taken = {Path(source).resolve() for source in sources}
+    for output in outputs:
+        if output.resolve() in taken:
+            raise ToolkitError(f"{output} is needed for something else: choose another name or folder for the result.")
+        taken.add(output.resolve())
 
 
 def check_space(path: Path, size: int) -> None:

@@ -52,6 +52,11 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path, capsys)
     (tmp_path / "file").touch()
     assert main(["site", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'file'} is a file: name a folder.\n"
+    (tmp_path / "index.html").write_text("of somebody else")
+    assert main(["site", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path} holds another page: name an empty folder.\n"
+    assert main(["site", str(tmp_path / "new"), "--network", "vgg19", "torchvision/vgg19"]) == 2
+    assert "Two of the networks have the same name" in capsys.readouterr().err
 
 
 def test_the_pinned_hashes_are_of_the_runtimes_files(runtime, tmp_path):

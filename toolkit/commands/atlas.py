@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
 from ..device import find_device
 from ..errors import ToolkitError
-from ..files import check_writable
+from ..files import check_outputs
 from ..images.places import named
 from ..images.sources import list_images
 from ..images.stream import decoders
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix != SUFFIX:
         raise ToolkitError(f"{output} must end in {SUFFIX}.")
-    check_writable(output)
+    check_outputs([output])
     where = find_device(arguments.device)
     network = load_normalized(arguments.network, convention=arguments.convention)
     print_note(network)

@@ -69,6 +69,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def not_negative(text: str) -> int:
+    """A whole number, zero or more, as the type of an option."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of zero or more")
+    return int(text)
+
+
 def dots(text: str) -> float:
     """A number of dots per inch, as the type of an option."""
     try:

@@ -12,7 +12,7 @@ from .. import __version__
 from ..device import find_device
 from ..distill import Distillation, Schedule, Student
 from ..errors import ToolkitError
-from ..files import check_writable
+from ..files import check_outputs
 from ..images.sources import list_images
 from ..network import Architecture, fingerprint, load_network, save_network
 from .common import add_device_option, add_output_option
@@ -52,7 +52,7 @@ def add_commands(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains, showing the unexplained share of some layers."""
-    check_writable(arguments.output)
+    check_outputs([arguments.output])
     teacher = load_network(arguments.teacher)
     if not teacher.mean_activations or teacher.pooling != "average":
         raise ToolkitError(f"{arguments.teacher} can't be the teacher: normalise it with average pooling first.")

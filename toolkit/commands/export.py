@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import ToolkitError
 from ..export import PRECISIONS, export_features, export_step
 from ..export.graphs import SUMMARIES
-from ..files import check_writable
+from ..files import check_outputs
 from ..network import load_network
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints the largest error of each output."""
     if arguments.output.suffix != ".onnx":
         raise ToolkitError(f"{arguments.output} must end in .onnx.")
-    check_writable(arguments.output)
+    check_outputs([arguments.output])
     network = load_network(arguments.source, convention=arguments.convention, pooling=arguments.pooling)
     if arguments.kind == "features":
         errors = export_features(network, arguments.layers, arguments.output, arguments.precision)

@@ -12,7 +12,7 @@ import torch
 from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
-from ..files import check_space, check_writable, written_atomically
+from ..files import check_outputs, check_space, written_atomically
 from ..images.places import is_remote, named
 from ..images.sources import list_images
 from ..images.stream import PREPARATIONS, ImageStream, Preparation, decoders
@@ -23,7 +23,7 @@ from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic
 from ..normalize.report import report
 from ..normalize.summary import in_words, skipped_in_words, summary
-from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, positive
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, not_negative, positive
 from .progress import counting
 
 
@@ -83,7 +83,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at the first image or archive that cannot be read")
     parser.add_argument(
         "--recheck",
-        type=int,
+        type=not_negative,
         default=RECHECK,
         metavar="N",
         help=f"measure the result again on N of the images, 0 for none (default: {RECHECK})",
@@ -91,7 +91,10 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report too, one .html page")
     parser.add_argument("--batch-size", type=positive, default=8, metavar="N", help="images at a time (default: 8)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that decode images (default: chosen for the device)"
+        "--workers",
+        type=not_negative,
+        metavar="N",
+        help="processes that decode images (default: chosen for the device)",
     )
     parser.add_argument(
         "--arithmetic",
@@ -119,11 +122,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError(f"A {SUFFIX} file holds one pooling and has no report: leave out --pooling both, --report.")
     if not arguments.images and arguments.sample:
         raise ToolkitError("There are no images to take a --sample of: name a folder, archive or list.")
-    for output in (arguments.output, arguments.report):
-        if output is not None:
-            check_writable(output)
+    check_outputs(filter(None, (arguments.output, arguments.report)))
     where = find_device(arguments.device)
-    if arguments.images and arguments.images[0].endswith(SUFFIX):
+    if any(source.endswith(SUFFIX) for source in arguments.images):
         return _apply(arguments, where)
     ranks = Ranks.join(where)
     try:
@@ -133,6 +134,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace, where: torch.device) -> int:
+    surplus = [f"--{name}" for name in ("pooling", "prepare", "sample", "report") if getattr(arguments, name)]
+    if surplus or len(arguments.images) > 1 or arguments.output.suffix == SUFFIX:
+        raise ToolkitError(
+            f"A {SUFFIX} file holds all that makes a network, a .safetensors file: name no other images and output, "
+            "and leave out --pooling, --prepare, --sample and --report."
+        )
     known = MeanActivations.load(Path(arguments.images[0]).expanduser())
     original = _original(arguments, known.pooling, where)
     photographs = held_out(where)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import ToolkitError
 from ..images.sources import list_images
 
 #: Bytes of a result's name: file systems take 255, and numbers, suffixes and a checkpoint's name come to it.
@@ -46,19 +45,6 @@ def every_pair(command: str, content: str | None, styles: Sequence[str], results
             taken.add(name.casefold())
             pairs.append(each._replace(name=name))
     return pairs
-
-
-def check_apart(outputs: Sequence[Path], sources: Sequence[str]) -> None:
-    """Makes sure that no result takes the place of an image that it is made from, or of another result.
-
-    Raises:
-        ToolkitError: when one does.
-    """
-    taken = {Path(source).resolve() for source in sources}
-    for output in outputs:
-        if output.resolve() in taken:
-            raise ToolkitError(f"{output} is needed for something else: choose another name or folder for the result.")
-        taken.add(output.resolve())
 
 
 def _images(source: str | None, results: Path) -> list[str | None]:

@@ -1,5 +1,7 @@
 """``transfer --regions``: suggested masks, and the files to correct them in."""
 
+import itertools
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,12 +39,14 @@ def in_regions(
 
 
 def save_regions(regions: Sequence[Region], output: Path, styles: Sequence[str]) -> None:
-    """Writes the masks of regions into a folder beside the output, and says how to paint with them once corrected."""
-    folder = output.with_name(f"{output.stem}-regions")
+    """Writes the masks of regions into a new folder beside the output, and says how to paint with corrected ones."""
+    name = f"{output.stem}-regions"
+    numbered = (output.with_name(f"{name}-{number}") for number in itertools.count(2))
+    folder = next(each for each in itertools.chain([output.with_name(name)], numbered) if not each.exists())
     for number, region in enumerate(regions, 1):
         for kind, mask in (("mask", region.mask), ("style-mask", region.part)):
             with written_atomically(folder / f"{kind}-{number}.png") as temporary:
                 to_picture(mask.expand(1, 3, -1, -1)).convert("L").save(temporary, format="PNG")
-    order = " ".join(styles[region.style] for region in regions)
+    order, place = shlex.join(styles[region.style] for region in regions), shlex.quote(str(folder))
     print(f"regions written to {folder}. To correct them, change the masks and name the styles in this order:")
-    print(f"  {order} --masks {folder}/mask-*.png --style-masks {folder}/style-mask-*.png")
+    print(f"  {order} --masks {place}/mask-*.png --style-masks {place}/style-mask-*.png")

@@ -47,9 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError("The page's files are not installed: install the project again.")
     if arguments.folder.is_file():
         raise ToolkitError(f"{arguments.folder} is a file: name a folder.")
-    networks = {}
-    for source in arguments.network:
-        network = networks[Path(source).stem] = load_normalized(source)
+    if (arguments.folder / "index.html").exists() and not (arguments.folder / "isolation.js").exists():
+        raise ToolkitError(f"{arguments.folder} holds another page: name an empty folder.")
+    named = {Path(source).stem: source for source in arguments.network}
+    if len(named) < len(arguments.network):
+        raise ToolkitError("Two of the networks have the same name, by which visitors choose: rename a file.")
+    networks = {name: load_normalized(source) for name, source in named.items()}
+    for network in networks.values():
         print_note(network)
     styles = sorted((DEMO / "examples").glob("*.jpg"))
     write_site(arguments.folder, DEMO / "browser", styles, networks, arguments.runtime)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..device import available, find_device
 from ..errors import ToolkitError
-from ..files import check_writable, written_atomically
+from ..files import check_outputs, written_atomically
 from ..images.formats import read_recipe, save_image
 from ..images.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix.lower() != ".png":
         raise ToolkitError(f"{output} must end in .png.")
-    for path in (output, output.with_suffix(".json"), output.with_suffix("") / output.name):
-        check_writable(path)
+    written = (output, output.with_suffix(".json"), output.with_suffix("") / output.name)
+    check_outputs(written, arguments.images)
     rows = parse_axis(arguments.rows)
     columns = parse_axis(arguments.columns) if arguments.columns else None
     for variation in [*rows.variations, *(columns.variations if columns else ())]:
@@ -148,6 +148,8 @@ def _split(names: Sequence[str], recipe: Recipe) -> tuple[str | None, Sequence[s
     """The content image and the style images, as many as the synthesis takes."""
     command = SYNTHESES[recipe.synthesis]
     content, styles = (names[0], names[1:]) if command.takes_content else (None, names)
-    if command.takes_style and not styles:
+    if command.most_styles and not styles:
         raise ToolkitError(f"For {recipe.synthesis} a style image is needed: name at least one.")
+    if len(styles) > command.most_styles:
+        raise ToolkitError(f"{styles[command.most_styles]} has no part in a {recipe.synthesis}: leave it out.")
     return content, styles

@@ -15,16 +15,16 @@ from ..device import available, find_device
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
-from ..files import check_writable, save_somewhere
+from ..files import check_apart, check_outputs, save_somewhere
 from ..images.formats import FORMATS, check_format, read_recipe, save_image
 from ..images.io import open_alpha, open_mask, open_picture, resize, to_uint8
-from ..network import Network
+from ..network import Network, fingerprint
 from ..synthesis import Checkpoint, Progress, Recipe, Region, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
 from ..synthesis.recipe import SynthesisName
 from ..synthesis.timelapse import Timelapse
 from .common import add_network_options, byte_count, colour, dots, network, uninterrupted
-from .pairs import Pair, check_apart, every_pair, pair
+from .pairs import Pair, every_pair, pair
 from .recipe_options import add_recipe_options, chosen_recipe
 from .regions import in_regions, save_regions
 
@@ -46,9 +46,9 @@ class Command(NamedTuple):
         return bool(self.preset.content_layers)
 
     @property
-    def takes_style(self) -> bool:
-        """Whether style images are named."""
-        return bool(self.preset.style_layers) or self.preset.start == "style"
+    def most_styles(self) -> int:
+        """How many style images have a part in the result."""
+        return sys.maxsize if self.preset.style_layers else int(self.preset.start == "style")
 
     @property
     def groups(self) -> list[str]:
@@ -80,7 +80,9 @@ def add_commands(commands: Any) -> None:
         )
         if command.takes_content:
             parser.add_argument("content", help="content image, or a folder of them")
-        if command.takes_style:
+        if command.most_styles == 1:
+            parser.add_argument("styles", nargs=1, metavar="style", help="style image, or a folder of them")
+        elif command.most_styles:
             parser.add_argument("styles", nargs="+", metavar="style", help="style images to blend, or folders of them")
         _add_options(parser, command)
         parser.set_defaults(run=run, command=name)
@@ -117,7 +119,12 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
             "written beside the output",
         )
     parser.add_argument("--resume", action="store_true", help="keep a checkpoint beside the output, and resume from it")
-    parser.add_argument("--timelapse", type=Path, metavar="FILE", help="also write a film: .mp4, .gif or .webp")
+    parser.add_argument(
+        "--timelapse",
+        type=Path,
+        metavar="FILE",
+        help="also write a film: .mp4, .gif or .webp; a resumed run writes one of its own",
+    )
     parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a channel (default: 8, of a TIFF 16)")
     parser.add_argument("--dpi", type=dots, metavar="N", help="dots per inch, for printing")
     parser.add_argument(
@@ -180,11 +187,12 @@ def _make(
     checkpointed = output.with_suffix(".checkpoint") if arguments.resume else None
     timelapse = Timelapse(film) if film else None
     written = [path for path in (output, film, checkpointed) if path]
-    check_apart(written, [*filter(None, (images.content, *images.styles, *getattr(arguments, "masks", [])))])
     alpha = open_alpha(images.content) if images.content and arguments.keep_alpha else None
     check_format(output, recipe.size, alpha=alpha is not None, bits=arguments.bits)
-    for path in written:
-        check_writable(path)
+    masks = [*getattr(arguments, "masks", []), *getattr(arguments, "style_masks", [])]
+    check_outputs(written, filter(None, (images.content, *images.styles, arguments.start_image, *masks)))
+    if ranks.first and recipe.made_from and recipe.made_from.network != fingerprint(chosen):
+        print("note: the recipe was made with another network: its own is named with --network.", file=sys.stderr)
     recipe, given, regions = _prepared(arguments, recipe, chosen, images)
     if regions and ranks.first:
         save_regions(regions, output, images.styles)
@@ -192,6 +200,7 @@ def _make(
     checkpoint = Checkpoint(checkpointed, synthesis, ranks) if checkpointed else None
     if ranks.first:
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
+    resumed = synthesis.iteration > 0
     status = 0
     losses: dict[str, float] = {}
     try:
@@ -229,10 +238,10 @@ def _make(
                 for name, loss in losses.items():
                     print(f"{name:<20} {loss:.4g}")
                 print(f"written to {output}")
+                if timelapse and timelapse.frames:  # a resumed run's beside the film of its beginning
+                    print(f"written to {save_somewhere(timelapse.path, timelapse.save, overwrite=not resumed)}")
     if checkpoint and not status:
         checkpoint.remove()
-    if timelapse and ranks.first:
-        print(f"written to {save_somewhere(timelapse.path, timelapse.save)}")
     return status
 
 
