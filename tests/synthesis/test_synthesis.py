@@ -245,6 +245,11 @@ def test_style_masks_are_resized_to_their_style(make):
     [
         ("transfer", {"content": None, "start": "noise"}, "A transfer needs a content image: name one."),
         ("transfer", {"styles": []}, "A transfer needs a style image: name at least one."),
+        (
+            "transfer",
+            {"styles": [torch.rand(3, 48, 64)]},
+            "An image or mask has the shape (3, 48, 64): it must be (1, 3",
+        ),
         ("reconstruction", {"content": None, "styles": []}, "A reconstruction needs a content image: name one."),
         ("amalgamation", {"styles": []}, "The recipe starts from the style image, but there is none: name it."),
         ("transfer", {"start": "image"}, "The recipe starts from the start image, but there is none: name it."),

@@ -18,8 +18,8 @@ def check_images(
     """Refuses images that do not suit a recipe.
 
     Raises:
-        ToolkitError: when one is missing, there are not as many weights or masks as style images, or a style mask
-            leaves nothing of its style image.
+        ToolkitError: when one is missing or has another shape, there are not as many weights or masks as style images,
+            or a style mask leaves nothing of its style image.
     """
     content_weights, style_weights = recipe.layer_weights
     if content_weights and content is None:
@@ -29,6 +29,13 @@ def check_images(
     for what, given in (("weights", recipe.style_image_weights), ("masks", masks), ("style masks", style_masks)):
         if given and len(given) != len(styles):
             raise ToolkitError(f"There are {len(styles)} style images but {len(given)} {what}: give one for each.")
+    images = [*styles, *([] if content is None else [content])]
+    for channels, tensors in ((3, images), (1, [*masks, *style_masks])):
+        for shape in (tuple(tensor.shape) for tensor in tensors):
+            if shape[:-2] != (1, channels):
+                raise ToolkitError(
+                    f"An image or mask has the shape {shape}: it must be (1, {channels}, height, width)."
+                )
     for number, mask in enumerate(style_masks, 1):
         if not mask.any():
             raise ToolkitError(f"Style mask {number} is black: make the part of the style image that counts bright.")
