@@ -1,5 +1,6 @@
 """Distillation: what is folded, what is measured, and that training resumes where it was left."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -126,17 +127,20 @@ def test_a_finished_training_goes_on_when_it_is_given_more_steps(teacher, folder
 
 
 def test_a_file_of_another_kind_is_no_checkpoint(teacher, folder, tmp_path):
-    for content in ({"weights": torch.ones(2)}, torch.ones(2), None):
+    for content in ({"weights": torch.ones(2)}, {"student": 1}, torch.ones(2), None):
         torch.save(content, tmp_path / "other.pth")
         with pytest.raises(ToolkitError, match="can't be read as a checkpoint: remove it, or name another"):
             train(teacher, folder, checkpoint=tmp_path / "other.pth")
 
 
-def test_another_schedules_checkpoint_is_refused(teacher, folder, tmp_path):
+def test_another_schedules_or_teachers_checkpoint_is_refused(teacher, folder, tmp_path):
     checkpoint = tmp_path / "c.checkpoint"
     train(teacher, folder, 3, checkpoint=checkpoint)
-    with pytest.raises(ToolkitError, match="belongs to another schedule or architecture: remove it, or name another"):
-        train(teacher, folder, schedule=Schedule(steps=9), checkpoint=checkpoint)
+    other = copy.deepcopy(teacher)
+    other.convolution("conv1_1").bias.data += 1
+    for wishes in ({"teacher": teacher, "schedule": Schedule(steps=9)}, {"teacher": other}):
+        with pytest.raises(ToolkitError, match="another schedule, architecture or teacher: remove it, or name another"):
+            train(folder=folder, checkpoint=checkpoint, **wishes)
     checkpoint.write_text("no checkpoint")
     with pytest.raises(ToolkitError, match="can't be read as a checkpoint"):
         train(teacher, folder, checkpoint=checkpoint)
@@ -161,6 +165,8 @@ def test_the_command_trains_and_writes_a_network(teacher, folder, tmp_path, caps
     assert text.out == "written to s.safetensors; normalise it next\n"
     assert "unexplained: conv1_1" in text.err
     assert load_network("s.safetensors").architecture == Architecture("vgg11", (2,) * 5)
+    assert main(["distill", "teacher.safetensors", "images", "-o", "e.txt"]) == 2
+    assert capsys.readouterr().err == "error: e.txt must end in .safetensors.\n"
     assert main(["distill", "s.safetensors", "images", "-o", "t.safetensors"]) == 2
     assert (
         "error: s.safetensors can't be the teacher: normalise it with average pooling first." in capsys.readouterr().err

@@ -15,7 +15,7 @@ from ..errors import ToolkitError
 from ..files import check_outputs
 from ..images.sources import list_images
 from ..network import Architecture, fingerprint, load_network, save_network
-from .common import add_device_option, add_output_option
+from .common import add_device_option, add_output_option, positive
 
 WIDTHS = (16, 48, 96, 160, 224)
 
@@ -43,15 +43,30 @@ def add_commands(commands: Any) -> None:
         metavar="W,W,…",
         help=f"filters per block, or per convolution (default: {','.join(map(str, WIDTHS))})",
     )
-    parser.add_argument("--steps", type=int, default=defaults.steps, metavar="N", help=f"(default: {defaults.steps})")
-    parser.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: 0)")
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(default: the output with .checkpoint)")
+    parser.add_argument(
+        "--steps",
+        type=positive,
+        default=defaults.steps,
+        metavar="N",
+        help=f"how many batches of images to learn from (default: {defaults.steps})",
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=defaults.seed, metavar="N", help="of everything that is random (default: 0)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="keeps the training, to be resumed (default: the output with .checkpoint)",
+    )
     add_device_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains, showing the unexplained share of some layers."""
+    if arguments.output.suffix != ".safetensors":
+        raise ToolkitError(f"{arguments.output} must end in .safetensors.")
     check_outputs([arguments.output])
     teacher = load_network(arguments.teacher)
     if not teacher.mean_activations or teacher.pooling != "average":
@@ -80,6 +95,12 @@ def run(arguments: argparse.Namespace) -> int:
     save_network(student.fold(provenance), arguments.output)
     print(f"written to {arguments.output}; normalise it next")
     return 0
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**63 - 1}")
+    return int(text)
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..images.sources import Source
-from ..network import Network
+from ..network import Network, fingerprint
 from .dreams import dream
 from .inputs import batches
 from .student import Student, variances
@@ -68,7 +68,7 @@ class Distillation:
         checkpoint_seconds: between writes of it.
 
     Raises:
-        ToolkitError: when the checkpoint can't be read, or is of another schedule or architecture.
+        ToolkitError: when the checkpoint can't be read, or is of another schedule, architecture or teacher.
     """
 
     student: Student
@@ -82,6 +82,7 @@ class Distillation:
         self.device = next(self.teacher.parameters()).device
         self.student.to(self.device)
         self.teacher = self.teacher.to(torch.bfloat16)
+        self.fingerprint = fingerprint(self.teacher)
         self.layers = [layer.name for layer in self.teacher.architecture.layers if layer.kind == "relu"]
         self.optimizer = torch.optim.AdamW(
             self.student.parameters(), self.schedule.learning_rate, weight_decay=self.schedule.weight_decay
@@ -156,6 +157,7 @@ class Distillation:
         state = {
             "schedule": asdict(self.schedule),
             "architecture": asdict(self.student.architecture),
+            "teacher": self.fingerprint,
             "number": self.number,
             "restarted": self.restarted,
             "student": self.student.state_dict(),
@@ -168,18 +170,17 @@ class Distillation:
 
     def _resume(self, checkpoint: Path) -> None:
         remedy = "remove it, or name another."
+        ours = asdict(self.schedule), asdict(self.student.architecture), self.fingerprint
         try:
             state = torch.load(checkpoint, map_location=self.device, weights_only=True)
-            if "student" not in state:
-                raise ValueError("a file of another kind")
-        except (OSError, RuntimeError, EOFError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            ended = state["number"] == state["schedule"]["steps"]
+            schedule = state["schedule"] | ({"steps": self.schedule.steps} if ended else {})
+            if (schedule, state["architecture"], state["teacher"]) != ours:
+                raise ToolkitError(f"{checkpoint} belongs to another schedule, architecture or teacher: {remedy}")
+            self.number = state["number"]
+            self.restarted = self.number if ended else state["restarted"]
+            self.student.load_state_dict(state["student"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.variances, self.unexplained = state["variances"], state["unexplained"]
+        except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise ToolkitError(f"{checkpoint} can't be read as a checkpoint: {remedy}") from error
-        ended = state["number"] == state["schedule"]["steps"]
-        schedule = state["schedule"] | ({"steps": self.schedule.steps} if ended else {})
-        if schedule != asdict(self.schedule) or state["architecture"] != asdict(self.student.architecture):
-            raise ToolkitError(f"{checkpoint} belongs to another schedule or architecture: {remedy}")
-        self.number = state["number"]
-        self.restarted = self.number if ended else state["restarted"]
-        self.student.load_state_dict(state["student"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.variances, self.unexplained = state["variances"], state["unexplained"]
