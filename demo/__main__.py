@@ -2,6 +2,9 @@
 
 import sys
 
-from .app import main
+from toolkit.process import ended_by_ctrl_c
+
+with ended_by_ctrl_c():
+    from .app import main
 
 sys.exit(main())

@@ -136,14 +136,21 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
         (["transfer", "nowhere.jpg", "painting.png"], "There is no picture nowhere.jpg."),
         (["transfer", "photo.jpg", "images/broken.jpg"], "images/broken.jpg is not a picture in a known format"),
         (["transfer", "photo.jpg", "painting.png", "-o", "x.bmp"], "x.bmp must end in .png, .jpg, .jpeg, .webp, .tif"),
-        (["transfer", "photo.jpg", "painting.png", "--size", "3"], "The recipe is not valid: size: Input should be"),
+        (["transfer", "photo.jpg", "painting.png", "--size", "3"], "Size must be at least 16, not '3'."),
+        (["transfer", "photo.jpg", "painting.png", "--size", "1e3"], "Size must be a whole number, not '1e3'."),
+        (["transfer", "photo.jpg", "painting.png", "--start", "image"], "The recipe starts from the start image, but"),
+        (
+            ["transfer", f"{'x' * 300}.jpg", "painting.png"],
+            f"Could not read or write {'x' * 300}.jpg: File name too long.",
+        ),
+        (["transfer", "photo.jpg", "painting.png", "-o", f"{'x' * 300}.png"], f"Could not write {'x' * 300}.png: File"),
         (
             ["texture", "painting.png", "--style-layers", "relu1_9"],
             "Unknown layer 'relu1_9' of vgg19: did you mean relu1_",
         ),
         (
             ["transfer", "photo.jpg", "painting.png", "--recipe", "painting.png"],
-            "painting.png holds no recipe: it was not made",
+            "painting.png holds no recipe: it is a study's grid (see the .json beside it), or was not made by",
         ),
         (["transfer", "photo.jpg", "painting.png", "--device", "toaster"], "This machine has no device 'toaster': use"),
         (["inspect", "nowhere.safetensors"], "There is no network file nowhere.safetensors"),
@@ -162,6 +169,24 @@ def test_a_recipe_made_with_another_network_gets_a_note(network, desk, capsys):
     for other, noted in ((network, False), ("vgg19-small", True)):
         assert main(["texture", "painting.png", "--network", other, "--recipe", "t.png", "-o", "x.png"]) == 0
         assert ("note: the recipe was made with another network" in capsys.readouterr().err) is noted
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("distill vgg19 images -o x.safetensors --steps 0", "--steps: '0' is no number of one or more"),
+        (f"distill vgg19 images -o x.safetensors --seed {2**63}", f"--seed: '{2**63}' is no whole number from 0 to"),
+        ("transfer a.jpg b.jpg --memory inf", "--memory: 'inf' is no size such as 4GB or 600MB"),
+        ("transfer a.jpg b.jpg --memory 0", "--memory: '0' is no size such as 4GB or 600MB"),
+        ("bench step --size 8x8", "--size: '8x8' is no size such as 512x384, from 16x16 on"),
+        ("export vgg19 -o x.onnx --pooling foo", "--pooling: invalid choice: 'foo'"),
+        ("export vgg19 -o x.onnx --convention foo", "--convention: invalid choice: 'foo'"),
+    ],
+)
+def test_values_that_an_option_does_not_take_are_told(command, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    assert ended.value.code == 2 and f"error: argument {sentence}" in capsys.readouterr().err
 
 
 def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
@@ -205,6 +230,17 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, listening,
     assert out.endswith("written to photo-painting.png\n")
     assert json.loads(read_recipe("photo-painting.png"))["synthesis"] == "transfer"
     assert open_image("photo-painting.png").shape == (1, 3, 53, 64)
+
+
+@pytest.mark.parametrize(("module", "imported"), [("toolkit", "torch"), ("demo", "gradio")])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_ctrl_c_while_a_command_is_still_imported_ends_it_quietly(listening, module, imported):
+    command = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stderr if f" {imported}." in line)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "") and "Traceback" not in err
 
 
 @pytest.mark.parametrize(

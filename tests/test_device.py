@@ -22,9 +22,10 @@ def test_a_device_that_is_not_there_is_told():
         find_device("cuda")
 
 
-def test_a_name_that_is_no_device_is_told():
-    with pytest.raises(ToolkitError, match=r"This machine has no device 'toaster': use --device cpu, or auto\."):
-        find_device("toaster")
+@pytest.mark.parametrize("name", ["toaster", "meta", "hpu"])
+def test_a_name_that_is_no_device_is_told(name):
+    with pytest.raises(ToolkitError, match=rf"This machine has no device '{name}': use --device cpu, or auto\."):
+        find_device(name)
 
 
 def test_a_machine_has_some_memory_and_an_arithmetic():

@@ -2,6 +2,9 @@
 
 import sys
 
-from .cli import main
+from .process import ended_by_ctrl_c
+
+with ended_by_ctrl_c():
+    from .cli import main
 
 sys.exit(main())

@@ -85,6 +85,10 @@ def _run(arguments: Sequence[str]) -> int:
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # that nothing closer to it has explained
+        where = f"Could not read or write {error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Interrupted: nothing was written.", file=sys.stderr)
         return 130

@@ -28,9 +28,9 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """
     temporary: Path | None = None
     place = Path(os.path.realpath(path))  # what a link points to, so that the link stays
-    if place.exists() and not place.is_file():
-        raise ToolkitError(f"{path} is a folder or a device: name a file.")
     try:
+        if place.exists() and not place.is_file():
+            raise ToolkitError(f"{path} is a folder or a device: name a file.")
         place.parent.mkdir(parents=True, exist_ok=True)
         # The start of the name alone: a longer one than the path's may be too long.
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=place.parent)

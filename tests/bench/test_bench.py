@@ -132,5 +132,5 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
 def test_bench_memory_tells_in_a_sentence_what_it_can_not_run(tiny_file, capsys):
     assert main(["bench", "memory", "--network", "nowhere"]) == 2
     assert "error: There is no network file nowhere" in capsys.readouterr().err
-    assert main(["bench", "memory", "--network", tiny_file, "--size", "8x8"]) == 2
-    assert "error: The contestant nothing failed. The recipe is not valid: size: " in capsys.readouterr().err
+    assert main(["bench", "memory", "--network", tiny_file, "--size", "99999x16"]) == 2
+    assert "error: The contestant nothing failed. Size must be at most 16384, not 99999." in capsys.readouterr().err

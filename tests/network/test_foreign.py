@@ -78,6 +78,10 @@ def test_a_file_cut_short_is_refused(tiny_network, tmp_path, kept, suffix, state
         (lambda s: s["conv5_1.weight"].fill_(float("nan")), "conv5_1.weight holds numbers that are not finite."),
         (lambda s: s.pop("conv3_1.weight"), "does not hold a VGG's convolutions"),
         (lambda s: s.clear(), "does not hold a VGG's convolutions"),
+        (
+            lambda s: (s.clear(), s.update({"conv1_1.mean_activation": torch.ones(3)})),
+            "is a .scales file: it holds mean activations, not a network",
+        ),
         (lambda s: s.update({"epoch": 3}), "holds no state dict: save the network's state_dict(), not the network."),
     ],
 )

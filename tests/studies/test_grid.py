@@ -148,9 +148,9 @@ def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_netw
     ("rows", "columns", "sentence"),
     [
         ("style-layers", "style-layer", r"Rows and columns both set the style_layers: choose axes of different"),
-        ("iterations=0", None, r"The recipe is not valid: iterations: Input should be greater"),
+        ("iterations=0", None, r"Iterations must be at least 1, not 0\."),
         ("content-layers=relu9_1", None, r"Unknown layer 'relu9_1' of vgg19: did you mean"),
-        (Axis("x", (Variation("a", {"colour": "red"}),)), None, r"The recipe is not valid: colour: "),
+        (Axis("x", (Variation("a", {"colour": "red"}),)), None, r"Colour must be 'style', "),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(make, rows, columns, sentence):

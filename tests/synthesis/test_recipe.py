@@ -1,6 +1,7 @@
 """Recipes: validated, serialisable, described, and kept inside pictures."""
 
 import json
+import re
 from typing import get_args
 
 import pytest
@@ -112,32 +113,32 @@ def test_weights_of_layers_are_those_above_zero_times_their_losss():
 def test_a_copy_is_checked_too():
     recipe = Recipe.preset("transfer")
     assert recipe.with_(size=99) == Recipe.preset("transfer", size=99) and recipe.size == 512
-    with pytest.raises(ToolkitError, match="The recipe is not valid: size: "):
+    with pytest.raises(ToolkitError, match=r"Size must be at least 16, not 3\."):
         recipe.with_(size=3)
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"size": 3}, "The recipe is not valid: size: Input should be greater than or equal to 16."),
-        ({"iterations": 0}, "The recipe is not valid: iterations: Input should be greater than or equal to 1."),
-        ({"evaluations": 0}, "The recipe is not valid: iterations: Input should be greater than or equal to 1."),
-        ({"colours": "red"}, "The recipe is not valid: colours: Extra inputs are not permitted."),
-        ({"style_weight": -1}, "The recipe is not valid: style_weight: Input should be greater than or equal to 0."),
-        ({"style_weight": float("nan")}, "The recipe is not valid: style_weight: Input should be"),
-        ({"style_layers": {"relu1_1": -1}}, "The recipe is not valid: style_layers.relu1_1: Input should be greater"),
+        ({"size": 3}, "Size must be at least 16, not 3."),
+        ({"iterations": 0}, "Iterations must be at least 1, not 0."),
+        ({"evaluations": 0}, "Iterations must be at least 1, not 0."),
+        ({"colours": "red"}, "Colours is no field of a recipe."),
+        ({"style_weight": -1}, "Style weight must be at least 0, not -1."),
+        ({"style_weight": float("nan")}, "Style weight must be a finite number, not nan."),
+        ({"style_layers": {"relu1_1": -1}}, "Style layers: relu1_1 must be at least 0, not -1."),
         (
             {"style_layers": "relu1_1=much"},
-            "The recipe is not valid: style_layers: 'relu1_1=much' is no list of layers such as relu1_1,relu2_1=0.5.",
+            "Style layers: 'relu1_1=much' is no list of layers such as relu1_1,relu2_1=0.5.",
         ),
-        ({"style_image_weights": "1,x"}, "The recipe is not valid: style_image_weights.1: Input should be"),
+        ({"style_image_weights": "1,x"}, "Style image weights: 1 must be a number, not 'x'."),
         (
             {"style_weight": 0, "content_weight": 0},
-            "The recipe is not valid: there is nothing to optimise: give a content or a style layer a weight",
+            "There is nothing to optimise: give a content or a style layer a weight",
         ),
         (
             {"style_image_weights": (0, 0)},
-            "The recipe is not valid: at least one style image needs a weight above zero.",
+            "At least one style image needs a weight above zero.",
         ),
     ],
 )
@@ -148,11 +149,16 @@ def test_mistakes_are_told_in_a_sentence(fields, sentence):
 
 
 def test_text_that_is_no_recipe_is_refused():
-    for text in ("not json", "[]", json.dumps({"synthesis": "collage"})):
-        with pytest.raises(ToolkitError, match="The recipe is not valid: "):
+    for text, sentence in {
+        "not json": "Invalid JSON: expected",
+        "[]": "it must be an object, not []",
+        json.dumps({"synthesis": "collage"}): "synthesis must be 'transfer', ",
+        "{}": "synthesis must be given.",
+    }.items():
+        with pytest.raises(ToolkitError, match=re.escape(f"The recipe is not valid: {sentence}")):
             Recipe.checked(text)
-    for fields in ({"synthesis": "collage"}, {}, None):
-        with pytest.raises(ToolkitError, match="The recipe is not valid: "):
+    for fields, sentence in (({}, "Synthesis must be given"), (None, "It must be a valid dictionary")):
+        with pytest.raises(ToolkitError, match=sentence):
             Recipe.checked(fields)
-    with pytest.raises(ToolkitError, match="The recipe is not valid: synthesis: "):
+    with pytest.raises(ToolkitError, match="Synthesis must be 'transfer', "):
         Recipe.preset("collage")

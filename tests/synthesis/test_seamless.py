@@ -65,7 +65,7 @@ def test_sides_are_multiples_of_the_deepest_stride(size, frame):
 
 def test_only_a_texture_can_be_seamless():
     for fields in ({"synthesis": "transfer"}, {"synthesis": "texture", "content_layers": "relu4_2"}):
-        with pytest.raises(ToolkitError, match="The recipe is not valid: only a texture can be seamless"):
+        with pytest.raises(ToolkitError, match="Only a texture can be seamless"):
             Recipe.checked({"style_layers": "relu1_1", **fields, "seamless": True})
 
 

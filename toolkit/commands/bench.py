@@ -169,5 +169,7 @@ def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512x384") from None
+        width = height = 0
+    if min(width, height) < 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512x384, from 16x16 on")
     return width, height

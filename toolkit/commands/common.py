@@ -27,7 +27,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     """How to read weights whose file does not say it."""
     parser.add_argument(
         "--convention",
-        metavar="|".join(CONVENTIONS),
+        choices=tuple(CONVENTIONS),
         help="input of weights whose file does not say it: "
         "torchvision (RGB in [0, 1], mean and deviation removed) or caffe (BGR in 0..255, mean removed)",
     )
@@ -57,9 +57,12 @@ def byte_count(text: str) -> int:
     plain = text.replace(" ", "").upper()
     number = plain.rstrip("KMGB")
     try:
-        return max(1, int(float(number) * UNITS[plain[len(number) :]]))
-    except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 4GB or 600MB") from None
+        size = int(float(number) * UNITS[plain[len(number) :]])
+    except (ValueError, KeyError, OverflowError):
+        size = 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 4GB or 600MB")
+    return size
 
 
 def positive(text: str) -> int:

@@ -7,13 +7,20 @@ from ..errors import ToolkitError
 from ..export import PRECISIONS, export_features, export_step
 from ..export.graphs import SUMMARIES
 from ..files import check_outputs
-from ..network import load_network
+from ..network import POOLINGS, load_network
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
 from .common import SOURCE_HELP, add_output_option, add_source_options
 
-#: What can be exported.
-KINDS = ("features", "step")
+#: What can be exported, each with its own options' defaults: those of a transfer.
+KINDS: dict[str, dict[str, Any]] = {
+    "features": {"layers": sorted({*CONTENT_LAYERS, *STYLE_LAYERS["balanced"]})},
+    "step": {
+        "content_layers": list(CONTENT_LAYERS),
+        "style_layers": list(STYLE_LAYERS["balanced"]),
+        "style_statistic": "gram",
+    },
+}
 
 
 def add_commands(commands: Any) -> None:
@@ -35,28 +42,24 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--layers",
         type=_names,
-        default=sorted({*CONTENT_LAYERS, *STYLE_LAYERS["balanced"]}),
         metavar="LAYERS",
         help="layers of the features (default: the layers of a transfer)",
     )
     parser.add_argument(
         "--content-layers",
         type=_names,
-        default=list(CONTENT_LAYERS),
         metavar="LAYERS",
         help="content layers of the step (default: those of a transfer)",
     )
     parser.add_argument(
         "--style-layers",
         type=_names,
-        default=list(STYLE_LAYERS["balanced"]),
         metavar="LAYERS",
         help="style layers of the step (default: those of a transfer)",
     )
     parser.add_argument(
         "--style-statistic",
         choices=SUMMARIES,
-        default="gram",
         help="what of the features the step compares as style (default: gram)",
     )
     add_output_option(parser, "the .onnx file to write")
@@ -67,7 +70,9 @@ def add_commands(commands: Any) -> None:
         help="how weights are stored; float16 (features only) also computes in float16, 8bit computes in float32 "
         "(default: float32)",
     )
-    parser.add_argument("--pooling", help="for a network that is not normalised (default: max)")
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, help="average or max pooling (default: the network's, or max if it says none)"
+    )
     add_source_options(parser)
     parser.set_defaults(run=run)
 
@@ -76,13 +81,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints the largest error of each output."""
     if arguments.output.suffix != ".onnx":
         raise ToolkitError(f"{arguments.output} must end in .onnx.")
+    named = {name: vars(arguments)[name] for options in KINDS.values() for name in options}
+    named = {name: value for name, value in named.items() if value is not None}
+    chosen = KINDS[arguments.kind] | named
+    for name in chosen.keys() - KINDS[arguments.kind].keys():
+        raise ToolkitError(f"--{name.replace('_', '-')} is no option of --kind {arguments.kind}: leave it out.")
     check_outputs([arguments.output])
     network = load_network(arguments.source, convention=arguments.convention, pooling=arguments.pooling)
     if arguments.kind == "features":
-        errors = export_features(network, arguments.layers, arguments.output, arguments.precision)
+        errors = export_features(network, chosen["layers"], arguments.output, arguments.precision)
     else:
-        layers = arguments.content_layers, arguments.style_layers
-        errors = export_step(network, *layers, arguments.output, arguments.precision, arguments.style_statistic)
+        layers = chosen["content_layers"], chosen["style_layers"]
+        errors = export_step(network, *layers, arguments.output, arguments.precision, chosen["style_statistic"])
     print("largest error against PyTorch, over the largest value:")
     for name, error in errors.items():
         print(f"  {name:<20} {error:.1e}")

@@ -71,6 +71,8 @@ def _remedy(source: str | Path | BinaryIO) -> str:
     with Path(source).open("rb") if isinstance(source, str | Path) else contextlib.nullcontext(source) as file:
         file.seek(0)
         start = file.read(8)
+    if not start:
+        return "the file is empty."
     if start[4:] == b"ftyp" and "HEIF" not in FORMATS:
         return "if it is HEIC, pip install pillow-heif, or save it as JPEG."
     return "use PNG, JPEG or WebP."

@@ -103,8 +103,8 @@ def read_recipe(source: str | Path | BinaryIO) -> str:
     if recipe is None:
         name = source if isinstance(source, str | Path) else "The picture"
         raise ToolkitError(
-            f"{name} holds no recipe: it was not made by this toolkit, or another program that saved it or sent it on "
-            "has removed it, so use the file as it was made."
+            f"{name} holds no recipe: it is a study's grid (see the .json beside it), or was not made by this toolkit, "
+            "or another program that saved it or sent it on has removed it: use the file as it was made."
         )
     return str(recipe)
 

@@ -201,6 +201,11 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture,
                 if present and set(names.values()) == present and (len(names) == len(found)) == whole:
                     widths = tuple(_filters(tensors, stem) for stem in names.values())
                     return Architecture(name, widths, "" if whole else [*names][-1]), names
+    if any(key.endswith(".mean_activation") for key in tensors):
+        raise ToolkitError(
+            f"{path} is a .scales file: it holds mean activations, not a network; `python -m toolkit normalize "
+            f"NETWORK {path} --output NAME.safetensors` applies them to one."
+        )
     raise ToolkitError(
         f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
         f"use the weights of {', '.join(DEPTHS)}, with or without batch normalisation."

@@ -83,7 +83,7 @@ def check_size(size: Sequence[int], path: tuple[Layer, ...], seamless: bool = Fa
     if min(height, width) < least:
         raise ToolkitError(
             f"An image of {width} x {height} pixels is too small for {path[-1].name}: "
-            f"use at least {least} x {least}, or shallower layers."
+            f"use at least {least} x {least}, so choose a larger size or shallower layers."
         )
     if seamless and (height % least or width % least):
         raise ToolkitError(
