@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from toolkit.errors import in_plain_words
 from toolkit.network import DEFAULT_NETWORK
 
 
@@ -139,7 +140,4 @@ def _default(value: Any) -> str:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ")
-    # A validator of ours says what it has to say; pydantic's message lacks the value.
-    value = "" if first["type"] == "value_error" else f"{first['input']!r} is wrong: "
-    return f"{_option(str(first['loc'][0]))}: {value}{message[0].lower()}{message[1:]}."
+    return f"{in_plain_words({**first, 'loc': (_option(str(first['loc'][0])),)})}."

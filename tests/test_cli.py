@@ -232,17 +232,6 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, listening,
     assert open_image("photo-painting.png").shape == (1, 3, 53, 64)
 
 
-@pytest.mark.parametrize(("module", "imported"), [("toolkit", "torch"), ("demo", "gradio")])
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_ctrl_c_while_a_command_is_still_imported_ends_it_quietly(listening, module, imported):
-    command = [sys.executable, "-X", "importtime", "-m", module, "--help"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        next(line for line in process.stderr if f" {imported}." in line)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "") and "Traceback" not in err
-
-
 @pytest.mark.parametrize(
     "command", ["", "normalize", "transfer", "reconstruct", "texture", "amalgamate", "study", "atlas", "inspect"]
 )

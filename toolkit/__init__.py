@@ -7,23 +7,18 @@
 torch.Size([1, 160, 50, 75])
 """
 
-import contextlib
-import sys
-
 from . import process
 
 process.configure_threads()  # before PyTorch is imported: its threads read these settings once
 
 __version__ = "0.2.0"
 
-# The program that ``python -m`` starts is called so until its package is imported.
-with process.ended_by_ctrl_c() if sys.argv[:1] == ["-m"] else contextlib.nullcontext():
-    from .errors import ToolkitError
-    from .export import export_features, export_step
-    from .images.formats import save_image
-    from .images.io import example_photographs, open_image
-    from .network import Network, load_network, save_network
-    from .synthesis import Checkpoint, Objective, Recipe, Synthesis
+from .errors import ToolkitError  # noqa: E402
+from .export import export_features, export_step  # noqa: E402
+from .images.formats import save_image  # noqa: E402
+from .images.io import example_photographs, open_image  # noqa: E402
+from .network import Network, load_network, save_network  # noqa: E402
+from .synthesis import Checkpoint, Objective, Recipe, Synthesis  # noqa: E402
 
 __all__ = [
     "Checkpoint",

@@ -1,7 +1,25 @@
-"""The one exception that is meant for a person."""
+"""The one exception that is meant for a person, and words for it."""
 
 import difflib
+import re
+import reprlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+#: Pydantic's words, and plainer ones.
+PLAIN = {
+    "Input should be": "must be",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "Field required": "must be given",
+    "Extra inputs are not permitted": "is unknown",
+}
 
 
 class ToolkitError(Exception):
@@ -13,3 +31,25 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else f"choose among {', '.join(known)}."
+
+
+def in_plain_words(error: "ErrorDetails", name: str = "") -> str:
+    """What pydantic found wrong, without a full stop.
+
+    >>> in_plain_words({"type": "less_than", "loc": ("seed",), "msg": "Input should be less than 9", "input": 12})
+    'seed must be less than 9, not 12'
+
+    Args:
+        error: one of a ``ValidationError``.
+        name: of what is wrong, where it is not the field that the error names.
+    """
+    field, *within = error["loc"] or ("",)
+    named = ": ".join([str(field).replace("_", " "), *map(str, within)]) or name
+    if error["type"] in ("value_error", "json_invalid"):  # these say it all
+        message = error["msg"].removeprefix("Value error, ")
+        return f"{named}: {message}" if error["loc"] else message
+    message = re.sub(", (unable|got) .*", "", error["msg"])
+    value = f", not {reprlib.repr(error['input'])}" if message.startswith("Input should be") else ""
+    for words, plain in PLAIN.items():
+        message = message.replace(words, plain)
+    return f"{named} {message}{value}"

@@ -70,17 +70,5 @@ def stopped_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """Has Ctrl-C end this process at once, with status 130: a command that is still being imported has made nothing."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # else a shell that started it in the background has it ignored
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _c_library() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if os.name == "posix" else None

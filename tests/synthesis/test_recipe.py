@@ -123,7 +123,7 @@ def test_a_copy_is_checked_too():
         ({"size": 3}, "Size must be at least 16, not 3."),
         ({"iterations": 0}, "Iterations must be at least 1, not 0."),
         ({"evaluations": 0}, "Iterations must be at least 1, not 0."),
-        ({"colours": "red"}, "Colours is no field of a recipe."),
+        ({"colours": "red"}, "Colours is unknown."),
         ({"style_weight": -1}, "Style weight must be at least 0, not -1."),
         ({"style_weight": float("nan")}, "Style weight must be a finite number, not nan."),
         ({"style_layers": {"relu1_1": -1}}, "Style layers: relu1_1 must be at least 0, not -1."),

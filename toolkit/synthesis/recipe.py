@@ -1,14 +1,12 @@
 """What to make: one checked object that holds everything a result depends on, and travels inside the picture."""
 
-import re
-import reprlib
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..errors import ToolkitError
+from ..errors import ToolkitError, in_plain_words
 from ..images.colour import Colour
 from ..optimize import OptimizerName
 from .ingredients import Ingredients
@@ -50,33 +48,6 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
     # Nothing but the start holds the style image, and a coarse level would wash it away.
     "amalgamation": {"content_layers": CONTENT_LAYERS, "start": "style", "levels": 1},
 }
-
-
-#: Pydantic's words, and plainer ones.
-PLAIN = {
-    "Input should be": "must be",
-    "greater than or equal to": "at least",
-    "less than or equal to": "at most",
-    "greater than": "more than",
-    "a valid integer": "a whole number",
-    "a valid number": "a number",
-    "Field required": "must be given",
-    "Extra inputs are not permitted": "is no field of a recipe",
-}
-
-
-def _in_plain_words(error: Any) -> str:
-    """What is wrong with a field, of pydantic's ``ErrorDetails``."""
-    message = error["msg"].removeprefix("Value error, ")
-    field = ": ".join(str(part).replace("_", " ") if n == 0 else str(part) for n, part in enumerate(error["loc"]))
-    if error["type"] in ("value_error", "json_invalid"):  # whole sentences
-        return f"{field}: {message}" if field else message
-    given = reprlib.repr(error["input"]).removesuffix(".0")  # shortened
-    given = f", not {given}" if message.startswith("Input should be") else ""
-    message = re.sub(", (unable|got) .*", "", message)
-    for words, plain in PLAIN.items():
-        message = message.replace(words, plain)
-    return f"{field or 'it'} {message}{given}"
 
 
 def _field(default: Any, group: Group, help: str, **limits: Any) -> Any:
@@ -166,7 +137,7 @@ class Recipe(BaseModel):
         try:
             return validate(fields)
         except pydantic.ValidationError as error:
-            told = _in_plain_words(error.errors()[0])
+            told = in_plain_words(error.errors()[0], "it")
             told = f"The recipe is not valid: {told}" if isinstance(fields, str | bytes) else told[0].upper() + told[1:]
             raise ToolkitError(f"{told}.") from error
 
