@@ -57,7 +57,7 @@ def test_a_recipe_is_read_as_well_and_kept_within_the_hosts_limits(context):
     [
         ("", "Paste a link"),
         ("hello=there", "neither a link to this page nor a recipe: it says 'hello'"),
-        ("https://example.org/?size=huge", "size"),
+        ("https://example.org/?size=huge", "Size must be a whole number"),
         ("size=10&network=vgg99", "no network 'vgg99'"),
         ('{"synthesis": "texture", "style_layers": "relu1_1"}', "recipe of a texture"),
         ("{broken", "The recipe is not valid"),
