@@ -43,7 +43,7 @@ def find_device(name: str) -> torch.device:
         name = "mps:0"
     try:
         chosen = torch.device(name)
-        torch.empty(0, device=chosen).cpu()
+        torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, ImportError) as error:  # of PyTorch, for unknown and for absent devices
         raise ToolkitError(f"This machine has no device {name!r}: use --device cpu, or auto.") from error
     return chosen

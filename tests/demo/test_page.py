@@ -510,7 +510,7 @@ def test_the_page_fits_a_phone(visit, tab):
     ("data", "sentence"),
     [
         (b"I am a picture, believe me.", "is not a picture in a known format: use PNG, JPEG or WebP."),
-        (b"", "is not a picture in a known format: use PNG, JPEG or WebP."),
+        (b"", "is not a picture in a known format: the file is empty."),
         (b"GIF89a" + bytes(7), "The content image "),
     ],
     ids=["text", "empty", "cut"],
