@@ -23,6 +23,8 @@ const USUAL = { content: "chelsea", style: "stained_glass" };
 const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
 const files = { content: null, style: null };
+/** By role, the fetching of the example that was chosen last. */
+const coming = {};
 let touched = "content";
 /** The last result: a PNG, to continue from and to download. */
 let result = null;
@@ -82,7 +84,7 @@ function pictures(role) {
     const button = document.createElement("button"), image = new Image(), title = name.replaceAll("_", " ");
     Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
     Object.assign(button, { type: "button", title }).append(image);
-    button.onclick = async () => {
+    const fetched = async () => {
       const before = files[role];
       const response = await fetch(`examples/${role}/${name}.jpg`).catch(() => null);
       if (!response?.ok) return say(`The example ${title} could not be fetched: check the connection.`, true);
@@ -91,6 +93,7 @@ function pictures(role) {
       choose(role, file);
       button.ariaPressed = "true";
     };
+    button.onclick = () => (coming[role] = fetched());
     examples.append(button);
     if (name === USUAL[role]) button.click();
   }
@@ -168,8 +171,12 @@ function goOn(size) {
   paint({ start: "image", levels: 1 }, result); // the coarse levels are behind it
 }
 
-function paint(changes, start) {
-  for (const role of Object.keys(files)) if (!files[role]) return say(`Choose a ${NAMES[role]} first.`, true);
+async function paint(changes, start) {
+  for (const role of Object.keys(files)) {
+    if (!files[role]) await coming[role];
+    if (!files[role]) return say(`Choose a ${NAMES[role]} first.`, true);
+  }
+  if ($("#paint").disabled) return; // clicked twice meanwhile
   objectives = [];
   busy(true);
   say("Starting …");

@@ -326,6 +326,22 @@ def test_pictures_come_by_drop_paste_and_example(visit, pictures):
     assert page.locator("[data-role=content] [aria-pressed=true]").count() == 1
 
 
+def test_an_example_on_its_way_is_waited_for(visit, pictures):
+    page = visit()
+    held = []
+    page.route("**/examples/content/*.jpg", lambda route: held.append(route))
+    page.reload()
+    page.wait_for_selector("main:not([hidden])")
+    page.set_input_files("[data-role=style] .picture input", pictures[1])
+    set_value(page, "size", 64)
+    set_value(page, "iterations", 5)
+    page.select_option("#network", "tiny", force=True)
+    page.click("#paint")
+    (example,) = held
+    example.continue_()
+    wait_for(page, "Done after 5 ")
+
+
 def test_by_keyboard_on_a_phone_in_the_dark(visit, pictures):
     page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
