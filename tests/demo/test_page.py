@@ -116,7 +116,8 @@ def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, exp
     before = context.jobs.running
     page = visit()
     expect(page.locator("#transfer-comparison img")).to_have_count(2)
-    assert page.locator("#transfer-comparison").is_visible() and context.jobs.running == before
+    expect(page.locator("#transfer-comparison")).to_be_visible()
+    assert context.jobs.running == before
     expect(page.locator("#finished .thumbnail-item")).to_have_count(len(FINISHED))
     result = page.locator("#transfer-comparison").bounding_box()
     assert all(
@@ -412,7 +413,7 @@ def test_a_picture_that_cannot_be_gone_on_from_is_told_in_a_sentence(visit):
 def test_the_network_tab_shows_means_files_and_the_patches_of_any_channel(visit, expect, context):
     page = visit("Network")
     page.wait_for_selector("#means svg rect.after", timeout=60_000)
-    assert "vgg19-small.safetensors" in page.locator("#files").inner_text().replace("\n", "")
+    expect(page.locator("#files")).to_contain_text(re.compile(r"vgg19-small\s*\.safetensors"))
     channels = context.networks["vgg19-small"].architecture.convolutions
     slider = page.locator("#atlas-channel input[type=range]")
     expect(slider).to_have_attribute("max", str(channels["conv3_1"][1] - 1))
@@ -501,6 +502,7 @@ def test_the_page_fits_a_phone(visit, tab):
         tour.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     if tab == "Transfer":
+        page.wait_for_selector("#transfer-comparison")
         tops = [page.locator(name).bounding_box()["y"] for name in ("#paint", "#transfer-comparison", "#finished")]
         examples = page.locator(".examples").first.bounding_box()["y"]
         assert tops == sorted(tops) and tops[-1] < examples
