@@ -138,7 +138,7 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
         (["transfer", "photo.jpg", "painting.png", "-o", "x.bmp"], "x.bmp must end in .png, .jpg, .jpeg, .webp, .tif"),
         (["transfer", "photo.jpg", "painting.png", "--size", "3"], "Size must be at least 16, not '3'."),
         (["transfer", "photo.jpg", "painting.png", "--size", "1e3"], "Size must be a whole number, not '1e3'."),
-        (["transfer", "photo.jpg", "painting.png", "--start", "image"], "The recipe starts from the start image, but"),
+        (["transfer", "photo.jpg", "painting.png", "--start", "image"], "The recipe starts from an image of its own"),
         (
             ["transfer", f"{'x' * 300}.jpg", "painting.png"],
             f"Could not read or write {'x' * 300}.jpg: File name too long.",
@@ -274,6 +274,7 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
     from toolkit.synthesis import Synthesis
 
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "32", "--iterations", "8"]
+    command += ["--regions", "2", "--style-layers", "relu1_1"]
     assert main([*command, "-o", "whole.png"]) == 0
     real = Synthesis.__iter__
 
@@ -293,7 +294,7 @@ def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypat
     assert main(resumed) == 0
     assert "3/8" in capsys.readouterr().err
     assert (desk / "x.gif").read_bytes() == beginning and (desk / "x-2.gif").exists()
-    assert not (desk / "parts.checkpoint").exists()
+    assert not (desk / "parts.checkpoint").exists() and not (desk / "parts-regions-2").exists()
     assert (open_image("parts.png") == open_image("whole.png")).all()
 
 

@@ -41,10 +41,11 @@ def in_plain_words(error: "ErrorDetails", name: str = "") -> str:
 
     Args:
         error: one of a ``ValidationError``.
-        name: of what is wrong, where it is not the field that the error names.
+        name: of the whole, for an error that is in none of its fields.
     """
     field, *within = error["loc"] or ("",)
-    named = ": ".join([str(field).replace("_", " "), *map(str, within)]) or name
+    parts = (f"value {part + 1}" if isinstance(part, int) else part for part in within)
+    named = ": ".join([str(field).replace("_", " "), *parts]) or name
     if error["type"] in ("value_error", "json_invalid"):  # these say it all
         message = error["msg"].removeprefix("Value error, ")
         return f"{named}: {message}" if error["loc"] else message

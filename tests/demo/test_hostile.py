@@ -147,7 +147,7 @@ WISHES = [
     ("transfer", {"style_layers": "relu9_9"}, "Unknown layer 'relu9_9' of vgg19: did you mean"),
     ("transfer", {"style_layers": "relu1_1=much"}, "is no list of layers such as relu1_1,relu2_1=0.5."),
     ("transfer", {"content_layers": "relu4_2=nan"}, "Content layers: relu4_2 must be a finite number, not nan."),
-    ("transfer", {"style_image_weights": "1; drop"}, "Style image weights: 0 must be a number, not '1; drop'."),
+    ("transfer", {"style_image_weights": "1; drop"}, "Style image weights: value 1 must be a number, not '1; drop'."),
     ("transfer", {"style_image_weights": "1," * 5000}, "Weights of the styles"),
     ("transfer", {"regions": "everywhere"}, UNUSABLE),
     ("transfer", {"regions": {"background": None, "layers": [{"path": __file__}], "composite": None}}, UNUSABLE),

@@ -120,7 +120,7 @@ def test_mean_activations_on_the_command_line(adain, monkeypatch, capsys):
     apply = ["normalize", "-o", "mine.safetensors", "original.safetensors", "mine.scales"]
     for surplus in (["images"], ["--sample", "1"], ["--report", "x.html"], ["-o", "other.scales"]):
         assert main([*apply, *surplus]) == 2
-        assert "A .scales file holds all that makes a network" in capsys.readouterr().err
+        assert "A .scales file takes the place of images" in capsys.readouterr().err
     assert main(apply) == 0
     assert capsys.readouterr().out.endswith("written to mine.safetensors\n")
     assert main(["compare", "mine.safetensors", "ours.scales"]) == 0

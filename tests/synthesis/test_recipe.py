@@ -131,7 +131,7 @@ def test_a_copy_is_checked_too():
             {"style_layers": "relu1_1=much"},
             "Style layers: 'relu1_1=much' is no list of layers such as relu1_1,relu2_1=0.5.",
         ),
-        ({"style_image_weights": "1,x"}, "Style image weights: 1 must be a number, not 'x'."),
+        ({"style_image_weights": "1,x"}, "Style image weights: value 2 must be a number, not 'x'."),
         (
             {"style_weight": 0, "content_weight": 0},
             "There is nothing to optimise: give a content or a style layer a weight",

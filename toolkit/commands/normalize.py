@@ -137,8 +137,8 @@ def _apply(arguments: argparse.Namespace, where: torch.device) -> int:
     surplus = [f"--{name}" for name in ("pooling", "prepare", "sample", "report") if getattr(arguments, name)]
     if surplus or len(arguments.images) > 1 or arguments.output.suffix == SUFFIX:
         raise ToolkitError(
-            f"A {SUFFIX} file holds all that makes a network, a .safetensors file: name no other images and output, "
-            "and leave out --pooling, --prepare, --sample and --report."
+            f"A {SUFFIX} file takes the place of images, and gives a .safetensors file: name no images beside it, and "
+            "leave out --pooling, --prepare, --sample and --report."
         )
     known = MeanActivations.load(Path(arguments.images[0]).expanduser())
     original = _original(arguments, known.pooling, where)

@@ -170,6 +170,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
         if arguments.levels is None:  # a coarse level would change its forms
             arguments.levels = 1
     recipe = chosen_recipe(arguments, COMMANDS[arguments.command].synthesis)
+    if recipe.start == "image" and not arguments.start_image:
+        raise ToolkitError("The recipe starts from an image of its own: name it with --start-image.")
     return recipe.with_(precision="float32") if arguments.engine == "onnx" else recipe
 
 
@@ -192,15 +194,15 @@ def _make(
     masks = [*getattr(arguments, "masks", []), *getattr(arguments, "style_masks", [])]
     check_outputs(written, filter(None, (images.content, *images.styles, arguments.start_image, *masks)))
     if ranks.first and recipe.made_from and recipe.made_from.network != fingerprint(chosen):
-        print("note: the recipe was made with another network: its own is named with --network.", file=sys.stderr)
+        print("note: the recipe was made with another network: name that one with --network.", file=sys.stderr)
     recipe, given, regions = _prepared(arguments, recipe, chosen, images)
-    if regions and ranks.first:
-        save_regions(regions, output, images.styles)
     synthesis = _synthesis(arguments, recipe, chosen, given, ranks)
     checkpoint = Checkpoint(checkpointed, synthesis, ranks) if checkpointed else None
     if ranks.first:
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
     resumed = synthesis.iteration > 0
+    if regions and ranks.first and not resumed:
+        save_regions(regions, output, images.styles)
     status = 0
     losses: dict[str, float] = {}
     try:

@@ -93,8 +93,7 @@ def start_image(
             given = {"content": content, "style": styles[0] if styles else None, "image": start}[recipe.start]
             if given is None:
                 which = "start" if recipe.start == "image" else recipe.start
-                how = " with --start-image, or start= in Python" if recipe.start == "image" else ""
-                raise ToolkitError(f"The recipe starts from the {which} image, but there is none: name it{how}.")
+                raise ToolkitError(f"The recipe starts from the {which} image, but there is none: name it.")
             return cover(given, frame)
 
 
