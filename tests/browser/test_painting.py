@@ -35,6 +35,11 @@ def set_up(page, pictures, network="tiny", size=64, iterations=5):
     page.select_option("#network", network, force=True)
 
 
+def worker_of(page):
+    """The worker starts last, and may not be there when the page already shows its controls."""
+    return page.workers[0] if page.workers else page.wait_for_event("worker")
+
+
 def wait_for(page, words):
     page.wait_for_function("w => document.querySelector('#status').innerText.includes(w)", arg=words, timeout=120_000)
 
@@ -155,8 +160,7 @@ def gpu_page(gpu_browser, address):
     if not page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
         pytest.skip("needs a Chromium with WebGPU on its software adapter")
     page.wait_for_selector("main:not([hidden])")
-    (worker,) = page.workers
-    worker.evaluate(
+    worker_of(page).evaluate(
         """() => {
           const request = GPUAdapter.prototype.requestDevice;
           GPUAdapter.prototype.requestDevice = async function (options) {
@@ -170,7 +174,7 @@ def gpu_page(gpu_browser, address):
 def test_webgpu_computes_pytorchs_gradient(gpu_page, pictures, picture, tiny_network):
     files = [*pictures, picture("point.png", (64, 48), (90, 90, 90))]
     given = [base64.b64encode(path.read_bytes()).decode() for path in files]
-    found = gpu_page.workers[0].evaluate(EVALUATE, ["webgpu", *given])
+    found = worker_of(gpu_page).evaluate(EVALUATE, ["webgpu", *given])
     content, style, point = map(open_image, files)
     expected = Objective(tiny_network(), Recipe.preset("transfer"), content, [style])(point)
     gradient = torch.tensor(found["gradient"]).view_as(expected.gradient)
@@ -193,7 +197,7 @@ def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
     page.click("#paint")
     wait_for(page, "Iteration ")
     assert page.inner_text("#engine") == "Computing with your graphics processor (WebGPU)."
-    page.workers[0].evaluate("() => self.lent.destroy()")
+    worker_of(page).evaluate("() => self.lent.destroy()")
     assert status(page).startswith("Done after 40 iterations")
     text = page.inner_text("#engine")
     assert text.startswith("The graphics processor stopped answering. Going on with your processor (WebAssembly, ")
@@ -266,8 +270,7 @@ def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, 
     assert paint(page) == "A picture of 64 x 1 pixels is too small for the network: choose a larger size."
     page.set_input_files("#recipe", pictures[0])
     wait_for(page, "This picture holds no recipe: only PNG files saved here or by the toolkit do.")
-    (worker,) = page.workers
-    worker.evaluate("() => { WebAssembly.validate = () => false; }")
+    worker_of(page).evaluate("() => { WebAssembly.validate = () => false; }")
     choose(page, pictures)
     assert paint(page) == "This browser lacks WebAssembly SIMD, which painting needs: use a newer one."
 
@@ -275,7 +278,7 @@ def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, 
 def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_painted(visit, pictures):
     page = visit()
     set_up(page, pictures)
-    page.workers[0].evaluate(
+    worker_of(page).evaluate(
         """async () => {
           const { Engine } = await import("/engine.js"), run = Engine.prototype.run;
           let runs = 0;
