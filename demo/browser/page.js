@@ -25,6 +25,8 @@ const NAMES = { content: "photograph", style: "style picture" };
 const files = { content: null, style: null };
 /** By role, the fetching of the example that was chosen last. */
 const coming = {};
+/** By role, how often a picture was chosen: what comes late counts only while it is the last choice. */
+const choices = { content: 0, style: 0 };
 let touched = "content";
 /** The last result: a PNG, to continue from and to download. */
 let result = null;
@@ -85,11 +87,11 @@ function pictures(role) {
     Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
     Object.assign(button, { type: "button", title }).append(image);
     const fetched = async () => {
-      const before = files[role];
-      const response = await fetch(`examples/${role}/${name}.jpg`).catch(() => null);
-      if (!response?.ok) return say(`The example ${title} could not be fetched: check the connection.`, true);
-      const file = await response.blob();
-      if (files[role] !== before) return; // another picture was chosen meanwhile
+      const choice = ++choices[role];
+      const address = `examples/${role}/${name}.jpg`;
+      const file = await fetch(address).then((response) => response.ok && response.blob()).catch(() => null);
+      if (choices[role] !== choice) return;
+      if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
       choose(role, file);
       button.ariaPressed = "true";
     };
@@ -115,6 +117,7 @@ function pictures(role) {
 }
 
 function choose(role, file) {
+  choices[role]++;
   files[role] = file;
   const image = $(`[data-role=${role}] .picture img`);
   URL.revokeObjectURL(image.src);
@@ -252,6 +255,7 @@ async function hold(blob) {
 }
 
 async function restore(file) {
+  $("#paint").disabled = true;
   try {
     const text = await recipeIn(new Uint8Array(await file.arrayBuffer()));
     const { recipe: found, network, notes } = restored(text, site);
@@ -259,11 +263,11 @@ async function restore(file) {
     $("#network").value = network;
     show();
     await hold(file);
-    busy(false);
     say([RESTORED, ...notes].join(" "));
   } catch (error) {
     say(error.message, true);
   }
+  busy(false);
 }
 
 function busy(yes) {

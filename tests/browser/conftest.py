@@ -81,6 +81,7 @@ def visit(browser, address):
     def open_page(at="", *, to=address, by=browser, others=(), **options):
         context = by.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
+        context.set_default_timeout(120_000)
 
         def outside(route):
             elsewhere.append(route.request.url)

@@ -40,6 +40,21 @@ def worker_of(page):
     return page.workers[0] if page.workers else page.wait_for_event("worker")
 
 
+def slow_down(page, milliseconds):
+    """Adds a pause to every evaluation, so that a run lasts until the test has looked at it; 0 ends it."""
+    worker_of(page).evaluate(
+        """async milliseconds => {
+          const { Engine } = await import("/engine.js");
+          const run = (self.run ??= Engine.prototype.run);
+          Engine.prototype.run = async function (...given) {
+            if (milliseconds) await new Promise((later) => setTimeout(later, milliseconds));
+            return run.apply(this, given);
+          };
+        }""",
+        milliseconds,
+    )
+
+
 def wait_for(page, words):
     page.wait_for_function("w => document.querySelector('#status').innerText.includes(w)", arg=words, timeout=120_000)
 
@@ -90,11 +105,13 @@ def test_stop_continue_larger_and_restore(visit, pictures, tmp_path, capsys):
     page = visit()
     set_up(page, pictures, iterations=1000)
     assert page.is_disabled("#continue") and page.is_disabled("#stop") and page.is_hidden("#download")
+    slow_down(page, 50)
     page.click("#paint")
     wait_for(page, "Iteration ")
     assert page.is_disabled("#paint") and page.is_disabled("#larger")
     page.click("#stop")
     assert status(page).startswith("Stopped after ")
+    slow_down(page, 0)
     first = saved(page, tmp_path / "first.png")
     assert (first.size, first.iterations, first.start, first.seed) == (64, 1000, "content", 0)
 
@@ -154,6 +171,7 @@ EVALUATE = """async ([way, content, style, point]) => {
 @pytest.fixture(scope="module")
 def gpu_page(gpu_browser, address):
     page = gpu_browser.new_page()
+    page.set_default_timeout(120_000)
     page.said = []
     page.on("console", lambda message: page.said.append(message.text))
     page.goto(f"{address}?engine=webgpu")
@@ -194,10 +212,12 @@ def test_webgpu_computes_pytorchs_gradient(gpu_page, pictures, picture, tiny_net
 def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
     page = gpu_page
     set_up(page, pictures, iterations=40)
+    slow_down(page, 200)
     page.click("#paint")
     wait_for(page, "Iteration ")
     assert page.inner_text("#engine") == "Computing with your graphics processor (WebGPU)."
     worker_of(page).evaluate("() => self.lent.destroy()")
+    slow_down(page, 0)
     assert status(page).startswith("Done after 40 iterations")
     text = page.inner_text("#engine")
     assert text.startswith("The graphics processor stopped answering. Going on with your processor (WebAssembly, ")
@@ -207,6 +227,9 @@ def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
 def test_without_headers_a_service_worker_gives_the_page_threads(visit, serve_folder, site, pictures):
     with serve_folder(site, {}) as address:
         page = visit(to=address)
+        page.wait_for_function("async () => Boolean((await navigator.serviceWorker.ready).active)")
+        if not page.evaluate("crossOriginIsolated"):
+            page.reload()  # a service worker that starts late serves the next visit
         page.wait_for_function("() => crossOriginIsolated")
         page.wait_for_selector("main:not([hidden])")
         page = visit(to=address, service_workers="block")
@@ -329,8 +352,27 @@ def test_pictures_come_by_drop_paste_and_example(visit, pictures):
     assert page.locator("[data-role=content] [aria-pressed=true]").count() == 1
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_examples_the_last_one_counts_whichever_comes_first(visit, order):
+    page = visit()
+    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
+    held = []
+    page.route("**/examples/content/*.jpg", lambda route: held.append(route))
+    examples = page.locator("[data-role=content] .examples button")
+    for number in (1, 2):
+        examples.nth(number).click()
+        while len(held) < number:
+            page.wait_for_timeout(50)
+    for route in held[::order]:
+        with page.expect_response(route.request.url):
+            route.continue_()
+    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
+    assert examples.nth(2).get_attribute("aria-pressed") == "true"
+
+
 def test_an_example_on_its_way_is_waited_for(visit, pictures):
     page = visit()
+    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
     held = []
     page.route("**/examples/content/*.jpg", lambda route: held.append(route))
     page.reload()
@@ -340,8 +382,9 @@ def test_an_example_on_its_way_is_waited_for(visit, pictures):
     set_value(page, "iterations", 5)
     page.select_option("#network", "tiny", force=True)
     page.click("#paint")
-    (example,) = held
-    example.continue_()
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
     wait_for(page, "Done after 5 ")
 
 
