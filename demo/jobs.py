@@ -112,9 +112,9 @@ class Jobs:
                 if not self._running[session]:
                     del self._running[session]
             return_freed_memory()  # the next visitor may come in hours
-            self._free.put(device)
             entry = {"job": job.number, "what": what, "device": device, **job.notes}
             LOG.info(json.dumps({**entry, "seconds": round(job.elapsed, 2), "ending": ending}))
+            self._free.put(device)
 
     def stop(self, session: str, *, waiting: bool = False) -> None:
         """Asks all jobs of a session to end after their current iteration.
@@ -131,3 +131,8 @@ class Jobs:
                 self._cancelled.add(session)
             else:
                 self._cancelled.discard(session)
+
+    def expect(self, session: str) -> None:
+        """Forgets a ``stop`` that came when a job had just ended: the session's next job is wanted."""
+        with self._lock:
+            self._cancelled.discard(session)

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +26,11 @@ class Kind(NamedTuple):
     transparent: bool = False
 
 
-#: The update that disables the button, until ``Download.convert`` enables it again.
+#: The update that disables the button, until ``Download.offer`` enables it again.
 NOT_YET = {"interactive": False, "__type__": "update"}
+
+#: Enables it when its file is of the chosen format and picture: the visitor may have gone on meanwhile.
+ENABLE = "(kind, whole, made) => ({interactive: made === `${kind} ${whole?.path}`, __type__: 'update'})"
 
 KINDS = {
     "PNG": Kind(".png"),
@@ -59,23 +62,25 @@ class Download:
                 "Download", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
         self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
+        self._made = gr.Textbox(visible=False)
         at_once = f"() => ({json.dumps(NOT_YET)})"  # else a quick click would give the last format
         self.kind.input(None, None, self.button, js=at_once, api_visibility="private")
-        self.kind.input(**self.convert())
+        self.offer(self.kind.input, trigger_mode="always_last")
 
-    def convert(self) -> dict[str, Any]:
-        """The arguments of an event after which the button offers the picture in the chosen format, if there is one."""
-        return {
-            "fn": self._converted,
-            "inputs": [self.kind, self.whole],
-            "outputs": self.button,
-            "api_visibility": "private",
-            "show_progress": "hidden",
-        }
+    def offer(self, event: Callable[..., Any], **options: Any) -> None:
+        """After an event the button offers the picture in the chosen format, if there is one.
+
+        Args:
+            event: such as ``button.click``.
+            options: of the event.
+        """
+        options = {"api_visibility": "private", "show_progress": "hidden", **options}
+        made = event(self._converted, [self.kind, self.whole], [self.button, self._made], **options)
+        made.then(None, [self.kind, self.whole, self._made], self.button, js=ENABLE, api_visibility="private")
 
     def _converted(self, kind: str, whole: str | None) -> Iterator[Any]:
         if whole is None:
-            yield NOT_YET
+            yield [gr.skip(), None]
             return
         chosen = KINDS[kind]
         try:
@@ -87,7 +92,7 @@ class Download:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self.name}{chosen.suffix}"
             save_image(image if chosen.transparent else image[:, :3], path, recipe, bits=chosen.bits)
-            yield gr.DownloadButton(value=str(path), interactive=True)
+            yield [str(path), f"{kind} {whole}"]
 
 
 def _pixels(path: str) -> Tensor:

@@ -103,7 +103,8 @@ class JobControls:
         page = self.context.device_page
         meanwhile = f" There is none [on your own device]({page})." if page else ""
 
-        def disable() -> list[Any]:
+        def disable(request: gr.Request) -> list[Any]:
+            self.context.jobs.expect(session(request))
             return [
                 f"Waiting in the queue …{meanwhile}",
                 *(gr.update(interactive=each is self.stop_button) for each in buttons),

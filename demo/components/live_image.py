@@ -122,7 +122,7 @@ class LiveImage(JobControls):
         event(lambda: [gr.Tabs(selected=view), NOT_YET], None, [self.tabs, self.download.button], **QUICK)
         ended = super().connect(event, *arguments, **options)
         for listen in (ended.success, ended.failure):
-            listen(**self.download.convert())
+            self.download.offer(listen)
         return ended
 
     def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:

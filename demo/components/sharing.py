@@ -103,7 +103,7 @@ class Sharing:
         told: dict[str, Any] = {**private, "show_progress": "hidden"}
         view = [live.result, live.status, live.download.button, live.download.whole]
         restored = self.recipe.upload(restore, self.recipe, [*view, *settings], **told)
-        restored.then(**live.download.convert())
+        live.download.offer(restored.then)
         linked = self.link.click(make_link, [content, style, network, *fields.values()], self.text, **QUICK)
         linked.then(
             None, self.text, self.text, js="query => `${location.origin}${location.pathname}?${query}`", **private

@@ -246,7 +246,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
     view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
     begun = gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
     for shown in (begun, own.select(show_own, made, [*view, *settings], **QUICK)):
-        shown.then(**live.download.convert())
+        live.download.offer(shown.then)
     forget.click(clear, None, [made, own, yours], **QUICK)
     sharing.connect(context, live, content, style, network, fields, settings, in_controls)
     follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])

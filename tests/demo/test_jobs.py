@@ -39,6 +39,14 @@ def test_who_gives_up_while_waiting_is_not_served():
         assert not again.should_end
 
 
+def test_a_stop_that_came_too_late_does_not_stop_the_next_job():
+    jobs = Jobs(["cpu"])
+    jobs.stop("a", waiting=True)
+    jobs.expect("a")
+    with jobs.run("a", "x") as job:
+        assert not job.should_end
+
+
 def test_a_job_waits_for_a_place_and_gets_its_device():
     jobs = Jobs(["first", "second"])
     entered = threading.Event()
