@@ -105,7 +105,7 @@ def expect(browser):
     """Playwright's assertions, which wait: a page shows what it was told a moment later."""
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=120_000)
     return expect
 
 

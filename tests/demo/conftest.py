@@ -55,21 +55,31 @@ def address(context):
     blocks.close()
 
 
+@pytest.fixture(scope="session")
+def settle():
+    """Waits for Gradio, which sets what it has just shown once more a frame later."""
+    frames = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))"
+    return lambda page: page.evaluate(frames)
+
+
 @pytest.fixture
-def visit(browser, address):
+def visit(browser, address, settle):
     """Opens the page as a new visitor, at a tab."""
     contexts = []
 
     def open_page(tab="Transfer", width=1280):
         contexts.append(browser.new_context(viewport={"width": width, "height": 1000}))
+        contexts[-1].set_default_timeout(120_000)
         opened = contexts[-1].new_page()
         opened.goto(address)
         opened.wait_for_selector("#paint")
+        settle(opened)
         chosen = opened.get_by_role("tab", name=tab, exact=True)
         if not chosen.is_visible():  # a narrow page folds its tabs
             opened.locator(".overflow-menu > button").first.click()
             chosen = opened.locator(".overflow-dropdown").first.get_by_text(tab, exact=True)
         chosen.click()
+        settle(opened)
         return opened
 
     yield open_page
@@ -125,7 +135,7 @@ def _served(*arguments, command=("-m", "demo"), **environment):
     reader.start()
     address = f"http://127.0.0.1:{port}/"
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while True:
             try:
                 httpx.get(f"{address}health").raise_for_status()

@@ -32,6 +32,7 @@ def save(page, button, path):
 def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, runtime, tmp_path):
     with serve("--runtime", str(runtime), DEMO_ON_DEVICE="default") as (address, _):
         context = browser.new_context()
+        context.set_default_timeout(120_000)
         context.route(lambda url: not url.startswith((address, "blob:", "data:")), lambda route: route.abort())
         page = context.new_page()
         page.goto(address)
@@ -43,10 +44,10 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         assert page.url == f"{address}?here" and not page.evaluate("crossOriginIsolated")
         page.get_by_text("Share and restore").click()
         page.set_input_files("#recipe input[type=file]", tmp_path / "device.png")
-        page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('this image')")
+        page.wait_for_function("() => document.querySelector('#transfer-status')?.innerText.includes('this image')")
         page.wait_for_function("() => !document.querySelector('#paint').disabled")
         page.click("#paint")
-        page.wait_for_function("() => document.querySelector('#transfer-status').innerText.includes('Done after 5')")
+        page.wait_for_function("() => document.querySelector('#transfer-status')?.innerText.includes('Done after 5')")
         page.wait_for_function("() => !document.querySelector('#transfer-download').disabled")
         recipe = save(page, "#transfer-download", tmp_path / "server.png")
         same = {"size", "iterations", "style_weight", "start", "seed", "style_layers"}
@@ -68,15 +69,15 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
 def test_behind_a_proxy_all_addresses_begin_with_its_path_and_headers_are_on_its_own_routes_alone(serve):
     with serve("--root-path", "/paint", DEMO_ON_DEVICE="offered") as (address, _):
         for path in ("on-device/", "on-device/site.json", "on-device/networks/vgg19-small.onnx"):
-            answer = httpx.get(f"{address}{path}")
+            answer = httpx.get(f"{address}{path}", timeout=60)
             assert answer.status_code == 200 and answer.headers["content-encoding"] == "gzip"
             assert {name: answer.headers[name] for name in HEADERS} == HEADERS
-        config = httpx.get(f"{address}config")
+        config = httpx.get(f"{address}config", timeout=60)
         assert not {name.lower() for name in HEADERS} & {*config.headers}
         assert "(/paint/on-device/)" in config.text
         assert config.json()["root"].endswith("/paint")
         assert "/paint/gradio_api/file=" in json.dumps(config.json()["components"])
-        assert httpx.get(f"{address}on-device/site.json").json()["server"] == "../?here"
+        assert httpx.get(f"{address}on-device/site.json", timeout=60).json()["server"] == "../?here"
 
 
 def test_what_is_no_choice_and_what_is_no_runtime_is_told_in_a_sentence(capsys, tmp_path):

@@ -30,6 +30,7 @@ def test_visitors_are_spread_and_each_stays_where_it_is(serve, free_port, tmp_pa
         proxy = subprocess.Popen([HAPROXY, "-f", tmp_path / "haproxy.cfg"])
         try:
             while not _answers(f"http://127.0.0.1:{entrance}/health"):
+                assert proxy.poll() is None
                 time.sleep(0.1)
 
             def visit(_):

@@ -131,13 +131,13 @@ def hosted(serve, free_port):
 
 def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(hosted):
     address, lines = hosted
-    health = httpx.get(f"{address}health").json()
+    health = httpx.get(f"{address}health", timeout=60).json()
     assert health.keys() == {"status", "running", "slots", "seconds"}
     assert (health["status"], health["running"], health["slots"]) == ("ok", 0, 1)
-    assert httpx.get(f"{address}config").status_code == 401
-    assert httpx.post(f"{address}gradio_api/queue/join", json={}).status_code in (401, 422)
-    assert httpx.get(f"{address}gradio_api/info").status_code == 401
-    client = httpx.Client(base_url=address, follow_redirects=True)
+    assert httpx.get(f"{address}config", timeout=60).status_code == 401
+    assert httpx.post(f"{address}gradio_api/queue/join", json={}, timeout=60).status_code in (401, 422)
+    assert httpx.get(f"{address}gradio_api/info", timeout=60).status_code == 401
+    client = httpx.Client(base_url=address, follow_redirects=True, timeout=60)
     client.post("login", data={"username": "me", "password": "secret"}).raise_for_status()
     assert [client.get(path).status_code for path in ("monitoring", "monitoring/summary")] == [403, 403]
     assert client.get("gradio_api/runs").status_code == 404 and client.get("config").json()["run_history"] is False
@@ -178,7 +178,7 @@ def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is
 
     address, _ = hosted
     for headers in ({}, {"Authorization": "Basic bWU6d3Jvbmc="}):
-        assert httpx.post(f"{address}gradio_api/mcp/", json={}, headers=headers).status_code == 401
+        assert httpx.post(f"{address}gradio_api/mcp/", json={}, headers=headers, timeout=60).status_code == 401
     with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
         tools, painted, refused, facts = thread.submit(asyncio.run, talk(address)).result()
     assert tools.keys() == {"transfer", "four_ways", "reconstruct", "amalgamate", "study", "patches", "describe"}

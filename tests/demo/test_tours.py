@@ -32,13 +32,13 @@ def columns(sheet, rows):
 
 
 def test_figure_one_shows_the_original_and_five_layers_of_each(small):
-    for sheet, statuses in sheets(figure_one(small), Job("cpu", 60)):
+    for sheet, statuses in sheets(figure_one(small), Job("cpu", float("inf"))):
         assert len(columns(sheet, slice(sheet.height // 2, sheet.height // 2 + 8))) == 6
         assert statuses[-1].startswith("Iteration 10 of 10")
 
 
 def test_original_and_normalised_paint_differently(small):
-    ((sheet, statuses),) = sheets(why_normalise(small), Job("cpu", 60))
+    ((sheet, statuses),) = sheets(why_normalise(small), Job("cpu", float("inf")))
     assert statuses[-1].startswith("Iteration 12 of 12")
     rows = [slice(sheet.height * part // 4, sheet.height * part // 4 + 8) for part in (2, 3)]
     found = [columns(sheet, row)[-3:] for row in rows]
@@ -52,16 +52,16 @@ def test_units_use_an_atlas_that_is_there_and_else_make_one_once(small, tiny_net
     networks = {"large": context.networks["vgg19-small"], "tiny": tiny_network()}
     own = Context(networks, small.jobs, small.settings, small.photographs, small.paintings[:1])
     atlases = Atlases(own)
-    (first, statuses), (second, again), _ = sheets(units(own, atlases), Job("cpu", 60))
+    (first, statuses), (second, again), _ = sheets(units(own, atlases), Job("cpu", float("inf")))
     assert list(atlases.made) == ["tiny"]  # the quickest
     assert len(statuses) > 2 and again == [""] and first.size != second.size
     given = Context(networks, small.jobs, small.settings, small.photographs, [], atlas=atlases.made["tiny"])
     ready = Atlases(given)
-    assert len(list(sheets(units(given, ready), Job("cpu", 60)))) == 3 and list(ready.made) == ["large"]
+    assert len(list(sheets(units(given, ready), Job("cpu", float("inf"))))) == 3 and list(ready.made) == ["large"]
 
 
 def test_a_tour_that_is_stopped_ends_with_what_there_is(small):
-    job = Job("cpu", 60)
+    job = Job("cpu", float("inf"))
     job.stop.set()
     ((sheet, statuses), _) = sheets(figure_one(small), job)
     assert sheet.width > 0 and len(statuses) == 1

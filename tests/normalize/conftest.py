@@ -50,8 +50,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(2)
             return
-        self.wfile.write(part)
         web.sent += len(part)
+        self.wfile.write(part)
 
     def log_message(self, *_):
         pass

@@ -43,7 +43,7 @@ COMMAND = ["normalize", "plain.safetensors", "images", "--prepare", "native", "-
 def run(*arguments, launcher=(), **options):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", *launcher, "toolkit", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, **options)
 
 
 def means(path):

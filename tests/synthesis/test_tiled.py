@@ -273,7 +273,7 @@ def start_together(folder, script, processes, *arguments):
         for rank in range(processes)
     ]
     try:
-        errors = [process.communicate(timeout=120)[1] for process in started]
+        errors = [process.communicate(timeout=600)[1] for process in started]
     finally:
         for process in started:
             process.kill()
