@@ -2,10 +2,9 @@
 
 from .graphs import PRECISIONS, features_model, step_model
 from .runtime import OnnxObjective, Session
-from .writing import BOUNDS, export_features, export_step
+from .writing import export_features, export_step
 
 __all__ = [
-    "BOUNDS",
     "PRECISIONS",
     "OnnxObjective",
     "Session",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 import torch
@@ -17,12 +18,29 @@ from ..synthesis.style import SCALES
 from .graphs import Precision, features_model, step_model
 from .runtime import Session, targets
 
-#: By precision, the largest error of an output that its rounding can explain, over the output's largest value.
-BOUNDS: dict[Precision, float] = {"float32": 1e-4, "float16": 2e-2, "8bit": 1e-1}
 
-#: The same for a gradient, by root mean squares. Where an activation is zero but for rounding, its ReLU may let the
-#: gradient pass in one engine and not in the other.
-GRADIENT_BOUNDS: dict[Precision, float] = {"float32": 5e-3, "8bit": 3e-1}
+class Bounds(NamedTuple):
+    """The largest errors that rounding can explain.
+
+    ``values``: of features and moments, over the largest value. ``losses``: of a loss, over it; as a difference of
+    near values, it multiplies their errors. ``gradient``: by root mean squares; where an activation is zero but for
+    rounding, its ReLU may let the gradient pass in one engine and not in the other.
+    """
+
+    values: float
+    losses: float = 0.0
+    gradient: float = 0.0
+
+    def of(self, output: str) -> float:
+        """The bound of an output of that name."""
+        return self.gradient if output == "gradient" else self.losses if "loss" in output else self.values
+
+
+BOUNDS: dict[Precision, Bounds] = {
+    "float32": Bounds(1e-4, 1e-3, 5e-3),
+    "float16": Bounds(2e-2),
+    "8bit": Bounds(1e-1, 3e-1, 3e-1),
+}
 
 #: (N, H, W) of the images that a file is checked on.
 SIZES = ((1, 64, 64), (2, 97, 131), (1, 224, 160), (3, 49, 33))
@@ -120,13 +138,11 @@ def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision:
         for feeds, expected in cases:
             found = session.run(feeds, {name: value.shape for name, value in expected.items()})
             for name, value in expected.items():
-                order, bound = (2, GRADIENT_BOUNDS) if name == "gradient" else (torch.inf, BOUNDS)
-                error = _error(found[name], value, order)
-                if not error <= bound[precision]:
+                error = _error(found[name], value, 2 if name == "gradient" else torch.inf)
+                if not error <= (bound := BOUNDS[precision].of(name)):
                     raise ToolkitError(
-                        f"ONNX Runtime's {name} is off by {error:.1e} of its largest value, more than "
-                        f"{bound[precision]:.0e}: nothing was written; use a higher --precision, or a normalised "
-                        "network."
+                        f"ONNX Runtime's {name} is off by {error:.1e} of its largest value, more than {bound:.0e}: "
+                        "nothing was written; use a higher --precision, or a normalised network."
                     )
                 errors[name] = max(errors.get(name, 0.0), error)
     return errors
