@@ -25,6 +25,14 @@ ROOT = Path(__file__).resolve().parents[2]
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_files(tmp_path_factory):
+    """A folder for visitors' files: a page that closes deletes its own, which may be another's too."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("files")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def context():
     """The small network, one slot, small limits."""

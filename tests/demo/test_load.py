@@ -23,8 +23,9 @@ SMALL = {"size": 64, "iterations": 10, "api_name": "/transfer"}
 
 
 @pytest.fixture
-def hosted(context, tiny_network):
+def hosted(context, tiny_network, tmp_path, monkeypatch):
     """Serves the page on a few places, with a queue of some length; gives its address and its jobs."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
     served = []
 
     def host(devices=("cpu",), max_queue=40):
