@@ -47,20 +47,17 @@ def small_study(
     content: str | None,
     style: str | None,
     more_styles: list[str],
+    regions: dict[str, Any] | None,
+    style_parts: list[str],
     network: str,
     **fields: Any,
 ) -> Study:
     """Small pictures along an axis, from the controls' values."""
     set_by_axis = set().union(*(each.fields for each in axis.variations))
     kept = {name: value for name, value in fields.items() if value != "" and name not in set_by_axis}
-    study = Study(
-        context.network(network),
-        Recipe.preset("transfer", **kept, **SMALL),
-        axis,
-        content=opened(content, "content"),
-        styles=opened_styles(style, more_styles),
-        device=job.device,
-    )
+    images = _images(opened_with_alpha(content, "content"), style, more_styles, regions, style_parts)
+    recipe = Recipe.preset("transfer", **kept, **SMALL)
+    study = Study(context.network(network), recipe, axis, **images, device=job.device)
     return within_limits(study, context)
 
 
@@ -78,17 +75,21 @@ def synthesis_of(
 ) -> tuple[Synthesis, Tensor]:
     """A transfer from the controls' values, and its content image. Empty texts stand for the usual values."""
     before = opened_with_alpha(content, "content")
-    styles = opened_styles(style, more_styles)
+    images = _images(before, style, more_styles, regions, style_parts)
     recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
-    where = masks(regions, len(styles))
-    synthesis = Synthesis(
-        context.network(network),
-        recipe,
-        content=before[:, :3],
-        styles=styles,
-        masks=where,
-        style_masks=style_masks(style_parts) if where else [],
-        start=start_image,
-        device=device,
-    )
+    synthesis = Synthesis(context.network(network), recipe, **images, start=start_image, device=device)
     return synthesis, before
+
+
+def _images(
+    content: Tensor, style: str | None, more_styles: list[str], regions: dict[str, Any] | None, style_parts: list[str]
+) -> dict[str, Any]:
+    """What a transfer is made from; of a content image with alpha, its colours."""
+    styles = opened_styles(style, more_styles)
+    where = masks(regions, len(styles))
+    return {
+        "content": content[:, :3],
+        "styles": styles,
+        "masks": where,
+        "style_masks": style_masks(style_parts) if where else [],
+    }

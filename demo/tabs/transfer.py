@@ -221,8 +221,7 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
         return [[], [], gr.Column(visible=False)]
 
     with_result = {"result": live.result, **controls}
-    left_out = {*SMALL, "regions", "style_parts"}
-    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in left_out}}
+    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in SMALL}}
     live.starts.append(ways.run)
     doubled = larger.click(double, size, size, **QUICK)
     picked = ways.gallery.select(pick, ways.gallery, [live.result, *settings], **QUICK)

@@ -41,6 +41,8 @@ PARAMETERS = {
         "content": "filepath",
         "style": "filepath",
         "more_styles": "list[dict(",
+        "regions": "dict(background: filepath | None",
+        "style_parts": "list[dict(",
         "style_weight": "float",
         "style_image_weights": "str",
         "colour": "Literal['style', 'luminance', 'covariance', 'histogram']",
@@ -170,17 +172,18 @@ def test_more_styles_and_regions_may_be_sent(client, pictures, tmp_path):
     part.paste("red", (0, 0, 80, 32))
     part.save(tmp_path / "part.png")
     content, style = map(handle_file, pictures)
-    saved = client.predict(
-        content=content,
-        style=style,
-        more_styles=[{"image": content, "caption": None}],
-        regions={"background": None, "layers": [handle_file(tmp_path / "painted.png")], "composite": None},
-        style_parts=[{"image": each, "caption": None} for each in (handle_file(tmp_path / "part.png"), content)],
-        **SMALL,
-        api_name="/transfer",
-    )[0]
+    images = {"content": content, "style": style, "more_styles": [{"image": content, "caption": None}]}
+    regions = {
+        "regions": {"background": None, "layers": [handle_file(tmp_path / "painted.png")], "composite": None},
+        "style_parts": [{"image": each, "caption": None} for each in (handle_file(tmp_path / "part.png"), content)],
+    }
+    saved = client.predict(**images, **regions, **SMALL, api_name="/transfer")[0]
     made_from = json.loads(read_recipe(saved))["made_from"]
     assert len(made_from["styles"]) == len(made_from["masks"]) == len(made_from["style_masks"]) == 2
+    plain, masked = (client.predict(**images, **more, api_name="/four_ways")[0] for more in ({}, regions))
+    for ways in zip(plain, masked, strict=True):
+        without, within = (np.asarray(Image.open(each["image"]).convert("RGB"), int) for each in ways)
+        assert abs(without - within).mean() > 1
 
 
 def test_what_the_page_cannot_offer_is_done_within_its_limits(client):

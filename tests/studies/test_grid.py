@@ -50,6 +50,20 @@ def test_every_cell_is_what_its_own_recipe_makes(make, tiny_network, random_imag
         assert least.losses == cell.losses
 
 
+def test_masks_count_in_every_cell(make, tiny_network, random_image):
+    styles = [random_image(seed=1), random_image(seed=2)]
+    masks = [random_image(24, 32, seed=seed)[:, :1] for seed in (3, 4)]
+    given = {"masks": masks, "style_masks": [random_image(seed=5)[:, :1]] * 2}
+    study = make("style-weight=1,10", synthesis="transfer", styles=styles, options=given)
+    list(study)
+    for cell in study.cells.values():
+        alone = Synthesis(
+            tiny_network(), cell.recipe.with_(made_from=None), content=random_image(24, 32), styles=styles, **given
+        )
+        list(alone)
+        assert alone.recipe == cell.recipe and torch.equal(alone.image, cell.image)
+
+
 def test_iterations_are_snapshots_of_one_synthesis(make):
     study = make("iterations=2,6", "content-layers=relu1_2,relu2_2")
     steps = list(study)

@@ -93,6 +93,7 @@ class Study:
         columns: what varies from column to column; a single column when ``None``.
         content: (1, 3, H, W), RGB in [0, 1].
         styles: (1, 3, h, w) each.
+        masks, style_masks: of the styles in every cell, as ``Synthesis`` takes them.
         device: where to compute.
         memory: bytes to stay within.
         kept: returns the finished cell of a place and a recipe, if there is one; it is not made again.
@@ -110,6 +111,8 @@ class Study:
         *,
         content: Tensor | None = None,
         styles: Sequence[Tensor] = (),
+        masks: Sequence[Tensor] = (),
+        style_masks: Sequence[Tensor] = (),
         device: str | torch.device = "cpu",
         memory: float = math.inf,
         kept: Callable[[Place, Recipe], Cell | None] = lambda place, recipe: None,
@@ -122,9 +125,10 @@ class Study:
         if not self._images:
             raise ToolkitError("A study needs an image: name one.")
         self.cells: dict[Place, Cell] = {}
-        self._synthesis = functools.partial(Synthesis, content=content, styles=styles, device=device)
+        images: dict[str, Any] = {"content": content, "styles": styles, "masks": masks, "style_masks": style_masks}
+        self._synthesis = functools.partial(Synthesis, **images, device=device)
         self._device, self._memory, self._kept = device, memory, kept
-        self._runs = self._plan(network, recipe.with_(made_from=ingredients(network, content, styles)))
+        self._runs = self._plan(network, recipe.with_(made_from=ingredients(network, **images)))
         #: (height, width) of the largest cells.
         self.frame = max((self._frame(run.recipe) for run in self._runs), key=max)
         self.total = sum(run.recipe.iterations for run in self._runs)
