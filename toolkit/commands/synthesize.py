@@ -53,9 +53,13 @@ class Command(NamedTuple):
     @property
     def groups(self) -> list[str]:
         """Of the options."""
-        asked = {"content": self.preset.content_layers, "style": self.preset.style_layers}
+        asked = {
+            "content": self.preset.content_layers,
+            "style": self.preset.style_layers,
+            "colours": self.takes_content and self.most_styles,
+        }
         texture = ["texture"] if self.synthesis == "texture" else []
-        return [group for group, layers in asked.items() if layers] + [*texture, "result", "optimisation"]
+        return [group for group, needed in asked.items() if needed] + [*texture, "result", "optimisation"]
 
 
 COMMANDS = {

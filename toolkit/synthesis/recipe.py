@@ -19,7 +19,7 @@ Start = Literal["content", "style", "noise", "grey", "image"]
 Precision = Literal["float32", "bfloat16", "mixed"]
 
 #: Under which heading a field is shown.
-Group = Literal["content", "style", "texture", "result", "optimisation"]
+Group = Literal["content", "style", "colours", "texture", "result", "optimisation"]
 
 
 def _text(read: Callable[[str], Any]) -> BeforeValidator:
@@ -79,7 +79,7 @@ class Recipe(BaseModel):
     style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
     style_statistic: StatisticName = _field("gram", "style", "what of the features is compared as style")
-    colour: Colour = _field("style", "style", "which image the colours come from, and how they are matched")
+    colour: Colour = _field("style", "colours", "which image the colours come from, and how they are matched")
     seamless: bool = _field(
         False, "texture", "a texture whose opposite edges meet; its sides become multiples of 32 pixels"
     )
