@@ -75,7 +75,7 @@ def choose_format(page, name):
 def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, pictures, tmp_path):
     page = visit()
     upload(page, pictures)
-    set_number(page, "Size", 128)
+    set_number(page, "Size", 256)
     set_number(page, "Iterations", 1000)
     page.click("#paint")
     wait_for_status(page, "Iteration ")
@@ -91,15 +91,15 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
         page.get_by_role("tab", name=tab, exact=True).click()
     page.wait_for_selector("#transfer-losses svg, #transfer-losses canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
-    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 128, 1000)
-    assert Image.open(tmp_path / "first.png").size == (128, 102)
+    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 256, 1000)
+    assert Image.open(tmp_path / "first.png").size == (256, 205)
 
     set_number(page, "Iterations", 10)
     page.click("#larger")
     wait_for_status(page, "Done after 10 ")
     is_ready(page, "#continue")
     recipe = saved_recipe(page, tmp_path / "larger.png")
-    assert (recipe["size"], recipe["start"], recipe["levels"]) == (256, "image", 1)
+    assert (recipe["size"], recipe["start"], recipe["levels"]) == (512, "image", 1)
     larger = recipe
     set_number(page, "Iterations", 9)
     page.click("#continue")
@@ -117,7 +117,7 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.get_by_text("Share and restore").click()
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
     wait_for_status(page, "The controls now show this image's recipe.")
-    expect(page.get_by_label("number input for Size").first).to_have_value("256")
+    expect(page.get_by_label("number input for Size").first).to_have_value("512")
     expect(page.get_by_label("number input for Iterations").first).to_have_value("10")
     choose_format(page, "JPEG")
     assert saved_recipe(page, tmp_path / "restored.jpg") == larger

@@ -125,10 +125,12 @@ class Study:
         if not self._images:
             raise ToolkitError("A study needs an image: name one.")
         self.cells: dict[Place, Cell] = {}
-        images: dict[str, Any] = {"content": content, "styles": styles, "masks": masks, "style_masks": style_masks}
-        self._synthesis = functools.partial(Synthesis, **images, device=device)
+        self._synthesis = functools.partial(
+            Synthesis, content=content, styles=styles, masks=masks, style_masks=style_masks, device=device
+        )
         self._device, self._memory, self._kept = device, memory, kept
-        self._runs = self._plan(network, recipe.with_(made_from=ingredients(network, **images)))
+        made_from = ingredients(network, content, styles, masks=masks, style_masks=style_masks)
+        self._runs = self._plan(network, recipe.with_(made_from=made_from))
         #: (height, width) of the largest cells.
         self.frame = max((self._frame(run.recipe) for run in self._runs), key=max)
         self.total = sum(run.recipe.iterations for run in self._runs)
