@@ -1,5 +1,6 @@
 """Jobs: one at a time in each slot of a device, each stopped only by the session that started it."""
 
+import collections
 import json
 import logging
 import queue
@@ -72,6 +73,7 @@ class Jobs:
         for device in devices:
             self._free.put(device)
         self._running: dict[str, list[Job]] = {}
+        self._waiting: collections.Counter[str] = collections.Counter()
         self._cancelled: set[str] = set()
         self._lock = threading.Lock()
 
@@ -92,6 +94,7 @@ class Jobs:
         job = Job(device, self._max_seconds)
         with self._lock:
             self._running.setdefault(session, []).append(job)
+            self._waiting -= {session: 1}
             if session in self._cancelled:
                 self._cancelled.remove(session)
                 job.stop.set()
@@ -121,18 +124,20 @@ class Jobs:
 
         Args:
             session: whose jobs.
-            waiting: also cancel the next job when none is running.
+            waiting: also cancel the next job when none is running and one waits.
         """
         with self._lock:
             jobs = self._running.get(session, [])
             for job in jobs:
                 job.stop.set()
-            if waiting and not jobs:
+            if not waiting:
+                del self._waiting[session]
+            if waiting and not jobs and session in self._waiting:
                 self._cancelled.add(session)
             else:
                 self._cancelled.discard(session)
 
     def expect(self, session: str) -> None:
-        """Forgets a ``stop`` that came when a job had just ended: the session's next job is wanted."""
+        """Notes that a job of a session waits from now on until it runs, and may be stopped meanwhile."""
         with self._lock:
-            self._cancelled.discard(session)
+            self._waiting[session] += 1

@@ -30,6 +30,7 @@ def test_a_session_that_starts_again_is_not_stopped():
 
 def test_who_gives_up_while_waiting_is_not_served():
     jobs = Jobs(["cpu"])
+    jobs.expect("a")
     jobs.stop("a", waiting=True)
     with jobs.run("b", "x") as other:
         assert not other.should_end
@@ -41,6 +42,9 @@ def test_who_gives_up_while_waiting_is_not_served():
 
 def test_a_stop_that_came_too_late_does_not_stop_the_next_job():
     jobs = Jobs(["cpu"])
+    jobs.expect("a")
+    with jobs.run("a", "x"):
+        pass
     jobs.stop("a", waiting=True)
     jobs.expect("a")
     with jobs.run("a", "x") as job:
