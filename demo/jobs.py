@@ -132,7 +132,7 @@ class Jobs:
                 job.stop.set()
             if not waiting:
                 del self._waiting[session]
-            if waiting and not jobs and session in self._waiting:
+            if not jobs and session in self._waiting:
                 self._cancelled.add(session)
             else:
                 self._cancelled.discard(session)

@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 #: The update that disables the button, until ``Download.offer`` enables it again.
 NOT_YET = {"interactive": False, "__type__": "update"}
 
-#: Enables it when its file is of the chosen format and picture: the visitor may have gone on meanwhile.
+#: Enables the button if its file is of the chosen format and picture: the visitor may have gone on meanwhile.
 ENABLE = "(kind, whole, made) => ({interactive: made === `${kind} ${whole?.path}`, __type__: 'update'})"
 
 KINDS = {
@@ -62,7 +62,7 @@ class Download:
                 "Download", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
         self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
-        self._made = gr.Textbox(visible=False)
+        self._made = gr.Textbox(visible=False)  # the format and picture of the button's file
         at_once = f"() => ({json.dumps(NOT_YET)})"  # else a quick click would give the last format
         self.kind.input(None, None, self.button, js=at_once, api_visibility="private")
         self.offer(self.kind.input, trigger_mode="always_last")

@@ -15,4 +15,4 @@ network.register_forward_pre_hook(lambda *_: time.sleep(0.2))
 images = list_images(Path(folder))
 for _ in measure(network, images, layers, partial=Path(partial), seconds_between_saves=0):
     if Path(partial).exists():
-        time.sleep(600)
+        time.sleep(600)  # until it is killed

@@ -39,7 +39,7 @@ class Bounds(NamedTuple):
 BOUNDS: dict[Precision, Bounds] = {
     "float32": Bounds(1e-4, 1e-3, 5e-3),
     "float16": Bounds(2e-2),
-    "8bit": Bounds(1e-1, 3e-1, 3e-1),
+    "8bit": Bounds(1e-1, 1e-1, 3e-1),
 }
 
 #: (N, H, W) of the images that a file is checked on.
