@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from toolkit.images.io import to_picture
-from toolkit.images.sheet import Labels, grid
+from toolkit.pictures.io import to_picture
+from toolkit.pictures.sheet import Labels, grid
 from toolkit.studies import AXES, Axis, Study, Variation
 from toolkit.synthesis import Recipe
 

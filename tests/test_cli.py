@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.images.formats import read_recipe, save_image
-from toolkit.images.io import open_image
 from toolkit.network import load_network, save_network
+from toolkit.pictures.formats import read_recipe, save_image
+from toolkit.pictures.io import open_image
 
 
 @pytest.fixture

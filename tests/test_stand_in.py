@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from demo.devices import slots
 from toolkit import device
-from toolkit.images.io import to_picture
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.normalize import Job, normalize
+from toolkit.pictures.io import to_picture
 from toolkit.synthesis import Recipe, Synthesis, suggest_regions
 
 CPU = torch.device("cpu")

@@ -14,9 +14,9 @@ from PIL import Image
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
 from toolkit.files import save_somewhere
-from toolkit.images.formats import read_recipe
-from toolkit.images.io import open_alpha, open_image
 from toolkit.network import save_network
+from toolkit.pictures.formats import read_recipe
+from toolkit.pictures.io import open_alpha, open_image
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 

@@ -15,9 +15,9 @@ __version__ = "0.2.0"
 
 from .errors import ToolkitError  # noqa: E402
 from .export import export_features, export_step  # noqa: E402
-from .images.formats import save_image  # noqa: E402
-from .images.io import example_photographs, open_image  # noqa: E402
 from .network import Network, load_network, save_network  # noqa: E402
+from .pictures.formats import save_image  # noqa: E402
+from .pictures.io import example_photographs, open_image  # noqa: E402
 from .synthesis import Checkpoint, Objective, Recipe, Synthesis  # noqa: E402
 
 __all__ = [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import read_recipe, save_image
+from toolkit.pictures.formats import read_recipe, save_image
 
 from ..gradio_internals import as_path
 from .images import opened_with_alpha

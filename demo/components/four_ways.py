@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from toolkit.images.io import to_picture
+from toolkit.pictures.io import to_picture
 from toolkit.studies import Axis, Study, Variation
 
 from ..jobs import Job

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import open_alpha, open_picture, to_tensor
+from toolkit.pictures.io import open_alpha, open_picture, to_tensor
 
 from ..gradio_internals import as_path
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import save_image
-from toolkit.images.io import fit, resize, to_picture
+from toolkit.pictures.formats import save_image
+from toolkit.pictures.io import fit, resize, to_picture
 from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
 

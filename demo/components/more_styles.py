@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import fit, to_picture
+from toolkit.pictures.io import fit, to_picture
 from toolkit.synthesis import suggest_regions
 
 from ..context import Context

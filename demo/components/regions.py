@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageColor, ImageFilter
 from torch import Tensor
 
-from toolkit.images.io import fit, resize, to_picture
+from toolkit.pictures.io import fit, resize, to_picture
 from toolkit.synthesis import Region
 
 from ..gradio_internals import as_layer

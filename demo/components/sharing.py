@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import FORMATS
+from toolkit.pictures.formats import FORMATS
 
 from ..context import Context
 from ..gradio_internals import on_load

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import read_recipe
+from toolkit.pictures.formats import read_recipe
 from toolkit.studies import Axis, Study
 from toolkit.synthesis import Recipe, Synthesis
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from toolkit.images.io import example_photographs, to_picture
+from toolkit.pictures.io import example_photographs, to_picture
 
 #: The folder of the pictures here.
 EXAMPLES = Path(__file__).parent

@@ -8,9 +8,9 @@ from typing import Any
 from tqdm import tqdm
 
 from demo.examples import EXAMPLES, content_files, style_files
-from toolkit.images.io import open_image, to_picture
 from toolkit.network import DEFAULT_NETWORK
 from toolkit.normalize import load_normalized
+from toolkit.pictures.io import open_image, to_picture
 from toolkit.synthesis import Recipe, Synthesis
 
 FOLDER = EXAMPLES / "finished"

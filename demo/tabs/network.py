@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from toolkit.images.io import fit
 from toolkit.network import Network, original
 from toolkit.normalize import example_stream
 from toolkit.normalize.measure import measure
 from toolkit.normalize.report import distributions
+from toolkit.pictures.io import fit
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.objective import Objective
 

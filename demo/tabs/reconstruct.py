@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import to_picture
+from toolkit.pictures.io import to_picture
 from toolkit.studies import AXES, Kind, Step, Study, picture
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import save_image
+from toolkit.pictures.formats import save_image
 from toolkit.studies import AXES, Kind, Place, Study, Variation, data, places
 from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe

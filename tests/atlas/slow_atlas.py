@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from toolkit.atlas import measure
+from toolkit.data.sources import list_images
 from toolkit.device import find_device
-from toolkit.images.sources import list_images
 from toolkit.network import load_network
 
 source, folder, partial, *layers = sys.argv[1:]

@@ -18,9 +18,9 @@ from toolkit.atlas import Atlas, images_at_hand, measure
 from toolkit.atlas.atlas import GREY, cut
 from toolkit.atlas.strongest import COUNT, Strongest
 from toolkit.cli import main
+from toolkit.data.sources import Held, list_images
+from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images.sources import Held, list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import save_network
 from toolkit.network.geometry import receptive_field
 from toolkit.normalize import normalize_at_hand

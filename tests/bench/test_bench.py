@@ -10,11 +10,11 @@ from toolkit.bench.images import spreads
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import Textbook
 from toolkit.cli import main
-from toolkit.images.formats import save_image
-from toolkit.images.sources import Example
-from toolkit.images.stream import ImageStream
+from toolkit.data.sources import Example
+from toolkit.data.stream import ImageStream
 from toolkit.network import save_network
 from toolkit.normalize.measure import measure
+from toolkit.pictures.formats import save_image
 from toolkit.synthesis import Objective, Recipe
 
 

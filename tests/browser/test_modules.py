@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from toolkit.images.formats import encoded, read_recipe
-from toolkit.images.io import cover, fit, open_image, resize
 from toolkit.optimize import LBFGS, Adam, EarlyStop, Evaluation
+from toolkit.pictures.formats import encoded, read_recipe
+from toolkit.pictures.io import cover, fit, open_image, resize
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.ingredients import pixels_fingerprint
 from toolkit.synthesis.preconditioner import Preconditioner

@@ -10,9 +10,9 @@ import torch
 
 from toolkit.cli import main
 from toolkit.export import OnnxObjective
-from toolkit.images.formats import read_recipe
-from toolkit.images.io import open_image
 from toolkit.network import load_network
+from toolkit.pictures.formats import read_recipe
+from toolkit.pictures.io import open_image
 from toolkit.synthesis import Recipe, Synthesis
 from toolkit.synthesis.objective import Objective
 

@@ -9,7 +9,7 @@ import tifffile
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from toolkit.images.formats import read_recipe
+from toolkit.pictures.formats import read_recipe
 
 SMALL = {"size": 64, "iterations": 10}
 

@@ -8,7 +8,7 @@ import pytest
 from demo.app import main
 from demo.on_device import HEADERS
 from demo.settings import read_settings
-from toolkit.images.formats import read_recipe
+from toolkit.pictures.formats import read_recipe
 from toolkit.synthesis import Recipe
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from demo.components.download import KINDS
 from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
-from toolkit.images.formats import read_recipe
+from toolkit.pictures.formats import read_recipe
 from toolkit.studies import AXES
 from toolkit.synthesis import Recipe, ingredients
 

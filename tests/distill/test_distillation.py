@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.distill import Distillation, Schedule, Student
 from toolkit.distill.student import variances
 from toolkit.errors import ToolkitError
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import Architecture, load_network, save_network
 from toolkit.normalize import Job, normalize
 

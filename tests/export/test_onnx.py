@@ -311,7 +311,7 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
 
 
 def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tmp_path, monkeypatch, capsys):
-    from toolkit.images.formats import save_image
+    from toolkit.pictures.formats import save_image
 
     monkeypatch.chdir(tmp_path)
     save_network(tiny_network(), tmp_path / "tiny.safetensors")

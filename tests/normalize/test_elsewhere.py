@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.data import places
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images import places
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import save_network
 from toolkit.normalize.measure import Share, measure
 
@@ -109,7 +109,7 @@ def test_a_shard_that_keeps_failing_is_skipped_counted_and_named(root, web, tiny
 
 
 def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, tiny_network):
-    from toolkit.images.partial import PartialFile
+    from toolkit.data.partial import PartialFile
 
     network = tiny_network()
     stream = ImageStream(list_images(f"{web.address}/shard-{{00..03}}.tar"), "native")

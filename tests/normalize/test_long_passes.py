@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.data.partial import PartialFile
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images.partial import PartialFile
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import load_network, save_network
 from toolkit.normalize import Job
 from toolkit.normalize.measure import Share, measure
@@ -76,7 +76,7 @@ def test_killed_without_warning_it_goes_on_to_the_same_file(desk):
     assert main([*COMMAND, "-o", "whole.safetensors"]) == 0
     # A reader that is slow enough to be killed in the middle, and writes its sums at every chunk.
     script = (
-        "import sys, time, toolkit.images.partial as p, toolkit.images.stream as i\n"
+        "import sys, time, toolkit.data.partial as p, toolkit.data.stream as i\n"
         "p.PartialFile.due = lambda self: True\n"
         "real = i.ImageStream.__getitem__\n"
         "i.ImageStream.__getitem__ = lambda s, n: (time.sleep(0.4), real(s, n))[1]\n"

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from toolkit.cli import main
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network
 from toolkit.normalize import Job, MeanActivations, apply, load_normalized, normalize
 from toolkit.normalize.comparison import agreement, implied_mean_activations
@@ -15,7 +15,7 @@ from toolkit.normalize.comparison import agreement, implied_mean_activations
 
 @pytest.fixture
 def job(tmp_path, random_image):
-    from toolkit.images.io import to_picture
+    from toolkit.pictures.io import to_picture
 
     (tmp_path / "images").mkdir()
     for seed in range(5):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from toolkit.data.sources import list_images
+from toolkit.data.stream import PREPARATIONS, ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images.sources import list_images
-from toolkit.images.stream import PREPARATIONS, ImageStream
 from toolkit.network import original, rescale, rounded
 from toolkit.normalize import Job, normalize
 from toolkit.normalize.check import largest_relative_error, spread_around_one

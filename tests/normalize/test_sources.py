@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.data.sources import list_images
+from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
-from toolkit.images.io import to_uint8
-from toolkit.images.sources import list_images
-from toolkit.images.stream import ImageStream
 from toolkit.network import load_network, save_network
+from toolkit.pictures.io import to_uint8
 
 
 def picture(seed=0, mode="RGB", size=(60, 50)):
@@ -24,7 +24,7 @@ def picture(seed=0, mode="RGB", size=(60, 50)):
 @pytest.fixture
 def archive(tmp_path):
     """A .tar of five images in two folders, and a note."""
-    path = tmp_path / "images.tar"
+    path = tmp_path / "data.tar"
     with tarfile.open(path, "w") as tar:
         for name in ("b/2.JPEG", "a/1.JPEG", "a/0.png", "b/3.JPEG", "4.jpeg", "notes.txt"):
             buffer = io.BytesIO()
@@ -53,21 +53,21 @@ def test_an_archive_cut_short_gives_what_is_whole(archive):
     archive.write_bytes(archive.read_bytes()[: last - 700])
     chunk = ImageStream(list_images(archive))[0]
     assert sum(len(batch) for batch in chunk.batches) == 4
-    assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as images.tar ends there: fetch the archive again."]
+    assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as data.tar ends there: fetch the archive again."]
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
 def test_a_compressed_archive_is_read_as_a_stream(archive, tmp_path, kind):
-    with tarfile.open(archive) as plain, tarfile.open(tmp_path / "images.tar.any", f"w:{kind}") as packed:
+    with tarfile.open(archive) as plain, tarfile.open(tmp_path / "data.tar.any", f"w:{kind}") as packed:
         for member in plain:
             packed.addfile(member, plain.extractfile(member))
-    entries = list_images(tmp_path / "images.tar.any")
+    entries = list_images(tmp_path / "data.tar.any")
     assert [entry.name for entry in entries] == [entry.name for entry in list_images(archive)]
     for one, other in zip([*entries, entries[0]], [*list_images(archive), list_images(archive)[0]], strict=True):
         assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
-    (tmp_path / "images.tar.any").write_bytes((tmp_path / "images.tar.any").read_bytes()[:-900])
-    with pytest.raises(ToolkitError, match=r"images.tar.any is neither .* nor a whole .tar: name one of them"):
-        list_images(tmp_path / "images.tar.any")
+    (tmp_path / "data.tar.any").write_bytes((tmp_path / "data.tar.any").read_bytes()[:-900])
+    with pytest.raises(ToolkitError, match=r"data.tar.any is neither .* nor a whole .tar: name one of them"):
+        list_images(tmp_path / "data.tar.any")
 
 
 def test_archives_in_an_archive_are_read_in_place(archive, tmp_path):
@@ -86,10 +86,10 @@ def test_what_macos_and_other_programs_leave_does_not_count(tmp_path):
     for name in ("a.png", "._a.png", ".b.png", ".ipynb_checkpoints/a.png", "__MACOSX/a.png"):
         picture().save(tmp_path / "images" / name)
     (tmp_path / "images" / "Thumbs.db").touch()
-    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+    with tarfile.open(tmp_path / "data.tar", "w") as tar:
         tar.add(tmp_path / "images", "./images")
     assert [entry.name for entry in list_images(tmp_path / "images")] == ["a.png"]
-    assert [entry.name for entry in list_images(tmp_path / "images.tar")] == ["images/a.png"]
+    assert [entry.name for entry in list_images(tmp_path / "data.tar")] == ["images/a.png"]
 
 
 def test_several_sources_and_patterns_are_taken_in_order(tmp_path):
@@ -133,9 +133,9 @@ def test_lists_are_read_as_people_have_them(tmp_path, encoding):
 def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     picture().save(tmp_path / name, "PNG")
-    with tarfile.open(tmp_path / "images.tar", "w") as tar:
+    with tarfile.open(tmp_path / "data.tar", "w") as tar:
         tar.add(tmp_path / name, name)
-    for source in (tmp_path, tmp_path / "images.tar"):
+    for source in (tmp_path, tmp_path / "data.tar"):
         (entry,) = list_images(source)
         assert entry.name == "caf\\xe9.png" and entry.picture().size == (60, 50)
         assert len(ImageStream([entry]).fingerprint()) == 64

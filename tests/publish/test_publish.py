@@ -120,7 +120,7 @@ PUBLISH = ["publish", "mine.safetensors", "me/mine", "--license", "cc-by-4.0"]
 SCRIPT = """
 import sys, torch, toolkit
 from toolkit.cli import main
-from toolkit.images.sources import list_images
+from toolkit.data.sources import list_images
 assert main(sys.argv[1:]) == 0
 for pooling in ("average", "max"):
     ours, theirs = (toolkit.load_network(s, pooling=pooling) for s in ("mine.safetensors", "hf://me/mine"))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.sheet import Labels, boxes, grid
 from toolkit.normalize import normalize_at_hand
+from toolkit.pictures.sheet import Labels, boxes, grid
 from toolkit.studies import Axis, Study, Variation, data, parse_axis, picture
 from toolkit.synthesis import Recipe, Synthesis
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import resize
+from toolkit.pictures.io import resize
 from toolkit.synthesis import PRESETS, Recipe
 from toolkit.synthesis.pyramid import LEAST_LONGEST, LEAST_SHORTEST, SHARES, enlarged, frame_of, stages, start_image
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import read_recipe, save_image
+from toolkit.pictures.formats import read_recipe, save_image
 from toolkit.synthesis import PRESETS, Recipe
 from toolkit.synthesis.notation import format_layers, parse_layers
 from toolkit.synthesis.recipe import Group

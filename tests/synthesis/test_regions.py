@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.images.io import open_image
 from toolkit.network import load_network
+from toolkit.pictures.io import open_image
 from toolkit.synthesis import suggest_regions
 from toolkit.synthesis.regions import guided, k_means
 

@@ -9,10 +9,10 @@ import torch
 
 from toolkit.device import native_bfloat16
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import encoded
-from toolkit.images.io import example_photographs, resize
 from toolkit.network import fingerprint, load_network
 from toolkit.optimize import LBFGS, OPTIMIZERS, EarlyStop, Evaluation
+from toolkit.pictures.formats import encoded
+from toolkit.pictures.io import example_photographs, resize
 from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis
 
 

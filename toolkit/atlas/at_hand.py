@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..images.io import example_photographs, open_picture, to_picture
-from ..images.sources import Held, Source
+from ..data.sources import Held, Source
+from ..pictures.io import example_photographs, open_picture, to_picture
 
 #: Side of a part and step between parts, in pixels: a pass sees the middle 224 of 256 pixels, so parts don't overlap.
 SIDE, STEP = 256, 224

@@ -12,14 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from .. import __version__
+from ..data.sources import Source
+from ..data.stream import ImageStream
 from ..errors import ToolkitError, did_you_mean
 from ..files import load_tensors, save_tensors
-from ..images.io import resize
-from ..images.sheet import contact_sheet
-from ..images.sources import Source
-from ..images.stream import ImageStream
 from ..network import Layer, Network, fingerprint
 from ..network.geometry import receptive_field
+from ..pictures.io import resize
+from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
 
 FORMAT, VERSION = "channel-atlas", "1"
@@ -192,7 +192,7 @@ def measure(
     One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
     images that matter are read again, and the patches cut out.
 
-    >>> from toolkit.images.sources import Example
+    >>> from toolkit.data.sources import Example
     >>> from toolkit.network import load_network
     >>> *_, last = measure(load_network("vgg19-small"), [Example("coffee")], ["relu1_1"])
     >>> [patch.image for patch in last.atlas.patches("relu1_1", channel=3)]

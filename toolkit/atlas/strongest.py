@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..images.partial import PartialFile
-from ..images.stream import ImageStream
+from ..data.partial import PartialFile
+from ..data.stream import ImageStream
 from ..network import Network, fingerprint
 
 #: Images kept for each channel: as many as Zeiler & Fergus 2013 show in figure 2.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..images.sources import Source
-from ..images.stream import ImageStream, decoders
+from ..data.sources import Source
+from ..data.stream import ImageStream, decoders
 from ..network import Network
 
 #: How often a set of images is drawn, with replacement, for each number of them.

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..data.sources import Source
+from ..data.stream import ImageStream, crop, decoders
 from ..device import native_bfloat16
-from ..images.io import to_tensor
-from ..images.sources import Source
-from ..images.stream import ImageStream, crop, decoders
 from ..network import Network
 from ..normalize.measure import measure
+from ..pictures.io import to_tensor
 from .textbook import sequential
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ..device import synchronize
-from ..images.io import fit
 from ..network import Network
+from ..pictures.io import fit
 from ..synthesis import Recipe, Synthesis
 from .step import as_people_have_it
 from .textbook import Textbook

@@ -8,12 +8,12 @@ from typing import Any
 from tqdm import tqdm
 
 from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
+from ..data.places import named
+from ..data.sources import list_images
+from ..data.stream import decoders
 from ..device import find_device
 from ..errors import ToolkitError
 from ..files import check_outputs
-from ..images.places import named
-from ..images.sources import list_images
-from ..images.stream import decoders
 from ..normalize import load_normalized
 from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, print_note
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..bench import bench_images, bench_memory, bench_normalize, bench_step, bench_transfer, image_means
+from ..data.sources import Example, Source, list_images
 from ..device import find_device
 from ..distributed import ALONE
 from ..errors import ToolkitError
-from ..images.io import example_photographs, open_image
-from ..images.sources import Example, Source, list_images
+from ..pictures.io import example_photographs, open_image
 from .common import add_network_options, byte_count, network, positive
 from .progress import counting
 

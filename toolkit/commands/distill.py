@@ -9,11 +9,11 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
+from ..data.sources import list_images
 from ..device import find_device
 from ..distill import Distillation, Schedule, Student
 from ..errors import ToolkitError
 from ..files import check_outputs
-from ..images.sources import list_images
 from ..network import Architecture, fingerprint, load_network, save_network
 from .common import add_device_option, add_output_option, positive
 

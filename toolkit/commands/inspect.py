@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..images.decode import SUFFIXES
-from ..images.formats import read_recipe
 from ..network import Network, find_network, fingerprint, load_network
 from ..network.foreign import read_state
+from ..pictures.decode import SUFFIXES
+from ..pictures.formats import read_recipe
 from .common import add_source_options
 
 

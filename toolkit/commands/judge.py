@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from ..device import find_device
-from ..images.io import open_image
+from ..pictures.io import open_image
 from ..studies.judge import judge
 from .common import add_network_options, network
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
+from ..data.places import is_remote, named
+from ..data.sources import list_images
+from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_outputs, check_space, written_atomically
-from ..images.places import is_remote, named
-from ..images.sources import list_images
-from ..images.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import APPROXIMATE, RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out

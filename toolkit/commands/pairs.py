@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..images.sources import list_images
+from ..data.sources import list_images
 
 #: Bytes of a result's name: file systems take 255, and numbers, suffixes and a checkpoint's name come to it.
 LONGEST = 200

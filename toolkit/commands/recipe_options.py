@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from ..errors import ToolkitError
 from ..files import read_text
-from ..images.formats import read_recipe
+from ..pictures.formats import read_recipe
 from ..synthesis import Recipe
 from ..synthesis.notation import format_layers
 from ..synthesis.recipe import Group, SynthesisName

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..images.io import to_picture
 from ..network import Network
+from ..pictures.io import to_picture
 from ..synthesis import Recipe, Region, suggest_regions
 from ..synthesis.needs import check_images
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from ..device import available, find_device
 from ..errors import ToolkitError
 from ..files import check_outputs, written_atomically
-from ..images.formats import read_recipe, save_image
-from ..images.io import open_image
+from ..pictures.formats import read_recipe, save_image
+from ..pictures.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
 from ..synthesis import Recipe

@@ -16,9 +16,9 @@ from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..files import check_apart, check_outputs, save_somewhere
-from ..images.formats import FORMATS, check_format, read_recipe, save_image
-from ..images.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..network import Network, fingerprint
+from ..pictures.formats import FORMATS, check_format, read_recipe, save_image
+from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..synthesis import Checkpoint, Progress, Recipe, Region, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
 from ..synthesis.recipe import SynthesisName

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..images.io import to_tensor
-from ..images.sources import Source
+from ..data.sources import Source
+from ..pictures.io import to_tensor
 
 
 def random_crop(picture: Image.Image, size: int, rng: random.Random) -> Image.Image:

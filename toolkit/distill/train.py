@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.sources import Source
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..images.sources import Source
 from ..network import Network, fingerprint
 from .dreams import dream
 from .inputs import batches

@@ -13,9 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from .. import __version__
 from ..errors import ToolkitError
-from ..images.io import example_photographs, open_picture, to_picture
 from ..network import Network, fingerprint
 from ..network.geometry import strides
+from ..pictures.io import example_photographs, open_picture, to_picture
 from ..synthesis.notation import STRENGTHS
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import SCALES

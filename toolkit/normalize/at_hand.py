@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..images.io import example_photographs
-from ..images.sources import Example
-from ..images.stream import ImageStream
+from ..data.sources import Example
+from ..data.stream import ImageStream
 from ..network import Network, Pooling, load_network, model_folders
+from ..pictures.io import example_photographs
 from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations
 from .normalize import Job, apply, normalize

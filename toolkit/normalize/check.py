@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..device import convolutions, exact
 from ..errors import ToolkitError
-from ..images.io import example_photographs, fit
 from ..network import Network
+from ..pictures.io import example_photographs, fit
 
 #: The largest relative error of an output that float32's rounding of the weights can explain, with room.
 TOLERANCE = 1e-4

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..data.partial import PartialFile
+from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
-from ..images.partial import PartialFile
-from ..images.stream import ImageStream, in_lanes
 from ..network import Network
 from .sums import ActivationSums
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..data.partial import PartialFile
+from ..data.stream import PREPARATIONS, ImageStream
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..images.partial import PartialFile
-from ..images.stream import PREPARATIONS, ImageStream
 from ..network import Network, rescale, weights_fingerprint
 from .check import Check, largest_relative_error
 from .mean_activations import MeanActivations

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..images.io import to_picture
-from ..images.sheet import Labels, boxes, grid
 from ..network import Network, fingerprint
+from ..pictures.io import to_picture
+from ..pictures.sheet import Labels, boxes, grid
 from ..synthesis import Progress, Recipe, Synthesis, ingredients, plan
 from ..synthesis.pyramid import frame_of
 from .axes import Axis, Variation

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..images.io import cover, fit, resize
 from ..network import Network
+from ..pictures.io import cover, fit, resize
 from ..synthesis import Objective, Recipe
 
 #: A loss below it is rounding.

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from .. import __version__
-from ..images.io import to_floats
 from ..network import Network, fingerprint
+from ..pictures.io import to_floats
 
 
 class Ingredients(BaseModel):

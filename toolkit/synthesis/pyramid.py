@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..images.io import cover, resize
+from ..pictures.io import cover, resize
 from .recipe import Recipe
 
 #: By number of levels, each level's share of the iterations, from the coarsest on.

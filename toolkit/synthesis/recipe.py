@@ -7,8 +7,8 @@ import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..errors import ToolkitError, in_plain_words
-from ..images.colour import Colour
 from ..optimize import OptimizerName
+from ..pictures.colour import Colour
 from .ingredients import Ingredients
 from .notation import STRENGTHS, STYLE_LAYERS, parse_layers, parse_numbers, parse_weight
 from .statistics import StatisticName

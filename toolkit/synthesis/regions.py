@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..images.io import fit
 from ..network import Network
+from ..pictures.io import fit
 
 #: Strokes, motifs, and things.
 LAYERS = ("relu3_1", "relu4_1", "relu5_1")

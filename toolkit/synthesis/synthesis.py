@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..device import native_bfloat16
 from ..errors import ToolkitError
-from ..images.colour import prepare, with_colours_of
-from ..images.io import fit, resize
 from ..network import Network
 from ..network.geometry import check_size
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
+from ..pictures.colour import prepare, with_colours_of
+from ..pictures.io import fit, resize
 from .ingredients import ingredients
 from .needs import check_images
 from .objective import MakeObjective, Objective

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..errors import ToolkitError
 from ..files import written_atomically
-from ..images.io import to_picture
+from ..pictures.io import to_picture
 from .synthesis import Progress
 
 #: How the name of a film may end.

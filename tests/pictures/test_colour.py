@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from toolkit.images.colour import YIQ, luminance, match_covariance, prepare, with_colours_of
+from toolkit.pictures.colour import YIQ, luminance, match_covariance, prepare, with_colours_of
 from toolkit.synthesis import Recipe, Synthesis
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from toolkit.errors import ToolkitError
-from toolkit.images.decode import FORMATS, SUFFIXES
-from toolkit.images.formats import read_recipe
-from toolkit.images.io import open_alpha, open_image, open_mask, to_tensor
+from toolkit.pictures.decode import FORMATS, SUFFIXES
+from toolkit.pictures.formats import read_recipe
+from toolkit.pictures.io import open_alpha, open_image, open_mask, to_tensor
 
 
 def saved(picture, format="PNG", **options):

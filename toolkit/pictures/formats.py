@@ -47,7 +47,7 @@ def save_image(
 
     PNG has 8 or 16 bits a channel, TIFF 16, JPEG and WebP 8; all say that they are sRGB.
 
-    >>> from toolkit.images.io import open_image
+    >>> from toolkit.pictures.io import open_image
     >>> save_image(torch.rand(1, 3, 48, 64), "image.webp", "{}")
     >>> open_image("image.webp").shape
     torch.Size([1, 3, 48, 64])

@@ -38,8 +38,8 @@ def is_remote(place: str) -> bool:
 def shown(place: str) -> str:
     """A place as it may be printed and kept: without passwords, signatures and what is no text.
 
-    >>> shown("https://me:secret@example.org/images.tar?signature=1")
-    'https://example.org/images.tar'
+    >>> shown("https://me:secret@example.org/data.tar?signature=1")
+    'https://example.org/data.tar'
     """
     if is_remote(place):
         parts = urlsplit(place)

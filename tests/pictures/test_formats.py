@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import FORMATS, check_format, encoded, read_recipe, save_image
-from toolkit.images.io import open_alpha, open_image
+from toolkit.pictures.formats import FORMATS, check_format, encoded, read_recipe, save_image
+from toolkit.pictures.io import open_alpha, open_image
 
 RECIPE = '{"name": "Über ✓"}'
 GRADIENT = torch.linspace(0, 1, 3 * 32 * 40).view(1, 3, 32, 40)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.images.formats import encoded, read_recipe, save_image
-from toolkit.images.io import cover, fit, open_image, to_picture, to_tensor
+from toolkit.pictures.formats import encoded, read_recipe, save_image
+from toolkit.pictures.io import cover, fit, open_image, to_picture, to_tensor
 
 
 def refused(source):

@@ -15,9 +15,9 @@ from PIL import Image
 
 from ..errors import ToolkitError
 from ..files import decoded
+from ..pictures.decode import SUFFIXES
+from ..pictures.io import example_photographs, open_picture, to_picture
 from . import parquet, tar
-from .decode import SUFFIXES
-from .io import example_photographs, open_picture, to_picture
 from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
 
 #: How the names of files end that hold many images, and of lists of images.

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ToolkitError
+from ..pictures.io import to_uint8
 from ..process import cores
-from .io import to_uint8
 from .sources import Entry, Fetched, Source, fetch
 
 Preparation = Literal["crop", "stretch", "native"]
