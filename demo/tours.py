@@ -217,5 +217,5 @@ def _shown(study: Study, job: Job, originals: Mapping[str, Sequence[Tensor]]) ->
                 (row, column + 1): cell.error if cell.image is None else to_picture(cell.image)
                 for (row, column), cell in study.cells.items()
             }
-            sheet = grid(first | made, rows, columns, study.frame[::-1])
+            sheet = grid(first | made, rows, columns, study.size[::-1])
         yield sheet, status(step, job)

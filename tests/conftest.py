@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
-from torch import Tensor
+from torch import Tensor, nn
 
-from toolkit.network import CONVENTIONS, Architecture, Network
+from toolkit.network import CONVENTIONS, Architecture, ModuleBackbone, Network
 from toolkit.process import cores
 
 # Threads that wait for one another crawl on a busy machine.
@@ -62,6 +63,26 @@ def tiny_network() -> Callable[..., Network]:
         return network
 
     return make
+
+
+class Residual(nn.Module):
+    """Adds a convolution's output to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inner, self.relu = nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.inner(x) + x)
+
+
+@pytest.fixture
+def residual() -> ModuleBackbone:
+    """A small network that is no VGG: layers ``stem``, ``first`` and ``second``, with strides 2."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        parts = {"stem": nn.Conv2d(3, 6, 3, stride=2, padding=1), "first": Residual(6), "second": Residual(6)}
+        return ModuleBackbone(nn.Sequential(OrderedDict(parts)))
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,15 @@ from .export import export_features, export_step  # noqa: E402
 from .network import Network, load_network, save_network  # noqa: E402
 from .pictures.formats import save_image  # noqa: E402
 from .pictures.io import example_photographs, open_image  # noqa: E402
-from .synthesis import Checkpoint, Objective, Recipe, Synthesis  # noqa: E402
+from .synthesis import Checkpoint, Inputs, Objective, Recipe, Result, Synthesis  # noqa: E402
 
 __all__ = [
     "Checkpoint",
+    "Inputs",
     "Network",
     "Objective",
     "Recipe",
+    "Result",
     "Synthesis",
     "ToolkitError",
     "example_photographs",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from .errors import ToolkitError
 
@@ -105,23 +104,6 @@ def convolutions(device: torch.device, *, tf32: bool) -> AbstractContextManager[
     if device.type != "cuda":
         return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32)
-
-
-def products(left: Tensor, right: Tensor) -> Tensor:
-    """Sums over positions of each filter of ``left`` times each of ``right``: (1, C, h, w) each -> (C, C).
-
-    On a CPU they are computed as the gradient of a 1 x 1 convolution in its weights, for which oneDNN is faster than
-    the matrix product.
-    """
-    if left.device.type == "cpu" and left.dtype != torch.float64:
-        weight = left.new_empty(left.shape[1], right.shape[1], 1, 1)
-        only_weight = [False, True, False]
-        found = torch.ops.aten.convolution_backward(
-            left, right, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, only_weight
-        )[1]
-        return found[:, :, 0, 0]
-    rows, columns = (each.permute(0, 2, 3, 1).reshape(-1, each.shape[1]) for each in (left, right))
-    return rows.mT @ columns
 
 
 def synchronize(device: torch.device) -> None:

@@ -4,6 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import torch
 from torch import Tensor
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures.formats import save_image
 from toolkit.pictures.io import fit, resize, to_picture
 from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
@@ -149,10 +149,10 @@ class LiveImage(JobControls):
                 raise ToolkitError("Stopped before the first iteration.")
             job.notes |= {"size": size, "iterations": progress.iteration}
             saved, whole = (Path(folder) / f"{self.name}{suffix}" for suffix in (".png", ".tif"))
-            image, recipe = synthesis.image.cpu(), synthesis.recipe.to_json()
-            original = resize(before, (image.shape[-2], image.shape[-1]))
-            save_image(image, saved, recipe)
-            save_image(torch.cat([image, original[:, 3:]], 1), whole, recipe)
+            made = synthesis.result
+            original = resize(before, (made.image.shape[-2], made.image.shape[-1]))
+            made.save(saved)
+            replace(made, image=torch.cat([made.image, original[:, 3:]], 1)).save(whole)
             film.save()
             yield {
                 self.result: str(saved),

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from toolkit.errors import ToolkitError
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import MadeFrom, Recipe, made_from_in
 
 from ..context import Context
 from .controls import DEFAULTS, as_text
@@ -32,7 +32,7 @@ FIELDS = (
 STARTS = ("content", "style", "noise", "grey")
 
 
-def shown(context: Context, recipe: Recipe) -> dict[str, Any]:
+def shown(context: Context, recipe: Recipe, made_from: MadeFrom | None = None) -> dict[str, Any]:
     """The controls' values by field, and the network's name, for a recipe; within this host's limits.
 
     Raises:
@@ -46,7 +46,7 @@ def shown(context: Context, recipe: Recipe) -> dict[str, Any]:
         "iterations": min(recipe.iterations, settings.max_iterations),
         "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
     }
-    made_by = context.name_of(recipe.made_from.network) if recipe.made_from else None
+    made_by = context.name_of(made_from.network) if made_from else None
     fields = {name: as_text(getattr(recipe, name)) for name in FIELDS}
     return fields | limited | {"network": made_by or context.default}
 
@@ -81,7 +81,7 @@ def read(context: Context, text: str) -> tuple[dict[str, str], dict[str, Any]]:
     """
     text = text.strip()
     if text.startswith("{"):
-        return {}, shown(context, Recipe.checked(text))
+        return {}, shown(context, Recipe.checked(text), made_from_in(text))
     values = dict(parse_qsl(urlsplit(text).query if "?" in text else text))
     by_role = {"content": context.photographs, "style": context.paintings}
     names = {role: values.pop(role, None) for role in by_role}

@@ -77,7 +77,7 @@ class Sharing:
 
         def restore(path: str | None) -> list[Any]:
             try:
-                shown = settings_text.shown(context, recipe_of(path)) if path else None
+                shown = settings_text.shown(context, *recipe_of(path)) if path else None
             except ToolkitError as error:
                 gr.Warning(str(error))
                 shown = None

@@ -36,7 +36,7 @@ def within_limits(study: Study, context: Context) -> Study:
         ToolkitError: when they are not.
     """
     settings = context.settings
-    if max(study.frame) > settings.max_size:
+    if max(study.size) > settings.max_size:
         raise ToolkitError(f"Images may have at most {settings.max_size} pixels a side here: use smaller sizes.")
     if study.total > count_cells(study.rows, study.columns) * settings.max_iterations:
         raise ToolkitError(f"Images may take at most {settings.max_iterations} iterations here: use smaller numbers.")

@@ -8,7 +8,7 @@ from torch import Tensor
 from toolkit.errors import ToolkitError
 from toolkit.pictures.formats import read_recipe
 from toolkit.studies import Axis, Study
-from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis import MadeFrom, Recipe, Synthesis, made_from_in
 
 from ..context import Context
 from ..jobs import Job
@@ -18,15 +18,16 @@ from .regions import STYLES, masks, style_masks
 from .study_progress import within_limits
 
 
-def recipe_of(path: str) -> Recipe:
-    """The recipe in a picture.
+def recipe_of(path: str) -> tuple[Recipe, MadeFrom | None]:
+    """The recipe in a picture, and what it was made from.
 
     Raises:
         ToolkitError: when there is none, or the picture is gone.
     """
     try:
         with Path(path).open("rb") as file:
-            return Recipe.checked(read_recipe(file))
+            text = read_recipe(file)
+        return Recipe.checked(text), made_from_in(text)
     except OSError as error:
         raise ToolkitError("This picture is no longer on the server: make it again.") from error
 

@@ -12,8 +12,7 @@ from toolkit.normalize import example_stream
 from toolkit.normalize.measure import measure
 from toolkit.normalize.report import distributions
 from toolkit.pictures.io import fit
-from toolkit.synthesis import Recipe
-from toolkit.synthesis.objective import Objective
+from toolkit.synthesis import Inputs, Objective, Recipe
 
 from ..components.atlas import Atlases, atlas_section
 from ..components.controls import network_choice
@@ -114,7 +113,7 @@ def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
     rows = [
         (name.removeprefix("style "), math.log10(max(loss, LOWEST_LOSS)), kind)
         for kind, network in networks.items()
-        for name, loss in Objective(network, RECIPE, content, [style])(content).losses.items()
+        for name, loss in Objective(network, RECIPE, Inputs(content, [style]))(content).read().losses.items()
         if name.startswith("style")
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -92,7 +92,7 @@ def reconstruct_tab(context: Context) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 for step in steps(study, job):
                     yield {gallery: _pictures(study, Path(folder), step), job_controls.status: status(step, job)}
-                job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
+                job.notes |= {"cells": len(study.cells), "size": max(study.size)}
                 yield {
                     gallery: _pictures(study, Path(folder)),
                     job_controls.status: ending(study, job),

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from toolkit.errors import ToolkitError
-from toolkit.pictures.formats import save_image
 from toolkit.studies import AXES, Kind, Place, Study, Variation, data, places
 from toolkit.studies import picture as sheet
 from toolkit.synthesis import Recipe
@@ -148,7 +147,7 @@ def study_tab(context: Context, further: Further) -> None:
                 for step in steps(study, job):
                     update: Updates = {job_controls.status: status(step, job)}
                     yield update | ({grid: as_file(sheet(study), preview)} if step.finished else {})
-                job.notes |= {"cells": len(study.cells), "size": max(study.frame)}
+                job.notes |= {"cells": len(study.cells), "size": max(study.size)}
                 numbers.write_text(json.dumps(data(study), indent=2))
                 saved = as_file(sheet(study), Path(folder) / "study.png")
                 kept = sorted(place for place, cell in study.cells.items() if cell.image is not None)
@@ -198,9 +197,7 @@ def study_tab(context: Context, further: Further) -> None:
 def _file(study: Study, place: Place, folder: Path) -> str:
     """One picture of a grid with its recipe, as a file in the folder."""
     path = folder / f"{'-'.join(map(str, place))}.png"
-    cell = study.cells[place]
-    assert cell.image is not None
-    save_image(cell.image, path, cell.recipe.to_json())
+    study.cells[place].result.save(path)
     return str(path)
 
 

@@ -200,9 +200,9 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 
     def from_elsewhere(content: str | None, style: str | None, picture: str) -> list[Any]:
         """A picture of another tab: as ``pick``, in the size and with the iterations that are chosen here."""
-        recipe = recipe_of(picture)
-        shown = settings_text.shown(context, recipe) | {"size": gr.skip(), "iterations": gr.skip()}
-        if recipe.made_from is None or context.name_of(recipe.made_from.network) is None:
+        recipe, made_from = recipe_of(picture)
+        shown = settings_text.shown(context, recipe, made_from) | {"size": gr.skip(), "iterations": gr.skip()}
+        if made_from is None or context.name_of(made_from.network) is None:
             raise ToolkitError("The Transfer tab has normalised networks only: choose a picture that one of them made.")
         return [gr.Tabs(selected="transfer"), content, style, [], picture, *in_controls(shown)]
 
@@ -213,9 +213,8 @@ def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
 
     def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
         before, after, whole = made[event.index]
-        recipe = recipe_of(after)
         view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, NOT_YET, whole]
-        return [*view, *in_controls(settings_text.shown(context, recipe))]
+        return [*view, *in_controls(settings_text.shown(context, *recipe_of(after)))]
 
     def clear() -> list[Any]:
         return [[], [], gr.Column(visible=False)]

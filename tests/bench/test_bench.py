@@ -15,16 +15,16 @@ from toolkit.data.stream import ImageStream
 from toolkit.network import save_network
 from toolkit.normalize.measure import measure
 from toolkit.pictures.formats import save_image
-from toolkit.synthesis import Objective, Recipe
+from toolkit.synthesis import Inputs, Objective, Recipe
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_the_textbook_minimises_the_same_objective(tiny_network, pooling):
     network, recipe = tiny_network(pooling=pooling), Recipe.preset("transfer", style_statistic="gram")
     image, content, style = (photographlike(48, 40, seed) for seed in range(3))
-    ours = Objective(network, recipe, content, [style])(image)
+    ours = Objective(network, recipe, Inputs(content, [style]))(image)
     theirs = image.clone()
-    assert Textbook(network, recipe, content, style).evaluate(theirs) == pytest.approx(ours.objective, rel=1e-4)
+    assert Textbook(network, recipe, content, style).evaluate(theirs) == pytest.approx(float(ours.objective), rel=1e-4)
     scale = ours.gradient.abs().max().item()
     torch.testing.assert_close(theirs.grad, ours.gradient, rtol=1e-3, atol=1e-4 * scale)
 

@@ -12,8 +12,8 @@ from PIL import Image, PngImagePlugin
 from toolkit.optimize import LBFGS, Adam, EarlyStop, Evaluation
 from toolkit.pictures.formats import encoded, read_recipe
 from toolkit.pictures.io import cover, fit, open_image, resize
-from toolkit.synthesis import Recipe
-from toolkit.synthesis.ingredients import pixels_fingerprint
+from toolkit.synthesis import Inputs, MadeFrom, Recipe, Result
+from toolkit.synthesis.inputs import pixels_fingerprint
 from toolkit.synthesis.preconditioner import Preconditioner
 from toolkit.synthesis.pyramid import enlarged, stages, start_image
 
@@ -45,7 +45,7 @@ def valley(x):
     index = torch.arange(x.numel(), dtype=torch.float64)
     d, w = x.flatten().double() - (0.5 + 0.7 * torch.sin(index)), 1 + index.square()
     gradient = (w * (2 * d + 4 * d**3)).float().view_as(x)
-    return Evaluation(float((w * (d**2 + d**4)).sum()), {}, gradient)
+    return Evaluation((w * (d**2 + d**4)).sum(), {}, gradient)
 
 
 @pytest.mark.parametrize("name", ["LBFGS", "Adam"])
@@ -129,9 +129,9 @@ def test_levels_are_the_toolkits(modules):
     found = modules("pyramid.js", "c => c.map(([width, height, r]) => m.levels(r, { width, height }))", cases)
     for (width, height, fields), levels in zip(cases, found, strict=True):
         recipe = Recipe.preset("transfer", precision="float32", **fields)
-        expected = stages(recipe, torch.empty(1, 3, height, width, device="meta"), False)
+        expected = stages(recipe, (height, width), False)
         assert [((each["height"], each["width"]), each["iterations"]) for each in levels] == [
-            (stage.frame, stage.iterations) for stage in expected
+            (stage.size, stage.iterations) for stage in expected
         ]
 
 
@@ -156,7 +156,7 @@ def test_a_level_begins_with_the_toolkits_image(modules, random_image):
           return ({LIST})(m.startImage(r, {{ height: 15, width: 22 }}, images));
         }}"""
         found = as_image(modules("pyramid.js", script, [{"start": choice, "seed": seed}, images]))
-        expected = start_image(recipe, (15, 22), content, [style], start)
+        expected = start_image(recipe, (15, 22), Inputs(content, [style], start))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     script = f"([a, b]) => ({LIST})(m.enlarged(({IMAGE})(a), ({IMAGE})(b)))"
     found = modules("pyramid.js", script, [as_object(coarse), as_object(random_image(49, 41))])
@@ -236,12 +236,13 @@ def test_a_recipe_of_the_toolkit_is_taken_over_field_by_field(modules, facts):
     recipe = Recipe.preset(
         "transfer", size=200, iterations=7, style_weight=33.5, seed=5, start="noise", levels=2, optimizer="adam",
         style_scale=0.5, content_weight=2.0, early_stop=False, style_layers={"relu1_1": 1.0, "relu3_1": 0.25},
-        made_from={"toolkit": "0.1", "network": facts["networks"][1]["fingerprint"]},
     )  # fmt: skip
-    found = restore(modules, facts, recipe.to_json())
+    made_from = MadeFrom(toolkit="0.1", network=facts["networks"][1]["fingerprint"])
+    result = Result(torch.zeros(1, 3, 8, 8), recipe, made_from, {"style relu1_1": 0.5})
+    found = restore(modules, facts, result.to_json())
     assert (found["network"], found["notes"]) == ("vgg19-small", [])
     again = Recipe.checked(found["recipe"])
-    assert again == recipe.with_(precision="float32", made_from=None)
+    assert again == recipe.with_(precision="float32")
 
 
 def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):

@@ -8,8 +8,7 @@ import pytest
 from demo.app import main
 from demo.on_device import HEADERS
 from demo.settings import read_settings
-from toolkit.pictures.formats import read_recipe
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import Result
 
 
 def paint(page, path):
@@ -26,7 +25,7 @@ def save(page, button, path):
     with page.expect_download() as download:
         page.click(button)
     download.value.save_as(path)
-    return Recipe.checked(read_recipe(path))
+    return Result.read(path)
 
 
 def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, runtime, tmp_path):
@@ -49,12 +48,11 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.click("#paint")
         page.wait_for_function("() => document.querySelector('#transfer-status')?.innerText.includes('Done after 5')")
         page.wait_for_function("() => !document.querySelector('#transfer-download').disabled")
-        recipe = save(page, "#transfer-download", tmp_path / "server.png")
+        made = save(page, "#transfer-download", tmp_path / "server.png")
         same = {"size", "iterations", "style_weight", "start", "seed", "style_layers"}
-        assert recipe.model_dump(include=same) == painted.model_dump(include=same)
-        assert (recipe.made_from.network, recipe.made_from.styles) == (
-            painted.made_from.network, painted.made_from.styles
-        )  # fmt: skip
+        assert made.recipe.model_dump(include=same) == painted.recipe.model_dump(include=same)
+        assert made.made_from.network == painted.made_from.network
+        assert made.made_from.styles == painted.made_from.styles
         with context.expect_page() as opened:
             page.get_by_role("link", name="paint on your own device").click()
         page = opened.value

@@ -16,7 +16,7 @@ from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
 from toolkit.pictures.formats import read_recipe
 from toolkit.studies import AXES
-from toolkit.synthesis import Recipe, ingredients
+from toolkit.synthesis import Inputs, Recipe, Result
 
 
 def upload(page, pictures):
@@ -197,8 +197,9 @@ def test_a_link_opens_the_page_with_the_same_settings_and_a_pasted_recipe_too(vi
     other.get_by_text("Share and restore").click()
     settle(other)
     recipe = Recipe.preset("transfer", size=320, seed=7)
-    there = ingredients(context.networks["vgg19-small"], torch.rand(1, 3, 8, 8), [torch.rand(1, 3, 8, 8)] * 4)
-    other.locator("#link textarea").fill(recipe.with_(made_from=there).to_json())
+    inputs = Inputs(torch.rand(1, 3, 8, 8), [torch.rand(1, 3, 8, 8)] * 4)
+    there = Result(inputs.content, recipe, inputs.made_from(context.networks["vgg19-small"]))
+    other.locator("#link textarea").fill(there.to_json())
     other.click("#use-link")
     expect(other.get_by_label("number input for Size").first).to_have_value("320")
     other.locator("#link textarea").fill("hello=there")

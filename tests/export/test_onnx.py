@@ -24,7 +24,7 @@ from toolkit.export import (
 )
 from toolkit.network import Network, Preprocessing, save_network
 from toolkit.network.codebook import Codebook
-from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis import Inputs, Recipe, Synthesis
 from toolkit.synthesis.objective import Objective
 
 LAYERS = ["relu1_1", "conv2_1", "pool3", "relu4_2", "relu5_1"]
@@ -173,7 +173,7 @@ def test_the_steps_gradient_is_autograds(tiny_network, random_image, pooling, co
     session = Session(model)
     for height, width in ((40, 52), (33, 47)):  # one session, any size
         image, content, style = (random_image(height, width, seed=seed) for seed in range(3))
-        evaluation = OnnxObjective(network, recipe, content, [style], session=session)(image)
+        evaluation = OnnxObjective(network, recipe, Inputs(content, [style]), session=session)(image)
         losses, total, gradient = losses_by_autograd(network, image, content, style, recipe)
         assert evaluation.losses == pytest.approx(losses, rel=1e-3)
         assert evaluation.objective == pytest.approx(total, rel=1e-3)
@@ -189,7 +189,7 @@ def test_a_max_poolings_gradient_goes_to_the_first_of_equal_pixels(tiny_network)
     image = torch.full((1, 3, 17, 19), 0.5)
     image[..., 6:] = 0.875
     content = image.flip(-1)
-    evaluation = OnnxObjective(network, recipe, content)(image)
+    evaluation = OnnxObjective(network, recipe, Inputs(content))(image)
     gradient = losses_by_autograd(network, image, content, image, recipe)[2]
     torch.testing.assert_close(evaluation.gradient, gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()))
 
@@ -212,9 +212,11 @@ def test_every_graph_fits_web_gpu(eight_bit_network, precision, pooling, statist
 @pytest.mark.parametrize("formula", ["mean", "paper"])
 def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula, statistic):
     recipe = Recipe.preset("transfer", formula=formula, total_variation_weight=0.5, style_statistic=statistic)
-    arguments = tiny_network(), recipe, random_image(seed=1), [random_image(seed=2), random_image(40, 40, seed=3)]
-    torchs, onnxs = (objective(*arguments)(random_image()) for objective in (Objective, OnnxObjective))
-    assert torchs.losses == pytest.approx(onnxs.losses, rel=1e-4)
+    inputs = Inputs(random_image(seed=1), [random_image(seed=2), random_image(40, 40, seed=3)])
+    torchs, onnxs = (
+        objective(tiny_network(), recipe, inputs)(random_image()) for objective in (Objective, OnnxObjective)
+    )
+    assert torchs.losses == pytest.approx(onnxs.read().losses, rel=1e-4)
     torch.testing.assert_close(
         torchs.gradient, onnxs.gradient, rtol=1e-3, atol=1e-4 * float(torchs.gradient.abs().max())
     )
@@ -324,13 +326,13 @@ def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tm
 def test_what_onnx_runtime_cannot_do_is_refused(tiny_network, random_image):
     network, image = tiny_network(), random_image()
     recipe = Recipe.preset("transfer")
-    with pytest.raises(ToolkitError, match="has no masks: use --engine torch"):
-        OnnxObjective(network, recipe, image, [image], [image[:, :1]])
-    with pytest.raises(ToolkitError, match="has no style statistic wasserstein: use --engine torch"):
-        OnnxObjective(network, recipe.with_(style_statistic="wasserstein"), image, [image])
-    with pytest.raises(ToolkitError, match="float32: use --precision float32"):
-        OnnxObjective(tiny_network().bfloat16(), recipe, image, [image])
+    with pytest.raises(ToolkitError, match="has no masks: compute with PyTorch"):
+        OnnxObjective(network, recipe, Inputs(image, [image], masks=[image[:, :1]]))
+    with pytest.raises(ToolkitError, match="has no style statistic wasserstein: compute with PyTorch"):
+        OnnxObjective(network, recipe.with_(style_statistic="wasserstein"), Inputs(image, [image]))
+    with pytest.raises(ToolkitError, match="in float32: choose this precision"):
+        OnnxObjective(tiny_network().bfloat16(), recipe, Inputs(image, [image]))
     with pytest.raises(ToolkitError, match="needs a style image"):
-        OnnxObjective(network, recipe, image)
+        OnnxObjective(network, recipe, Inputs(image))
     with pytest.raises(ToolkitError, match="too small for relu5_1"):
-        OnnxObjective(network, recipe, image, [image[..., :9]])
+        OnnxObjective(network, recipe, Inputs(image, [image[..., :9]]))

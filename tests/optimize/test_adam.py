@@ -14,7 +14,7 @@ GOAL = torch.rand(1, 3, 5, 7, dtype=torch.float64, generator=torch.Generator().m
 def evaluate(point):
     """Half a square's; some of its least values are out of [0, 1]."""
     gradient = (1 + GOAL.abs()) * (point - GOAL)
-    return Evaluation(float((gradient * (point - GOAL)).sum()) / 2, {}, gradient)
+    return Evaluation((gradient * (point - GOAL)).sum() / 2, {}, gradient)
 
 
 def test_it_goes_the_way_of_pytorchs_and_gives_the_average():
@@ -55,7 +55,7 @@ def test_an_objective_that_is_no_number_is_told_and_changes_nothing():
         optimizer.step(evaluate)
     before = optimizer.best.clone()
     with pytest.raises(DivergedError, match="The optimisation diverged: lower the weights"):
-        optimizer.step(lambda point: evaluate(point)._replace(objective=math.inf))
+        optimizer.step(lambda point: evaluate(point)._replace(objective=torch.tensor(math.inf)))
     assert torch.equal(optimizer.best, before)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from toolkit.optimize import LBFGS, DivergedError, Evaluation
 from toolkit.optimize.lbfgs import CurvaturePairs
-from toolkit.synthesis import Objective, Recipe
+from toolkit.synthesis import Inputs, Objective, Recipe
 from toolkit.synthesis.preconditioner import Preconditioner
 
 ENDLESS = (-math.inf, math.inf)
@@ -26,7 +26,7 @@ class Plain(LBFGS):
 @pytest.fixture
 def objective(tiny_network, random_image):
     content, style = (random_image(40, 48, seed=seed).double() for seed in range(2))
-    return Objective(tiny_network().double(), Recipe.preset("transfer"), content, [style])
+    return Objective(tiny_network().double(), Recipe.preset("transfer"), Inputs(content, [style]))
 
 
 def quadratic(goal, hessian):
@@ -36,7 +36,7 @@ def quadratic(goal, hessian):
         difference = (point - goal).flatten()
         diagonal = hessian.shape == point.shape
         gradient = hessian.flatten() * difference if diagonal else hessian @ difference
-        return Evaluation(float(gradient @ difference) / 2, {}, gradient.view_as(point))
+        return Evaluation(gradient @ difference / 2, {}, gradient.view_as(point))
 
     return evaluate
 
@@ -68,7 +68,7 @@ def test_it_goes_the_way_of_pytorchs(objective, random_image, pairs):
         theirs.grad = (evaluation.gradient * scale).contiguous()
         pytorchs.step(lambda: evaluation.objective)  # noqa: B023  # called at once
         pytorchs.param_groups[0]["lr"] = 1.0
-        assert ours.step(objective).objective == pytest.approx(evaluation.objective, rel=1e-6)
+        assert ours.step(objective).objective == pytest.approx(float(evaluation.objective), rel=1e-6)
         torch.testing.assert_close(point, theirs, rtol=0, atol=1e-5)
         largest = max(largest, float((theirs - before).abs().mean()))
     assert evaluation.objective < 0.5 * first.objective
@@ -95,7 +95,7 @@ def test_it_changes_its_start_in_place_and_gives_what_was_evaluated():
 
     found = [optimizer.step(recorded) for _ in range(3)]
     assert not shown[0].any() and not torch.equal(point, shown[-1])
-    assert [each.objective for each in found] == [evaluate(at).objective for at in shown]
+    assert [each.objective for each in found] == [float(evaluate(at).objective) for at in shown]
     assert torch.equal(optimizer.best, shown[-1])
 
 
@@ -104,7 +104,7 @@ def test_the_best_is_the_evaluated_point_of_least_objective_not_the_last():
 
     def evaluate(point):
         shown.append(point.clone())
-        return Evaluation(next(objectives), {}, torch.ones_like(point))
+        return Evaluation(torch.tensor(next(objectives)), {}, torch.ones_like(point))
 
     optimizer = LBFGS(torch.full((1, 3, 2, 2), 0.5))
     for _ in range(3):
@@ -195,7 +195,7 @@ def test_no_step_is_larger_than_it_may():
     """Along a slope that hardly curves the step by curvature alone would leap."""
 
     def evaluate(point):
-        return Evaluation(float((point + 5e-4 * point.square()).sum()), {}, 1 + 1e-3 * point)
+        return Evaluation((point + 5e-4 * point.square()).sum(), {}, 1 + 1e-3 * point)
 
     point = torch.full((40,), 0.0, dtype=torch.float64)
     optimizer, points = LBFGS(point, bounds=ENDLESS), [point.clone()]
@@ -230,7 +230,7 @@ def test_half_a_step_is_taken_where_a_whole_one_led_to_no_number():
     def spoilt(point):
         shown.append(point.clone())
         evaluation = evaluate(point)
-        return evaluation._replace(objective=math.nan) if len(shown) == 5 else evaluation
+        return evaluation._replace(objective=torch.tensor(math.nan)) if len(shown) == 5 else evaluation
 
     optimizer = LBFGS(torch.full((30,), 0.2, dtype=torch.float64))
     objectives = [optimizer.step(spoilt).objective for _ in range(9)]
@@ -244,7 +244,7 @@ def test_where_no_step_leads_to_a_number_it_says_so_and_keeps_the_best():
 
     def evaluate(point):
         objective = 1.0 if torch.equal(point, start) else math.nan
-        return Evaluation(objective, {}, torch.full_like(point, objective))
+        return Evaluation(torch.tensor(objective), {}, torch.full_like(point, objective))
 
     with pytest.raises(DivergedError, match="The optimisation diverged: lower the weights"):
         for _ in range(100):
@@ -254,7 +254,7 @@ def test_where_no_step_leads_to_a_number_it_says_so_and_keeps_the_best():
 
 def test_an_objective_that_is_no_number_at_once_is_told():
     with pytest.raises(DivergedError):
-        LBFGS(torch.zeros(3)).step(lambda point: Evaluation(math.nan, {}, point))
+        LBFGS(torch.zeros(3)).step(lambda point: Evaluation(torch.tensor(math.nan), {}, point))
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-0.25, 0.5)])
@@ -284,7 +284,7 @@ def test_where_the_gradient_vanishes_it_stays(random_image):
     point = random_image(40, 48)
     before, optimizer = point.clone(), LBFGS(point)
     for _ in range(3):
-        optimizer.step(lambda at: Evaluation(1.0, {}, torch.zeros_like(at)))
+        optimizer.step(lambda at: Evaluation(torch.tensor(1.0), {}, torch.zeros_like(at)))
     assert torch.equal(point, before)
 
 
@@ -304,7 +304,7 @@ def test_resumed_anywhere_it_goes_the_same_way_bit_by_bit(stop, pairs, dtype, gu
 
     def spoilt(point):  # the seventh evaluation
         evaluation = evaluate(point)
-        return evaluation._replace(objective=math.nan) if nan and next(numbers) == 6 else evaluation
+        return evaluation._replace(objective=torch.tensor(math.nan)) if nan and next(numbers) == 6 else evaluation
 
     def run(start, steps, state=None):
         point = start.clone()

@@ -5,7 +5,7 @@ import torch
 
 from toolkit.errors import ToolkitError
 from toolkit.studies.judge import judge
-from toolkit.synthesis import Objective, Recipe
+from toolkit.synthesis import Inputs, Objective, Recipe
 
 
 def test_the_content_image_has_lost_no_content_and_has_none_of_the_style(tiny_network, random_image):
@@ -27,8 +27,8 @@ def test_shares_are_ratios_of_the_objectives_losses(tiny_network, random_image):
     network, recipe = tiny_network(), Recipe.preset("transfer", style_layers="relu1_1=3,relu3_1=1")
     picture, content, style = (random_image(48, 64, seed=seed) for seed in range(3))
     found = judge(network, picture, content, style, recipe)
-    objective = Objective(network, recipe, content, [style])
-    after, before = objective(picture).losses, objective(content).losses
+    objective = Objective(network, recipe, Inputs(content, [style]))
+    after, before = objective(picture).read().losses, objective(content).read().losses
     assert found.style["relu3_1"] == pytest.approx(after["style relu3_1"] / before["style relu3_1"])
     total, start = (3 * each["style relu1_1"] + each["style relu3_1"] for each in (after, before))
     assert found.style_of_all == pytest.approx(total / start)

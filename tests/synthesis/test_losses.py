@@ -5,13 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.synthesis.losses import ContentLoss, StyleLoss, guides_of
-from toolkit.synthesis.statistics import gram, moment_sums, moments
-from toolkit.synthesis.style import STATISTICS
-from toolkit.synthesis.total_variation import total_variation
+from toolkit.synthesis.gaussian import mean_and_covariance, wasserstein
+from toolkit.synthesis.image_losses import total_variation
+from toolkit.synthesis.losses import ContentLoss, StyleLoss
+from toolkit.synthesis.recipe import Recipe
+from toolkit.synthesis.statistics import Moments, gram, moment_sums, moments
+from toolkit.synthesis.targets import Targets, guides_of, losses_of
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
+DISTANCES = {"gram": gram, "moments": mean_and_covariance, "wasserstein": wasserstein}
 
 
 def features(shape, seed):
@@ -24,11 +27,14 @@ def of(x):
 
 def whole(loss, x):
     """A loss's value and gradient from all features at once."""
-    sums = loss.sums(x)
-    assert sums.shape == ((x.shape[1] + 1,) * 2 if isinstance(loss, StyleLoss) else ())
+    (layer,) = loss.layers
+    sums = loss.sums({layer: x})
+    nothing = loss.no_sums({layer: x.shape[1]}, sums[0])
+    assert [tensor.shape for tensor in sums] == [tensor.shape for tensor in nothing]
+    assert not any(tensor.any() for tensor in nothing)
     value, slope = loss.value(sums)
     gradient = torch.zeros_like(x)
-    loss.add_gradient(gradient, x, slope)
+    loss.add_gradient(layer, gradient, {layer: x}, slope)
     return value, gradient
 
 
@@ -37,11 +43,19 @@ def in_parts(loss, x):
     width = x.shape[-1]
     at = (width + 1) // 2
     regions = [(..., slice(None), slice(0, at)), (..., slice(None), slice(at, None))][:width]
-    value, slope = loss.value(sum(loss.within(region).sums(x[region]) for region in regions))
+    (layer,) = loss.layers
+    parts = [loss.within({layer: region}).sums({layer: x[region]}) for region in regions]
+    value, slope = loss.value(tuple(map(sum, zip(*parts, strict=True))))
     gradient = torch.zeros_like(x)
     for region in regions:
-        loss.within(region).add_gradient(gradient[region], x[region], slope)
+        loss.within({layer: region}).add_gradient(layer, gradient[region], {layer: x[region]}, slope)
     return value, gradient
+
+
+def by_formula(target, formula="mean"):
+    """The content loss that a recipe asks for."""
+    recipe = Recipe.preset("reconstruction", content_layers={"relu1_1": 1.0}, content_weight=3.0, formula=formula)
+    return losses_of(recipe, Targets({"relu1_1": target}, (), ()))[0]
 
 
 def assert_matches(found, expected_value, x, weight):
@@ -56,7 +70,7 @@ def assert_matches(found, expected_value, x, weight):
 def test_the_content_loss_is_the_mean_square(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
     for compute in (whole, in_parts):
-        loss = ContentLoss.of("content", 3.0, target)
+        loss = by_formula(target)
         assert_matches(compute(loss, x.detach()), (x - target).square().mean(), x, 3.0)
 
 
@@ -64,8 +78,8 @@ def test_the_content_loss_is_the_mean_square(shape, seed):
 def test_the_papers_content_loss_is_half_the_sum(shape, seed):
     x, target = features(shape, seed).requires_grad_(), features(shape, seed + 1)
     for compute in (whole, in_parts):
-        loss = ContentLoss.of("content", 0.5, target, "paper")
-        assert_matches(compute(loss, x.detach()), (x - target).square().sum() / 2, x, 0.5)
+        loss = by_formula(target, "paper")
+        assert_matches(compute(loss, x.detach()), (x - target).square().sum() / 2, x, 3.0)
 
 
 @given(SHAPES, SEEDS)
@@ -83,7 +97,7 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(whole(StyleLoss("style", 2.0, gram(of(other)), factor=0.25), x.detach()), expected, x, 2.0)
+    assert_matches(whole(StyleLoss("style", 2.0, gram(of(other)), scale=0.25), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -100,14 +114,14 @@ def test_a_guided_style_loss_compares_guided_gram_matrices(shape, seed):
         )
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("name", DISTANCES)
 @given(shape=SHAPES, seed=SEEDS, guided=st.booleans())
 def test_every_statistic_makes_a_style_loss_with_autograds_gradient(name, shape, seed, guided):
     x, target = features(shape, seed).requires_grad_(), of(features((shape[0], 4, 5), seed + 1))
     guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
-    expected, _ = STATISTICS[name](target)(moments(moment_sums(x, guide)))
+    expected, _ = DISTANCES[name](target)(moments(moment_sums(x, guide)))
     for compute in (whole, in_parts):
-        loss = StyleLoss("style", 2.0, STATISTICS[name](target), guide, 0.25)
+        loss = StyleLoss("style", 2.0, DISTANCES[name](target), guide, 0.25)
         assert_matches(compute(loss, x.detach()), 0.25 * expected, x, 2.0)
 
 
@@ -129,7 +143,7 @@ def test_float32_is_as_exact_as_float32_can_be(shape, seed):
         rounded = x.float().contiguous(memory_format=order)
         for own, rounded_own in ((None, None), (guide.double(), guide)):
             exact = whole(StyleLoss("style", 1.0, gram(target), guide=own), x)
-            rounded_target = type(target)(*(part.float() for part in target))
+            rounded_target = Moments(*(part.float() for part in target))
             found = whole(StyleLoss("style", 1.0, gram(rounded_target), guide=rounded_own), rounded)
             torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(found[1].double(), exact[1], rtol=1e-4, atol=1e-4 * float(exact[1].abs().max()))
@@ -137,7 +151,7 @@ def test_float32_is_as_exact_as_float32_can_be(shape, seed):
 
 def test_gradients_keep_the_precision_of_their_features():
     x = torch.rand(1, 4, 5, 5).bfloat16()
-    for loss in (ContentLoss.of("content", 1.0, x + 1), StyleLoss("style", 1.0, gram(of(x + 1)))):
+    for loss in (ContentLoss("content", 1.0, x + 1, x.numel()), StyleLoss("style", 1.0, gram(of(x + 1)))):
         value, gradient = whole(loss, x)
         assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
         assert value > 0 and gradient.any()
@@ -151,7 +165,7 @@ def test_a_guide_that_is_nowhere_asks_for_nothing():
 
 def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
     mask = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(0))
-    found = guides_of(mask, {"relu1_1": 1, "relu2_1": 2, "pool2": 4}, ["relu1_1", "relu2_1"])
+    found = guides_of(mask, {"relu1_1": (5, 6, 8), "relu2_1": (7, 3, 4)})
     assert list(found) == ["relu1_1", "relu2_1"]
     torch.testing.assert_close(found["relu1_1"], mask.square())
     torch.testing.assert_close(found["relu2_1"], mask.reshape(1, 1, 3, 2, 4, 2).mean((3, 5)).square())
@@ -159,9 +173,8 @@ def test_a_guide_is_the_squared_mean_of_the_mask_under_each_position():
 
 @given(st.integers(4, 40), st.integers(4, 40))
 def test_a_mask_that_is_everywhere_guides_everywhere_at_odd_sizes_too(height, width):
-    found = guides_of(
-        torch.ones(1, 1, height, width), {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4}, ["relu2_1", "relu3_1"]
-    )
+    shapes = {"relu2_1": (7, height // 2, width // 2), "relu3_1": (9, height // 4, width // 4)}
+    found = guides_of(torch.ones(1, 1, height, width), shapes)
     assert {name: tuple(guide.shape[-2:]) for name, guide in found.items()} == {
         "relu2_1": (height // 2, width // 2),
         "relu3_1": (height // 4, width // 4),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import Inputs, Recipe
 from toolkit.synthesis.objective import Objective
 
 CONTENT_LAYERS = {"relu4_2": 0.7, "conv3_1": 0.3, "relu2_1": 0.2}
@@ -107,7 +107,7 @@ def test_losses_and_gradient_are_the_textbooks(
     style_masks = parts if parted else []
 
     losses, objective, gradient = textbook(network, recipe, content, styles, masks, style_masks, image)
-    found = Objective(network, recipe, content, styles, masks, style_masks)(image)
+    found = Objective(network, recipe, Inputs(content, styles, None, masks, style_masks))(image)
     assert found.losses == pytest.approx(losses, rel=1e-10)
     assert found.objective == pytest.approx(objective, rel=1e-10)
     assert relative_error(found.gradient, gradient) < 1e-10
@@ -116,7 +116,7 @@ def test_losses_and_gradient_are_the_textbooks(
 def test_an_objective_can_be_asked_again(tiny_network, random_image):
     network = tiny_network().double()
     images = [random_image(seed=seed).double() for seed in range(4)]
-    objective = Objective(network, Recipe.preset("transfer"), images[0], [images[1]])
+    objective = Objective(network, Recipe.preset("transfer"), Inputs(images[0], [images[1]]))
     first, other, again = (objective(image) for image in (images[2], images[3], images[2]))
     assert first.losses == again.losses != other.losses and torch.equal(first.gradient, again.gradient)
 
@@ -127,7 +127,7 @@ def test_several_styles_have_the_gradient_of_their_weighted_losses(tiny_network,
     image, weights = random_image(seed=4).double(), (0.2, 0.5, 0.3)
 
     def gradient(styles, **fields):
-        return Objective(network, Recipe.preset("texture", **fields), None, styles)(image).gradient
+        return Objective(network, Recipe.preset("texture", **fields), Inputs(styles=styles))(image).gradient
 
     together = gradient(styles, style_image_weights=weights)
     apart = sum(weight * gradient([style]) for weight, style in zip(weights, styles, strict=True))
@@ -137,9 +137,10 @@ def test_several_styles_have_the_gradient_of_their_weighted_losses(tiny_network,
 def test_a_mask_that_is_everywhere_changes_nothing(tiny_network, random_image):
     network, recipe = tiny_network().double(), Recipe.preset("texture")
     style, image = random_image(seed=1).double(), random_image(seed=2).double()
-    plain = Objective(network, recipe, None, [style])(image)
-    masked = Objective(network, recipe, None, [style], [torch.ones(1, 1, 48, 64, dtype=torch.float64)])(image)
-    assert masked.losses == pytest.approx(plain.losses, rel=1e-10)
+    everywhere = torch.ones(1, 1, 48, 64, dtype=torch.float64)
+    plain = Objective(network, recipe, Inputs(styles=[style]))(image)
+    masked = Objective(network, recipe, Inputs(styles=[style], masks=[everywhere]))(image)
+    assert masked.losses == pytest.approx(plain.read().losses, rel=1e-10)
     assert relative_error(masked.gradient, plain.gradient) < 1e-10
 
 
@@ -151,21 +152,21 @@ def test_of_a_style_only_the_part_in_its_mask_counts(tiny_network, random_image)
     part[..., :32] = 1
     for statistic in ("gram", "moments", "wasserstein", "sliced"):
         chosen = recipe.with_(style_statistic=statistic)
-        whole = Objective(network, chosen, None, [left], (), [part[..., :64]])(image)
-        found = Objective(network, chosen, None, [both], (), [part])(image)
-        assert found.losses == pytest.approx(whole.losses, rel=1e-8)
+        whole = Objective(network, chosen, Inputs(styles=[left], style_masks=[part[..., :64]]))(image)
+        found = Objective(network, chosen, Inputs(styles=[both], style_masks=[part]))(image)
+        assert found.losses == pytest.approx(whole.read().losses, rel=1e-8)
 
 
 def test_a_style_whose_mask_is_nowhere_asks_for_nothing(tiny_network, random_image):
     network, recipe = tiny_network().double(), Recipe.preset("texture")
     image, *styles = (random_image(seed=seed).double() for seed in range(3))
     everywhere, nowhere = torch.ones(1, 1, 48, 64, dtype=torch.float64), torch.zeros(1, 1, 48, 64, dtype=torch.float64)
-    alone = Objective(network, recipe, None, styles[:1], [everywhere])(image)
-    found = Objective(network, recipe, None, styles, [everywhere, nowhere])(image)
+    alone = Objective(network, recipe, Inputs(styles=styles[:1], masks=[everywhere]))(image)
+    found = Objective(network, recipe, Inputs(styles=styles, masks=[everywhere, nowhere]))(image)
     # Each of two styles has half the weight, and a loss is given as the mean of both.
-    assert found.losses == pytest.approx({name: loss / 2 for name, loss in alone.losses.items()}, rel=1e-10)
+    assert found.losses == pytest.approx({name: float(loss) / 2 for name, loss in alone.losses.items()}, rel=1e-10)
     assert relative_error(found.gradient, alone.gradient / 2) < 1e-10
-    nothing = Objective(network, recipe, None, styles[:1], [nowhere])(image)
+    nothing = Objective(network, recipe, Inputs(styles=styles[:1], masks=[nowhere]))(image)
     assert nothing.objective == 0 and not nothing.gradient.any()
 
 
@@ -173,8 +174,8 @@ def test_a_style_whose_mask_is_nowhere_asks_for_nothing(tiny_network, random_ima
 def test_bfloat16_gives_nearly_the_same_gradient(tiny_network, random_image, pooling):
     network = tiny_network(pooling=pooling, widths=(16, 16, 16, 16, 16))
     recipe, style, image = Recipe.preset("texture"), random_image(seed=1), random_image(seed=2)
-    exact = Objective(network, recipe, None, [style])(image).gradient
-    rough = Objective(network.bfloat16(), recipe, None, [style])(image).gradient
+    exact = Objective(network, recipe, Inputs(styles=[style]))(image).gradient
+    rough = Objective(network.bfloat16(), recipe, Inputs(styles=[style]))(image).gradient
     assert rough.dtype == torch.float32
     cosine = F.cosine_similarity(exact.flatten(), rough.flatten(), dim=0)
     assert cosine > (0.97 if pooling == "average" else 0.9)
@@ -183,12 +184,14 @@ def test_bfloat16_gives_nearly_the_same_gradient(tiny_network, random_image, poo
 def test_layers_of_weight_zero_are_not_computed(tiny_network, random_image):
     """``relu5_1`` would need 16 pixels."""
     recipe = Recipe.preset("texture", style_layers={"relu1_1": 1.0, "relu5_1": 0.0})
-    found = Objective(tiny_network(), recipe, None, [random_image(8, 8)])(random_image(8, 8, seed=1))
+    found = Objective(tiny_network(), recipe, Inputs(styles=[random_image(8, 8)]))(random_image(8, 8, seed=1))
     assert list(found.losses) == ["style relu1_1"]
 
 
 def test_it_says_what_computes(tiny_network, random_image):
-    assert Objective(tiny_network(), Recipe.preset("texture"), None, [random_image()]).runs_on == "PyTorch on cpu"
+    assert (
+        Objective(tiny_network(), Recipe.preset("texture"), Inputs(styles=[random_image()])).runs_on == "PyTorch on cpu"
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,9 +209,11 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, random_image, content, st
         Objective(
             tiny_network(),
             Recipe.preset("transfer", **fields),
-            random_image() if content else None,
-            [random_image()] * styles,
-            [torch.ones(1, 1, 48, 64)] * masks,
+            Inputs(
+                random_image() if content else None,
+                [random_image()] * styles,
+                masks=[torch.ones(1, 1, 48, 64)] * masks,
+            ),
         )
     assert str(error.value).startswith(sentence)
 
@@ -220,12 +225,13 @@ def test_a_style_mask_that_leaves_nothing_is_refused(tiny_network, random_image)
         ([dark + 1, dark], "Style mask 2 is black: make the part of the style image that counts bright."),
     ):
         with pytest.raises(ToolkitError, match=sentence):
-            Objective(tiny_network(), texture, None, styles, (), masks)
+            Objective(tiny_network(), texture, Inputs(styles=styles, style_masks=masks))
     with pytest.raises(ToolkitError, match="too small or too dark for the sliced statistic"):
-        Objective(tiny_network(), texture.with_(style_statistic="sliced"), None, styles, (), [dark + 0.1] * 2)
+        sliced = texture.with_(style_statistic="sliced")
+        Objective(tiny_network(), sliced, Inputs(styles=styles, style_masks=[dark + 0.1] * 2))
 
 
 def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, random_image):
-    objective = Objective(tiny_network(), Recipe.preset("texture"), None, [random_image()])
+    objective = Objective(tiny_network(), Recipe.preset("texture"), Inputs(styles=[random_image()]))
     with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1: use at least 16 x 16"):
         objective(random_image(40, 15))

@@ -9,20 +9,23 @@ from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures.io import resize
-from toolkit.synthesis import PRESETS, Recipe
-from toolkit.synthesis.pyramid import LEAST_LONGEST, LEAST_SHORTEST, SHARES, enlarged, frame_of, stages, start_image
+from toolkit.synthesis import PRESETS, Inputs, Recipe
+from toolkit.synthesis.pyramid import (
+    ITERATION_SHARES,
+    MIN_LONG_SIDE,
+    MIN_SHORT_SIDE,
+    enlarged,
+    size_of,
+    stages,
+    start_image,
+)
 
 SIDES = st.integers(1, 300)
 
 
-def shaped(height, width):
-    """An image of that shape without memory."""
-    return torch.zeros(()).expand(1, 3, height, width)
-
-
-def frames(found):
+def sizes(found):
     """Of the levels: a level may have two stages."""
-    return [frame for frame, _ in itertools.groupby(stage.frame for stage in found)]
+    return [size for size, _ in itertools.groupby(stage.size for stage in found)]
 
 
 @given(
@@ -35,20 +38,20 @@ def frames(found):
     synthesis=st.sampled_from(["transfer", "texture", "reconstruction"]),
     native=st.booleans(),
 )
-def test_stages_share_all_iterations_and_their_frames_grow_twofold(
+def test_stages_share_all_iterations_and_their_sizes_grow_twofold(
     height, width, size, levels, iterations, precision, synthesis, native
 ):
     recipe = Recipe.preset(synthesis, size=size, levels=levels, iterations=iterations, precision=precision)
-    image = shaped(height, width)
+    image = (height, width)
     found = stages(recipe, image, native)
     assert sum(stage.iterations for stage in found) == iterations
     assert all(stage.iterations > 0 for stage in found)
-    levels_found = frames(found)
-    assert levels_found[-1] == frame_of(image, size) and 1 <= len(levels_found) <= levels
-    for back, frame in enumerate(reversed(levels_found)):
-        assert frame == frame_of(image, size >> back)
+    levels_found = sizes(found)
+    assert levels_found[-1] == size_of(image, size) and 1 <= len(levels_found) <= levels
+    for back, level in enumerate(reversed(levels_found)):
+        assert level == size_of(image, size >> back)
         if back:
-            assert max(frame) >= 256 and min(frame) >= 32
+            assert max(level) >= 256 and min(level) >= 32
 
 
 @pytest.mark.parametrize(
@@ -62,24 +65,24 @@ def test_stages_share_all_iterations_and_their_frames_grow_twofold(
     ],
 )
 def test_no_coarse_level_is_too_small_to_hold_a_form(shape, size, expected):
-    assert frames(stages(Recipe.preset("transfer", size=size), shaped(*shape), True)) == expected
-    assert (LEAST_LONGEST, LEAST_SHORTEST) == (256, 32)
+    assert sizes(stages(Recipe.preset("transfer", size=size), shape, True)) == expected
+    assert (MIN_LONG_SIDE, MIN_SHORT_SIDE) == (256, 32)
 
 
 def test_shares_are_of_the_whole():
-    assert all(len(shares) == levels and sum(shares) == pytest.approx(1) for levels, shares in SHARES.items())
+    assert all(len(shares) == levels and sum(shares) == pytest.approx(1) for levels, shares in ITERATION_SHARES.items())
 
 
 @pytest.mark.parametrize("synthesis", PRESETS)
 @pytest.mark.parametrize("native", [False, True])
 def test_mixed_precision_is_for_transfers_where_bfloat16_is_native(synthesis, native):
     recipe = Recipe.preset(synthesis, size=1024, levels=3, iterations=100)
-    found = stages(recipe, shaped(30, 40), native)
+    found = stages(recipe, (30, 40), native)
     if synthesis == "transfer" and native:
         assert [(stage.precision, stage.iterations) for stage in found] == [
             *[("bfloat16", 40), ("bfloat16", 30), ("bfloat16", 25), ("float32", 5)]
         ]
-        assert found[-1].frame == found[-2].frame == (768, 1024)
+        assert found[-1].size == found[-2].size == (768, 1024)
     else:
         assert [(stage.precision, stage.iterations) for stage in found] == [
             *[("float32", 40), ("float32", 30), ("float32", 30)]
@@ -89,23 +92,23 @@ def test_mixed_precision_is_for_transfers_where_bfloat16_is_native(synthesis, na
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("native", [False, True])
 def test_a_precision_of_ones_own_holds_for_every_stage(precision, native):
-    found = stages(Recipe.preset("transfer", size=1024, precision=precision), shaped(30, 40), native)
+    found = stages(Recipe.preset("transfer", size=1024, precision=precision), (30, 40), native)
     assert {stage.precision for stage in found} == {precision}
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 6])
 def test_a_mixed_transfer_ends_in_float32_however_short(iterations):
-    found = stages(Recipe.preset("transfer", size=300, iterations=iterations), shaped(30, 40), True)
+    found = stages(Recipe.preset("transfer", size=300, iterations=iterations), (30, 40), True)
     assert found[-1].precision == "float32" and sum(stage.iterations for stage in found) == iterations
 
 
 @given(SIDES, SIDES, st.integers(16, 4096))
-def test_a_frame_has_the_images_proportions(height, width, longest):
-    frame = frame_of(shaped(height, width), longest)
-    assert max(frame) == longest and min(frame) >= 1
+def test_a_size_has_the_images_proportions(height, width, longest):
+    size = size_of((height, width), longest)
+    assert max(size) == longest and min(size) >= 1
     shorter = longest * min(height, width) / max(height, width)
-    assert abs(min(frame) - max(1, shorter)) <= 0.5
-    assert (frame[0] >= frame[1]) == (height >= width) or frame[0] == frame[1]
+    assert abs(min(size) - max(1, shorter)) <= 0.5
+    assert (size[0] >= size[1]) == (height >= width) or size[0] == size[1]
 
 
 def test_each_start_is_what_it_says(random_image):
@@ -113,7 +116,7 @@ def test_each_start_is_what_it_says(random_image):
 
     def start(word, seed=0, styles=(style,)):
         recipe = Recipe.preset("transfer", start=word, seed=seed)
-        return start_image(recipe, (30, 40), content, styles, own)
+        return start_image(recipe, (30, 40), Inputs(content, styles, own))
 
     assert torch.equal(start("content"), content)
     assert torch.equal(start("style"), style)
@@ -128,7 +131,7 @@ def test_each_start_is_what_it_says(random_image):
 @pytest.mark.parametrize(("start", "word"), [("content", "content"), ("style", "style"), ("image", "start")])
 def test_a_start_that_is_not_there_is_told(start, word):
     with pytest.raises(ToolkitError, match=f"The recipe starts from the {word} image, but there is none: name it."):
-        start_image(Recipe.preset("transfer", start=start), (30, 40), None, [], None)
+        start_image(Recipe.preset("transfer", start=start), (30, 40), Inputs())
 
 
 def test_an_enlarged_image_has_the_detail_of_the_start_beyond_the_level_before(random_image):

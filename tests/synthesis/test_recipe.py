@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures.formats import read_recipe, save_image
-from toolkit.synthesis import PRESETS, Recipe
+from toolkit.synthesis import PRESETS, MadeFrom, Recipe, Result, made_from_in
 from toolkit.synthesis.notation import format_layers, parse_layers
 from toolkit.synthesis.recipe import Group
 
@@ -51,12 +51,40 @@ def test_a_recipe_of_version_01_is_read():
     assert Recipe.preset("transfer", evaluations=123) == recipe
 
 
+def test_a_picture_of_version_02_is_read(tmp_path):
+    recipe = Recipe.preset("transfer", size=77)
+    made_from = {"toolkit": "0.2.0", "network": "a" * 64, "content": "b" * 64, "styles": ["c" * 64], "masks": []}
+    fields = {**json.loads(recipe.to_json()), "made_from": made_from}
+    save_image(torch.rand(1, 3, 4, 4), tmp_path / "a.png", json.dumps(fields))
+    result = Result.read(tmp_path / "a.png")
+    assert result.recipe == recipe and result.losses == {}
+    assert result.made_from == MadeFrom(toolkit="0.2.0", network="a" * 64, content="b" * 64, styles=["c" * 64])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_a_result_survives_its_picture(tmp_path, suffix):
+    made_from = MadeFrom(toolkit="0.3", network="a", styles=["b", "c"])
+    made = Result(torch.zeros(1, 3, 8, 8), Recipe.preset("texture"), made_from, {"style relu1_1": 0.25})
+    made.save(tmp_path / f"a{suffix}")
+    read = Result.read(tmp_path / f"a{suffix}")
+    assert (read.recipe, read.made_from, read.losses) == (made.recipe, made.made_from, made.losses)
+    assert torch.equal(read.image, made.image)
+    with (tmp_path / f"a{suffix}").open("rb") as file:
+        assert Result.read(file).to_json() == made.to_json()
+
+
+def test_what_a_picture_was_made_from_may_be_missing_or_damaged():
+    assert made_from_in(Recipe.preset("texture").to_json()) is None
+    for damaged in ('{"made_from": {"toolkit": "0.2"}}', '{"made_from": 7}', "[]", "no JSON"):
+        with pytest.raises(ToolkitError, match="made from can't be read"):
+            made_from_in(damaged)
+
+
 def test_every_field_is_described_and_belongs_to_a_group():
-    shown = {name: field for name, field in Recipe.model_fields.items() if name not in ("synthesis", "made_from")}
+    shown = {name: field for name, field in Recipe.model_fields.items() if name != "synthesis"}
     for name, field in shown.items():
         assert field.description, name
         assert field.json_schema_extra["group"] in get_args(Group), name
-    assert Recipe.model_fields["made_from"].description
     assert {field.json_schema_extra["group"] for field in shown.values()} == set(get_args(Group))
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network
-from toolkit.synthesis import Objective, Recipe
-from toolkit.synthesis.sliced import SlicedLoss, blended, directions, resampled, sorted_projections
+from toolkit.synthesis import Inputs, Objective, Recipe
+from toolkit.synthesis.sliced import SlicedLoss, blended_projections, directions, resampled, sorted_projections
 from toolkit.synthesis.tiled import TiledObjective
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(1, 7))
@@ -20,9 +20,10 @@ def features(shape, seed):
 
 
 def whole(loss, x):
-    value, slope = loss.value(loss.sums(x))
+    (layer,) = loss.layers
+    value, slope = loss.value(loss.sums({layer: x}))
     gradient = torch.zeros_like(x)
-    loss.add_gradient(gradient, x, slope)
+    loss.add_gradient(layer, gradient, {layer: x}, slope)
     return value, gradient
 
 
@@ -67,7 +68,7 @@ def test_quantiles_of_another_size_stay_sorted_and_within_their_range(before, af
 
 def test_style_images_blend_by_their_shares():
     values = torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 2.0, 4.0, 4.0]])
-    torch.testing.assert_close(blended(values, [0.25, 0.75]), torch.tensor([[1.5, 3.25]]))
+    torch.testing.assert_close(blended_projections(values, [0.25, 0.75]), torch.tensor([[1.5, 3.25]]))
 
 
 def test_a_recipe_asks_for_it_and_tiles_refuse_it():
@@ -76,9 +77,12 @@ def test_a_recipe_asks_for_it_and_tiles_refuse_it():
     mask = torch.zeros(1, 1, 32, 48)
     mask[..., :24] = 1
     for styles, masks in (([style], []), ([style, image], []), ([style, image], [mask, 1 - mask])):
-        evaluation = Objective(network, recipe, image, styles, masks)(image)
+        evaluation = Objective(network, recipe, Inputs(image, styles, masks=masks))(image)
         assert evaluation.losses["style relu1_1"] > 0 and evaluation.gradient.isfinite().all()
-    part = Objective(network, recipe, image, [style], [], [mask])(image)
-    assert part.losses["style relu1_1"] > 0 and part.losses != Objective(network, recipe, image, [style])(image).losses
+    part = Objective(network, recipe, Inputs(image, [style], style_masks=[mask]))(image)
+    assert (
+        part.losses["style relu1_1"] > 0
+        and part.losses != Objective(network, recipe, Inputs(image, [style]))(image).losses
+    )
     with pytest.raises(ToolkitError, match="without tiles"):
-        TiledObjective(network, recipe, image, [style])
+        TiledObjective(network, recipe, Inputs(image, [style]))

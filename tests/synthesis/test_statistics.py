@@ -5,13 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.device import products
-from toolkit.synthesis.gaussian import RIDGE
-from toolkit.synthesis.statistics import moment_sums, moments
-from toolkit.synthesis.style import STATISTICS
+from toolkit.synthesis.gaussian import RIDGE, mean_and_covariance, wasserstein
+from toolkit.synthesis.statistics import blended, gram, moment_sums, moments, products
 
 SHAPES = st.tuples(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
+DISTANCES = {"gram": gram, "moments": mean_and_covariance, "wasserstein": wasserstein}
 
 
 def gaussian(x):
@@ -58,16 +57,16 @@ def assert_derivatives_are_autograds(statistic, x, style):
     torch.testing.assert_close(found.detach().view_as(x), expected, rtol=1e-10, atol=1e-12 * scale)
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("name", DISTANCES)
 @given(shape=SHAPES, seed=SEEDS)
 def test_a_statistic_is_its_formula_and_has_autograds_derivatives(name, shape, seed):
     x, style = features(shape, seed), features((shape[0], 5, 4), seed + 1)
-    value, _ = STATISTICS[name](of(style))(of(x))
+    value, _ = DISTANCES[name](of(style))(of(x))
     torch.testing.assert_close(value, TEXTBOOK[name](x[0].flatten(1), style[0].flatten(1)), rtol=1e-9, atol=1e-12)
-    assert_derivatives_are_autograds(STATISTICS[name], x, style)
+    assert_derivatives_are_autograds(DISTANCES[name], x, style)
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("name", DISTANCES)
 @pytest.mark.parametrize(
     "x",
     [
@@ -79,13 +78,13 @@ def test_a_statistic_is_its_formula_and_has_autograds_derivatives(name, shape, s
     ],
 )
 def test_derivatives_hold_where_the_covariance_is_singular(name, x):
-    assert_derivatives_are_autograds(STATISTICS[name], x, features((x.shape[1], 5, 4), 1))
+    assert_derivatives_are_autograds(DISTANCES[name], x, features((x.shape[1], 5, 4), 1))
 
 
-@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("name", DISTANCES)
 def test_a_statistic_is_zero_at_its_target_and_so_are_its_derivatives(name):
     found = of(features((3, 4, 5), 0))
-    value, slope = STATISTICS[name](found)(found)
+    value, slope = DISTANCES[name](found)(found)
     assert max(float(each.abs().max()) for each in (value, *slope)) < 1e-10
 
 
@@ -104,8 +103,16 @@ def test_sums_of_parts_add_up_to_those_of_the_whole(shape, seed, at, guided):
     x = features(shape, seed)
     guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) if guided else None
     parts = [slice(0, at), slice(at, None)]
-    found = sum(moment_sums(x[..., part], None if guide is None else guide[..., part]) for part in parts)
-    torch.testing.assert_close(found, moment_sums(x, guide), rtol=1e-10, atol=1e-10)
+    sums = [moment_sums(x[..., part], None if guide is None else guide[..., part]) for part in parts]
+    found = tuple(map(sum, zip(*sums, strict=True)))
+    torch.testing.assert_close(found, tuple(moment_sums(x, guide)), rtol=1e-10, atol=1e-10)
+
+
+def test_moments_blend_by_their_shares():
+    one, other = features((3, 4, 5), 0), features((3, 2, 2), 1)
+    expected = [0.25 * a + 0.75 * b for a, b in zip(of(one), of(other), strict=True)]
+    found = blended([moment_sums(one), moment_sums(other)], [0.25, 0.75])
+    torch.testing.assert_close(list(found), expected)
 
 
 def test_without_positions_moments_are_zero():
@@ -117,13 +124,15 @@ def test_without_positions_moments_are_zero():
 @given(SHAPES, SEEDS)
 def test_sums_do_not_depend_on_the_order_in_memory(shape, seed):
     x = features(shape, seed)
-    torch.testing.assert_close(moment_sums(x), moment_sums(x.contiguous(memory_format=torch.channels_last)))
+    channels_last = x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(tuple(moment_sums(x)), tuple(moment_sums(channels_last)))
 
 
 def test_sums_of_bfloat16_features_are_accumulated_in_float32():
     x = torch.rand(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
-    assert moment_sums(x).dtype == torch.float32
-    torch.testing.assert_close(moment_sums(x), moment_sums(x.double()).float(), rtol=1e-5, atol=0)
+    for found, exact in zip(moment_sums(x), moment_sums(x.double()), strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=0)
 
 
 @given(st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 20)), SEEDS, st.integers(1, 8))

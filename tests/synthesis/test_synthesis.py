@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from toolkit.device import native_bfloat16
+from toolkit.distributed import Ranks
 from toolkit.errors import ToolkitError
+from toolkit.export import OnnxObjective
 from toolkit.network import fingerprint, load_network
 from toolkit.optimize import LBFGS, OPTIMIZERS, EarlyStop, Evaluation
 from toolkit.pictures.formats import encoded
 from toolkit.pictures.io import example_photographs, resize
-from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis
+from toolkit.synthesis import PRESETS, Objective, Recipe, Synthesis, budget
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def make(tiny_network, random_image):
     """Makes a small synthesis of the given kind."""
 
     def make(kind="transfer", **fields):
-        options = {name: fields.pop(name) for name in ("objective", "masks", "style_masks", "pairs") if name in fields}
+        options = {name: fields.pop(name) for name in ("objective", "masks", "style_masks", "memory") if name in fields}
         images = {
             "content": fields.pop("content", random_image(60, 80, seed=1)),
             "styles": fields.pop("styles", [random_image(50, 70, seed=2)]),
@@ -51,9 +53,9 @@ class Recorded:
     def __init__(self, answer=None):
         self.images, self.made, self.answer = [], [], answer
 
-    def __call__(self, network, recipe, content, styles, *masks):
-        objective = Objective(network, recipe, content, styles, *masks)
-        self.made.append((network.dtype, content, styles, *masks))
+    def __call__(self, network, recipe, inputs):
+        objective = Objective(network, recipe, inputs)
+        self.made.append((network.dtype, inputs))
 
         def evaluate(image):
             self.images.append(image.clone())
@@ -64,15 +66,22 @@ class Recorded:
         return evaluate
 
 
+class Alike(Ranks):
+    """Ranks of which each has what the others have."""
+
+    def all_gather(self, thing):
+        return [thing] * self.world_size
+
+
 class Scripted:
     """Makes objectives of given values, by number from 0, whose gradient is nothing."""
 
     def __init__(self, value):
         self.value, self.numbers = value, itertools.count()
 
-    def __call__(self, network, recipe, content, styles, *masks):
+    def __call__(self, network, recipe, inputs):
         def evaluate(image):
-            value = self.value(next(self.numbers))
+            value = torch.tensor(float(self.value(next(self.numbers))))
             return Evaluation(value, {"style relu1_1": value}, torch.zeros_like(image))
 
         evaluate.runs_on = "a script"
@@ -119,7 +128,7 @@ def test_the_same_seed_gives_the_same_bytes(make, optimizer, precision):
         synthesis = make("texture", optimizer=optimizer, precision=precision, seed=7)
         for _ in synthesis:
             pass
-        results.append(encoded(synthesis.image, ".png", synthesis.recipe.to_json()))
+        results.append(encoded(synthesis.image, ".png", synthesis.result.to_json()))
     assert results[0] == results[1]
 
 
@@ -140,7 +149,7 @@ def test_it_can_be_left_at_any_iteration_with_its_best_image(make, optimizer):
 
 def test_it_hands_over_the_least_objective_not_the_last(make):
     objectives = {1: 3.0, 2: 1.0, 3: 2.0}
-    recorded = Recorded(lambda number, evaluation: evaluation._replace(objective=objectives[number]))
+    recorded = Recorded(lambda number, evaluation: evaluation._replace(objective=torch.tensor(objectives[number])))
     synthesis = make(iterations=3, objective=recorded)
     for _ in synthesis:
         pass
@@ -179,7 +188,7 @@ def test_each_start_is_what_it_says(make, random_image):
 
 def test_a_run_that_diverges_keeps_what_it_had(make):
     def spoilt(number, evaluation):
-        return evaluation._replace(objective=math.nan) if number == 4 else evaluation
+        return evaluation._replace(objective=torch.tensor(math.nan)) if number == 4 else evaluation
 
     synthesis = make(optimizer="adam", objective=Recorded(spoilt))
     with pytest.raises(ToolkitError, match="The optimisation diverged: lower the weights"):
@@ -187,13 +196,53 @@ def test_a_run_that_diverges_keeps_what_it_had(make):
     assert torch.isfinite(synthesis.image).all() and synthesis.iteration == 3
 
 
-def test_the_recipe_tells_what_it_was_made_from(make, tiny_network):
-    made_from = make().recipe.made_from
+def test_the_result_tells_what_it_was_made_from(make, tiny_network):
+    made_from = make().result.made_from
     assert made_from.network == fingerprint(tiny_network())
     assert len(made_from.content) == 64 and len(made_from.styles) == 1 and made_from.start is None
     masks = [torch.ones(1, 1, 60, 80)]
-    assert make().recipe == make().recipe != make(style_weight=7).recipe
-    assert len(make(masks=masks).recipe.made_from.masks) == 1
+    assert make().result.to_json() == make().result.to_json() != make(style_weight=7).result.to_json()
+    assert len(make(masks=masks).made_from.masks) == 1
+
+
+def test_the_result_tells_the_losses_of_the_best_iteration(make):
+    synthesis = make()
+    assert synthesis.result.losses == {}
+    best = min(synthesis, key=lambda progress: progress.objective)
+    assert synthesis.result.losses == best.losses
+    assert torch.equal(synthesis.result.image, synthesis.image)
+
+
+def test_inputs_are_one_value_or_given_by_name(make, tiny_network):
+    named = make()
+    alone = Synthesis(tiny_network(), named.recipe, named.inputs)
+    assert alone.result.to_json() == named.result.to_json() and torch.equal(alone.image, named.image)
+
+
+def test_any_network_transfers_a_style(residual, random_image):
+    """One that is no VGG, by autograd; masks and total variation too."""
+    layers = {"content_layers": "second", "style_layers": "first.relu,second.relu", "total_variation_weight": 0.1}
+    recipe = Recipe.preset("transfer", size=45, iterations=15, start="grey", **layers)
+    content, style, mask = random_image(33, 45), random_image(50, 41, seed=1), torch.rand(1, 1, 33, 45)
+    synthesis = Synthesis(residual, recipe, content=content, styles=[style], masks=[mask])
+    objectives = [progress.objective for progress in synthesis]
+    assert min(objectives) < 0.5 * objectives[0]
+    assert synthesis.made_from.network == residual.fingerprint
+    with pytest.raises(ToolkitError, match="can't be cut into tiles"):
+        Synthesis(residual, recipe, content=content, styles=[style], ranks=Alike(0, 2))
+    with pytest.raises(ToolkitError, match="folded or exported"):
+        Synthesis(residual, recipe, content=content, styles=[style], objective=OnnxObjective)
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(make):
+    """The first level alone would fit."""
+    wide = {"size": 4096, "levels": 4, "memory": 1.4e9, "optimizer": "adam"}
+    for fields, sentence in (
+        ({"style_statistic": "sliced"}, "The sliced statistic compares the whole image at once"),
+        ({"optimizer": "lbfgs"}, "4096 x 3072 pixels are too many for L-BFGS in 1.4 GB: use Adam, a smaller size,"),
+    ):
+        with pytest.raises(ToolkitError, match=sentence):
+            make(**{**wide, **fields})
 
 
 @pytest.mark.parametrize("start", ["content", "image"])
@@ -204,7 +253,7 @@ def test_images_in_bytes_give_the_same(make, start):
     for floats in (False, True):
         content, style, own = (image.float() / 255 if floats else image for image in images)
         synthesis = make(content=content, styles=[style], start=start, start_image=own, colour="luminance")
-        results.append((synthesis.recipe.to_json(), [progress.objective for progress in synthesis], synthesis.image))
+        results.append((synthesis.made_from, [progress.objective for progress in synthesis], synthesis.image))
     assert results[0][:2] == results[1][:2]
     assert torch.equal(results[0][2], results[1][2])
 
@@ -221,13 +270,13 @@ def test_the_network_and_the_images_are_left_as_they_were(tiny_network, random_i
 def test_the_style_is_resized_by_its_scale(make, random_image, scale, size):
     recorded = Recorded()
     make(size=80, style_scale=scale, styles=[random_image(40, 20)], objective=recorded)
-    assert recorded.made[0][2][0].shape[-2:] == size
+    assert recorded.made[0][1].styles[0].shape[-2:] == size
 
 
 def test_masks_are_resized_to_the_result(make):
     recorded = Recorded()
     make(masks=[torch.ones(1, 1, 15, 20)], objective=recorded)
-    (mask,) = recorded.made[0][3]
+    (mask,) = recorded.made[0][1].masks
     assert mask.shape == (1, 1, 30, 40)
     torch.testing.assert_close(mask, torch.ones_like(mask))
 
@@ -235,9 +284,9 @@ def test_masks_are_resized_to_the_result(make):
 def test_style_masks_are_resized_to_their_style(make):
     recorded = Recorded()
     synthesis = make(style_masks=[torch.ones(1, 1, 15, 20)], style_scale=2, objective=recorded)
-    (*_, styles, _, (mask,)) = recorded.made[0]
-    assert mask.shape[-2:] == styles[0].shape[-2:]
-    assert len(synthesis.recipe.made_from.style_masks) == 1
+    inputs = recorded.made[0][1]
+    assert inputs.style_masks[0].shape[-2:] == inputs.styles[0].shape[-2:]
+    assert len(synthesis.made_from.style_masks) == 1
 
 
 @pytest.mark.parametrize(
@@ -267,7 +316,7 @@ def test_mistakes_are_told_in_a_sentence(make, kind, fields, sentence):
 def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size(make_levels):
     recorded = Recorded()
     synthesis = make_levels(objective=recorded)
-    assert [(stage.frame, stage.iterations) for stage in synthesis.stages] == [((32, 256), 2), ((64, 512), 7)]
+    assert [(stage.size, stage.iterations) for stage in synthesis.stages] == [((32, 256), 2), ((64, 512), 7)]
     numbers, previews = [], []
     for progress in synthesis:
         numbers.append(progress.iteration)
@@ -411,8 +460,11 @@ def test_it_says_what_computes(make):
 
 
 @pytest.mark.parametrize("pairs", [1, 3])
-def test_fewer_pairs_go_another_way_and_still_down(make, pairs):
-    few, many = make(pairs=pairs, iterations=20), make(iterations=20)
+def test_fewer_pairs_go_another_way_and_still_down(make, monkeypatch, pairs):
+    many = make(iterations=20)
+    monkeypatch.setattr(budget, "PAIRS", pairs)
+    monkeypatch.setattr(budget, "FEWEST_PAIRS", 1)
+    few = make(iterations=20)
     objectives = [[progress.objective for progress in synthesis] for synthesis in (few, many)]
     assert objectives[0][: pairs + 1] == pytest.approx(objectives[1][: pairs + 1], rel=1e-4)
     assert objectives[0] != pytest.approx(objectives[1], rel=1e-4)
@@ -420,8 +472,9 @@ def test_fewer_pairs_go_another_way_and_still_down(make, pairs):
 
 
 @pytest.mark.parametrize(("iterations", "kept"), [(1, 0), (2, 1), (7, 4), (20, 10), (60, 20)])
-def test_no_more_pairs_are_kept_than_half_the_iterations(make, iterations, kept):
-    synthesis = make("reconstruction", content_layers="relu1_1", iterations=iterations, pairs=20, early_stop=False)
+def test_no_more_pairs_are_kept_than_half_the_iterations(make, monkeypatch, iterations, kept):
+    monkeypatch.setattr(budget, "PAIRS", 20)
+    synthesis = make("reconstruction", content_layers="relu1_1", iterations=iterations, early_stop=False)
     list(synthesis)
     assert len(synthesis.state()["optimizer"]["pairs"]["steps"]) == kept
 

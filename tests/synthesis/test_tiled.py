@@ -18,7 +18,7 @@ from toolkit.distributed import Ranks
 from toolkit.errors import ToolkitError
 from toolkit.network import Architecture, save_network
 from toolkit.network.geometry import reach, strides
-from toolkit.synthesis import Objective, Recipe, Synthesis
+from toolkit.synthesis import Inputs, Objective, Recipe, Synthesis
 from toolkit.synthesis.tiled import TiledObjective, cut
 
 PATH = Architecture("vgg19").down_to(["relu4_1"])
@@ -31,8 +31,8 @@ LAYERS = [
 
 
 def assert_alike(found, expected):
-    assert found.losses == pytest.approx(expected.losses, rel=1e-10)
-    assert found.objective == pytest.approx(expected.objective, rel=1e-10)
+    assert found.losses == pytest.approx(expected.read().losses, rel=1e-10)
+    assert found.objective == pytest.approx(expected.read().objective, rel=1e-10)
     assert (found.gradient - expected.gradient).abs().max() < 1e-10 * expected.gradient.abs().max()
 
 
@@ -149,12 +149,12 @@ def test_losses_and_gradient_are_those_of_the_whole_image(
     styles = [torch.rand(1, 3, 33 + 40 * n, 70, dtype=torch.float64, generator=generator) ** (1 + n) for n in (0, 1)]
     masks = list(torch.rand(2, 1, 1, height, width, dtype=torch.float64, generator=generator)) if masked else []
     style_masks = [torch.rand(1, 1, *style.shape[2:], dtype=torch.float64, generator=generator) for style in styles]
-    given = masks, style_masks if masked else []
+    inputs = Inputs(content, styles, None, masks, style_masks if masked else [])
 
     def make(rank):
-        return TiledObjective(network, recipe, content, styles, *given, pixels=pixels, ranks=rank)
+        return TiledObjective(network, recipe, inputs, pixels=pixels, ranks=rank)
 
-    expected = Objective(network, recipe, content, styles, *given)(image)
+    expected = Objective(network, recipe, inputs)(image)
     for found in evaluated_by(ranks, make, image):
         assert_alike(found, expected)
 
@@ -166,14 +166,15 @@ def test_a_mask_that_is_nowhere_in_most_tiles_counts_where_it_is(tiny_network, r
     corner, nowhere = (torch.zeros(1, 1, 64, 160, dtype=torch.float64) for _ in range(2))
     corner[..., :20, :30] = 1
     for masks in ([corner, 1 - corner], [corner, nowhere]):
-        expected = Objective(network, recipe, None, styles, masks)(image)
-        found = TiledObjective(network, recipe, None, styles, masks, pixels=pixels)(image)
+        expected = Objective(network, recipe, Inputs(styles=styles, masks=masks))(image)
+        found = TiledObjective(network, recipe, Inputs(styles=styles, masks=masks), pixels=pixels)(image)
         assert_alike(found, expected)
 
 
 def test_an_image_of_another_size_than_the_content_is_cut_anew(tiny_network, random_image):
-    network, recipe, style = tiny_network().double(), Recipe.preset("texture"), random_image(90, 90).double()
-    tiled, whole = TiledObjective(network, recipe, None, [style], pixels=1), Objective(network, recipe, None, [style])
+    network, recipe = tiny_network().double(), Recipe.preset("texture")
+    inputs = Inputs(styles=[random_image(90, 90).double()])
+    tiled, whole = TiledObjective(network, recipe, inputs, pixels=1), Objective(network, recipe, inputs)
     for size in ((64, 80), (33, 47), (100, 20)):
         image = random_image(*size, seed=1).double()
         assert_alike(tiled(image), whole(image))
@@ -183,7 +184,7 @@ def test_it_can_be_asked_again_and_leaves_the_image(tiny_network, random_image):
     network, recipe = tiny_network().double(), Recipe.preset("texture")
     image, before = random_image().double(), random_image().double()
     for pixels in (1, 10**9):
-        tiled = TiledObjective(network, recipe, None, [random_image(seed=1).double()], pixels=pixels)
+        tiled = TiledObjective(network, recipe, Inputs(styles=[random_image(seed=1).double()]), pixels=pixels)
         first, again = tiled(image), tiled(image)
         assert first.losses == again.losses and torch.equal(first.gradient, again.gradient)
         assert torch.equal(image, before)
@@ -192,20 +193,21 @@ def test_it_can_be_asked_again_and_leaves_the_image(tiny_network, random_image):
 def test_a_network_in_bfloat16_gives_nearly_the_same(tiny_network, random_image):
     network, recipe = tiny_network(widths=(16,) * 5).bfloat16(), Recipe.preset("transfer")
     content, style, image = (random_image(80, 80, seed=seed) for seed in range(3))
-    expected = Objective(network, recipe, content, [style])(image)
-    found = TiledObjective(network, recipe, content, [style], pixels=1)(image)
-    assert found.losses == pytest.approx(expected.losses, rel=0.02)
+    expected = Objective(network, recipe, Inputs(content, [style]))(image)
+    found = TiledObjective(network, recipe, Inputs(content, [style]), pixels=1)(image)
+    assert found.losses == pytest.approx(expected.read().losses, rel=0.02)
     cosine = torch.nn.functional.cosine_similarity(found.gradient.flatten(), expected.gradient.flatten(), dim=0)
     assert cosine > 0.99
 
 
 def test_it_says_what_computes_and_what_is_missing(tiny_network, random_image):
     network, recipe = tiny_network(), Recipe.preset("transfer")
-    assert TiledObjective(network, recipe, random_image(), [random_image()]).runs_on == "PyTorch on cpu"
+    inputs = Inputs(random_image(), [random_image()])
+    assert TiledObjective(network, recipe, inputs).runs_on == "PyTorch on cpu"
     with pytest.raises(ToolkitError, match="A transfer needs a style image: name at least one"):
-        TiledObjective(network, recipe, random_image())
+        TiledObjective(network, recipe, Inputs(random_image()))
     with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1"):
-        TiledObjective(network, Recipe.preset("texture"), None, [random_image()])(random_image(40, 15))
+        TiledObjective(network, Recipe.preset("texture"), Inputs(styles=[random_image()]))(random_image(40, 15))
 
 
 #: What several processes make together: evaluations of every kind in float64, and a synthesis of two levels.
@@ -214,7 +216,7 @@ import functools, os, sys, torch
 from pathlib import Path
 from toolkit.distributed import Ranks
 from toolkit.network import load_network
-from toolkit.synthesis import Recipe, Synthesis
+from toolkit.synthesis import Inputs, Recipe, Synthesis
 from toolkit.synthesis.tiled import TiledObjective
 
 torch.set_num_threads(1)
@@ -227,9 +229,8 @@ found = {}
 for case, (recipe, masked, pixels) in given["cases"].items():
     image, content, *styles = (each.double() for each in given["images"])
     masks = [mask.double() for mask in given["masks"]] if masked else []
-    tiled = TiledObjective(
-        network.double(), Recipe.checked(recipe), content, styles, masks, pixels=pixels, ranks=ranks
-    )
+    inputs = Inputs(content, styles, masks=masks)
+    tiled = TiledObjective(network.double(), Recipe.checked(recipe), inputs, pixels=pixels, ranks=ranks)
     found[case] = tuple(tiled(image))
 recipe = Recipe.checked(given["recipe"])
 for optimizer in ("lbfgs", "adam"):
@@ -313,8 +314,8 @@ def test_two_processes_give_what_one_gives(tiny_network, random_image, tmp_path)
     exact = network.double()
     image, other, *styles = (each.double() for each in images)
     for case, (each, masked, _) in cases.items():
-        whole = Objective(exact, each, other, styles, [mask.double() for mask in masks] if masked else [])
-        expected = whole(image)
+        inputs = Inputs(other, styles, masks=[mask.double() for mask in masks] if masked else [])
+        expected = Objective(exact, each, inputs)(image)
         for of_rank in found:
             assert_alike(type(expected)(*of_rank[case]), expected)
     for optimizer in ("lbfgs", "adam"):

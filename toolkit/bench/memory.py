@@ -10,7 +10,7 @@ import torch
 
 from ..errors import ToolkitError
 from ..network import load_network
-from ..synthesis import Recipe, Synthesis, plan
+from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import Textbook
 
@@ -68,8 +68,7 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
     elif contestant != "nothing":
         recipe = recipe.with_(precision="float32" if contestant == "tiles" else contestant)
         limit = memory if contestant == "tiles" else math.inf
-        way = plan(network, recipe, (height, width), limit, given=content.nbytes + style.nbytes)
-        for _ in Synthesis(network, recipe, content=content, styles=[style], objective=way.objective, pairs=way.pairs):
+        for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
             pass
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # Linux counts KiB
 

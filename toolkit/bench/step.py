@@ -13,7 +13,7 @@ from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..network import Network
 from ..process import keep_freed_memory, return_freed_memory
-from ..synthesis import Objective, Recipe
+from ..synthesis import Inputs, Objective, Recipe
 from .textbook import Textbook
 
 
@@ -54,14 +54,14 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
     recipe = Recipe.preset("transfer", style_statistic="gram")  # as the textbook
     image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
     exact, rounded = (network.at(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
-    textbook = Textbook(exact, recipe, content, style)
+    textbook, inputs = Textbook(exact, recipe, content, style), Inputs(content, [style])
     contestants: dict[str, Callable[[Tensor], object]] = {
         "textbook": lambda image: textbook.evaluate(image.clone()),
-        "float32": Objective(exact, recipe, content, [style]),
-        "bfloat16": Objective(rounded, recipe, content, [style]),
+        "float32": Objective(exact, recipe, inputs),
+        "bfloat16": Objective(rounded, recipe, inputs),
     }
     with suppress(ToolkitError):  # it may not compute on this device
-        contestants["onnx"] = OnnxObjective(exact, recipe, content, [style])
+        contestants["onnx"] = OnnxObjective(exact, recipe, inputs)
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, evaluate in contestants.items():

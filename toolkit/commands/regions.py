@@ -3,39 +3,37 @@
 import itertools
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..network import Network
 from ..pictures.io import to_picture
-from ..synthesis import Recipe, Region, suggest_regions
-from ..synthesis.needs import check_images
+from ..synthesis import Inputs, Recipe, Region, suggest_regions
 
 
-def in_regions(
-    count: int, network: Network, recipe: Recipe, given: dict[str, Any]
-) -> tuple[Recipe, dict[str, Any], list[Region]]:
-    """A recipe and its images, divided into regions.
+def in_regions(count: int, network: Network, recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Inputs, list[Region]]:
+    """A transfer's recipe and its inputs, divided into regions.
 
     Raises:
         ToolkitError: when there are masks already.
     """
-    if given["masks"] or given["style_masks"]:
+    if inputs.masks or inputs.style_masks:
         raise ToolkitError("--regions makes masks of its own: leave out --masks and --style-masks.")
-    styles = given["styles"]
-    regions = suggest_regions(network, given["content"], styles, count, recipe.seed)
+    inputs.check(recipe)
+    assert inputs.content is not None
+    regions = suggest_regions(network, inputs.content, inputs.styles, count, recipe.seed)
     if recipe.style_image_weights:
-        check_images(recipe, given["content"], styles)
         weights = [recipe.style_image_weights[region.style] for region in regions]
         recipe = recipe.with_(style_image_weights=weights)
-    divided = {
-        "styles": [styles[region.style] for region in regions],
-        "masks": [region.mask for region in regions],
-        "style_masks": [region.part for region in regions],
-    }
-    return recipe, given | divided, list(regions)
+    divided = replace(
+        inputs,
+        styles=[inputs.styles[region.style] for region in regions],
+        masks=[region.mask for region in regions],
+        style_masks=[region.part for region in regions],
+    )
+    return recipe, divided, regions
 
 
 def save_regions(regions: Sequence[Region], output: Path, styles: Sequence[str]) -> None:

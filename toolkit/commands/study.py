@@ -10,14 +10,13 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
-from ..device import available, find_device
+from ..device import find_device
 from ..errors import ToolkitError
 from ..files import check_outputs, written_atomically
-from ..pictures.formats import read_recipe, save_image
 from ..pictures.io import open_image
 from ..studies import AXES, Axis, Cell, Study, data, parse_axis, picture
 from ..studies.grid import Place
-from ..synthesis import Recipe
+from ..synthesis import MadeFrom, Recipe, Result
 from .common import add_network_options, add_output_option, network
 from .recipe_options import add_recipe_options, chosen_recipe
 from .synthesize import COMMANDS
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"note: {variation.note}", file=sys.stderr)
     recipe = chosen_recipe(arguments, arguments.synthesis, **USUAL)
     content, styles = _split(arguments.images, recipe)
-    chosen, where = network(arguments), find_device(arguments.device)
+    chosen = network(arguments)
     folder = Folder(output.with_suffix(""), rows, columns)
     study = Study(
         chosen,
@@ -73,8 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         columns,
         content=open_image(content) if content else None,
         styles=[open_image(style) for style in styles],
-        device=where,
-        memory=available(where),
+        device=find_device(arguments.device),
         kept=folder.read,
     )
     status = 0
@@ -117,12 +115,14 @@ class Folder:
         """What a cell is called: its labels."""
         return ", ".join(axis.variations[n].label for axis, n in zip(self._axes, place, strict=False))
 
-    def read(self, place: Place, recipe: Recipe) -> Cell | None:
-        """The cell there, if it is there and of that recipe."""
+    def read(self, place: Place, recipe: Recipe, made_from: MadeFrom) -> Cell | None:
+        """The cell there, if it is there, of that recipe, and made from that."""
         image, facts = self._files(place)
         try:
-            if read_recipe(image) == recipe.to_json():
-                return Cell(recipe, open_image(image), **json.loads(facts.read_text(encoding="utf-8")))
+            kept = Result.read(image)
+            if (kept.recipe, kept.made_from) == (recipe, made_from):
+                more = json.loads(facts.read_text(encoding="utf-8"))
+                return Cell(recipe, kept.image, **more, made_from=made_from)
         except (ToolkitError, OSError, ValueError, TypeError):
             pass  # missing or damaged: it is made again
         return None
@@ -133,11 +133,10 @@ class Folder:
         Raises:
             ToolkitError: when it can't be written.
         """
-        assert cell.image is not None
         image, facts = self._files(place)
         with written_atomically(facts) as temporary:
             temporary.write_text(json.dumps({"losses": cell.losses, "seconds": cell.seconds}), encoding="utf-8")
-        save_image(cell.image, image, cell.recipe.to_json())
+        cell.result.save(image)
 
     def _files(self, place: Place) -> tuple[Path, Path]:
         stem = quote(self.name(place), safe=" +,")  # labels may be paths

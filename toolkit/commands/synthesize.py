@@ -1,8 +1,9 @@
 """``transfer``, ``reconstruct``, ``texture`` and ``amalgamate``: images in, one image out."""
 
 import argparse
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,21 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from ..device import available, find_device
+from ..device import find_device
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..files import check_apart, check_outputs, save_somewhere
 from ..network import Network, fingerprint
-from ..pictures.formats import FORMATS, check_format, read_recipe, save_image
+from ..pictures.formats import FORMATS, check_format
 from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
-from ..synthesis import Checkpoint, Progress, Recipe, Region, Synthesis, ingredients, plan
-from ..synthesis.pyramid import frame_of
+from ..synthesis import Checkpoint, Inputs, Progress, Recipe, Region, Result, Synthesis, made_from_in
 from ..synthesis.recipe import SynthesisName
 from ..synthesis.timelapse import Timelapse
 from .common import add_network_options, byte_count, colour, dots, network, uninterrupted
 from .pairs import Pair, every_pair, pair
-from .recipe_options import add_recipe_options, chosen_recipe
+from .recipe_options import add_recipe_options, chosen_recipe, recipe_text
 from .regions import in_regions, save_regions
 
 
@@ -100,9 +100,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
         metavar="FILE",
         help="the .png, .jpg, .webp or .tif to write, or the folder for many (default: a PNG named after the images)",
     )
-    parser.add_argument(
-        "--start-image", metavar="FILE", help="start from this image, on one level unless --levels says"
-    )
+    parser.add_argument("--start-image", metavar="FILE", help="start from this image (sets --levels 1 unless given)")
     if "style" in command.groups:
         parser.add_argument(
             "--masks",
@@ -145,7 +143,7 @@ def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
     add_network_options(parser)
     parser.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="what computes (default: torch)")
     parser.add_argument(
-        "--memory", type=byte_count, metavar="SIZE", help="stay within, such as 4GB (default: all free)"
+        "--memory", type=byte_count, metavar="SIZE", help="memory limit, e.g. 4GB (default: all free memory)"
     )
     add_recipe_options(parser, command.preset, command.groups)
 
@@ -197,10 +195,10 @@ def _make(
     check_format(output, recipe.size, alpha=alpha is not None, bits=arguments.bits)
     masks = [*getattr(arguments, "masks", []), *getattr(arguments, "style_masks", [])]
     check_outputs(written, filter(None, (images.content, *images.styles, arguments.start_image, *masks)))
-    if ranks.first and recipe.made_from and recipe.made_from.network != fingerprint(chosen):
+    if ranks.first and arguments.recipe and _made_with_another(arguments.recipe, chosen):
         print("note: the recipe was made with another network: name that one with --network.", file=sys.stderr)
-    recipe, given, regions = _prepared(arguments, recipe, chosen, images)
-    synthesis = _synthesis(arguments, recipe, chosen, given, ranks)
+    recipe, inputs, regions = _prepared(arguments, recipe, chosen, images)
+    synthesis = _synthesis(arguments, recipe, chosen, inputs, ranks)
     checkpoint = Checkpoint(checkpointed, synthesis, ranks) if checkpointed else None
     if ranks.first:
         print(f"computing with {synthesis.runs_on}", file=sys.stderr)
@@ -229,14 +227,13 @@ def _make(
             if status and checkpoint and ranks.world_size == 1:  # several processes stop at different iterations
                 checkpoint.save()
             if ranks.first and synthesis.iteration:  # nothing unfinished bears the result's name
-                made = synthesis.image
+                made = synthesis.result
                 if alpha is not None:
-                    made = torch.cat([made, resize(alpha, (made.shape[-2], made.shape[-1]))], 1)
+                    opaque = resize(alpha, (made.image.shape[-2], made.image.shape[-1]))
+                    made = dataclasses.replace(made, image=torch.cat([made.image, opaque], 1))
                 output = save_somewhere(
                     output,
-                    lambda path: save_image(
-                        made, path, synthesis.recipe.to_json(), bits=arguments.bits, dpi=arguments.dpi
-                    ),
+                    lambda path: made.save(path, bits=arguments.bits, dpi=arguments.dpi),
                     overwrite=named is not None or arguments.resume,
                 )
                 if synthesis.skipped:
@@ -251,55 +248,50 @@ def _make(
     return status
 
 
-def _opened(arguments: argparse.Namespace, images: Pair) -> dict[str, Any]:
+def _opened(arguments: argparse.Namespace, images: Pair) -> Inputs:
     """The images of a synthesis, in bytes, a quarter of what they take as floats."""
 
     def opened(source: str) -> Tensor:
         return to_uint8(open_picture(source, background=arguments.background))
 
-    return {
-        "content": opened(images.content) if images.content else None,
-        "styles": [opened(style) for style in images.styles],
-        "start": opened(arguments.start_image) if arguments.start_image else None,
+    return Inputs(
+        opened(images.content) if images.content else None,
+        [opened(style) for style in images.styles],
+        opened(arguments.start_image) if arguments.start_image else None,
         **{name: [open_mask(mask) for mask in getattr(arguments, name, [])] for name in ("masks", "style_masks")},
-    }
+    )
 
 
 def _prepared(
     arguments: argparse.Namespace, recipe: Recipe, chosen: Network, images: Pair
-) -> tuple[Recipe, dict[str, Any], list[Region]]:
+) -> tuple[Recipe, Inputs, list[Region]]:
     """The recipe and the images of a synthesis; with ``--regions`` the masks are suggested here."""
-    given = _opened(arguments, images)
+    inputs = _opened(arguments, images)
     if not (count := getattr(arguments, "regions", None)):
-        return recipe, given, []
-    return in_regions(count, chosen.at(find_device(arguments.device), torch.float32), recipe, given)
+        return recipe, inputs, []
+    return in_regions(count, chosen.at(find_device(arguments.device), torch.float32), recipe, inputs)
 
 
 def _synthesis(
-    arguments: argparse.Namespace, recipe: Recipe, chosen: Network, given: dict[str, Any], ranks: Ranks
+    arguments: argparse.Namespace, recipe: Recipe, chosen: Network, inputs: Inputs, ranks: Ranks
 ) -> Synthesis:
     device = find_device(arguments.device)
-    for note in _notes_on_masks(given["masks"]) if ranks.first else ():
+    for note in _notes_on_masks(inputs.masks) if ranks.first else ():
         print(f"note: {note}", file=sys.stderr)
     if arguments.engine == "onnx":
         if arguments.memory or ranks.world_size > 1:
             raise ToolkitError("ONNX Runtime computes whole images in one process: use --engine torch.")
-        return Synthesis(chosen, recipe, **given, device=device, objective=OnnxObjective)
-    images = [image for image in (given["content"], *given["styles"], given["start"]) if image is not None]
-    memory = min(ranks.all_gather(arguments.memory or available(device)))
-    planned = plan(
-        chosen,
-        recipe,
-        frame_of(images[0], recipe.size, recipe.seamless),
-        memory,
-        device=device,
-        given=sum(image.nbytes for image in images),
-        ranks=ranks,
-    )
-    return Synthesis(chosen, recipe, **given, device=device, objective=planned.objective, pairs=planned.pairs)
+        return Synthesis(chosen, recipe, inputs, device=device, objective=OnnxObjective)
+    return Synthesis(chosen, recipe, inputs, device=device, memory=arguments.memory, ranks=ranks)
 
 
-def _notes_on_masks(masks: list[Tensor]) -> Iterator[str]:
+def _made_with_another(source: Path, chosen: Network) -> bool:
+    """Whether the recipe in a picture or a file was made with another network."""
+    made_from = made_from_in(recipe_text(source))
+    return made_from is not None and made_from.network != fingerprint(chosen)
+
+
+def _notes_on_masks(masks: Sequence[Tensor]) -> Iterator[str]:
     """What looks like a mistake in masks: nothing painted, or parts of the image that no style gets."""
     for number, mask in enumerate(masks, 1):
         if not mask.any():
@@ -341,10 +333,10 @@ def _every_pair(arguments: argparse.Namespace, recipe: Recipe, content: str | No
 
 def _say_if_another(arguments: argparse.Namespace, recipe: Recipe, chosen: Network, images: Pair, output: Path) -> None:
     """Tells when a result that is there is not what would be made."""
-    recipe, given, _ = _prepared(arguments, recipe, chosen, images)
-    wanted = recipe.with_(made_from=ingredients(chosen, **given))
+    recipe, inputs, _ = _prepared(arguments, recipe, chosen, images)
     try:
-        same = read_recipe(output) == wanted.to_json()
+        there = Result.read(output)
+        same = (there.recipe, there.made_from) == (recipe, inputs.made_from(chosen))
     except ToolkitError:
         same = False
     if not same:

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network
-from ..network.geometry import check_size
+from ..network import Backbone, Network
+from ..network.geometry import check_size, strides
 from ..optimize import Evaluation
-from ..synthesis.needs import check_images
+from ..synthesis.image_losses import image_losses_of
+from ..synthesis.inputs import Inputs
 from ..synthesis.objective import evaluation_of
 from ..synthesis.recipe import Recipe
-from ..synthesis.statistics import moment_sums, moments
-from ..synthesis.style import SCALES
+from ..synthesis.statistics import Sums, blended
+from ..synthesis.targets import Targets, find_targets, losses_of
 from .graphs import SUMMARIES, step_model
 
 #: ONNX Runtime's names for what computes on a device.
@@ -38,7 +39,7 @@ class Session:
     def __init__(self, model: onnx.ModelProto | str, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         if self.device.type not in PROVIDERS:
-            raise ToolkitError(f"ONNX Runtime does not run on {self.device} here: use --device cpu or cuda.")
+            raise ToolkitError(f"ONNX Runtime does not run on {self.device} here: compute on cpu or cuda.")
         onnxruntime = _onnxruntime()
         if self.device.type == "cuda":
             onnxruntime.preload_dlls()  # PyTorch's own copies of CUDA's libraries
@@ -56,7 +57,7 @@ class Session:
         self.provider = self.session.get_providers()[0]
         if self.provider != wanted:
             raise ToolkitError(
-                f"ONNX Runtime could not start {wanted} here: install CUDA's libraries for it, or use --device cpu."
+                f"ONNX Runtime could not start {wanted} here: install CUDA's libraries for it, or compute on the CPU."
             )
 
     def run(self, feeds: Mapping[str, Tensor], outputs: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
@@ -87,11 +88,10 @@ class OnnxObjective:
     """A recipe's losses and their gradient, computed by ONNX Runtime from ``step_model``.
 
     Args:
-        network: in float32, on the device to compute on.
+        network: a VGG in float32, on the device to compute on.
         recipe: which losses, and their weights.
-        content: (1, 3, H, W), RGB in [0, 1]; needed for content losses.
-        styles: (1, 3, h, w) each; needed for style losses. They blend as in ``Objective``.
-        masks, style_masks: must be empty.
+        inputs: as ``Objective``, without masks.
+        targets: those that were found of the same inputs before; found here when there are none.
         session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when
             there is none.
 
@@ -104,44 +104,35 @@ class OnnxObjective:
 
     def __init__(
         self,
-        network: Network,
+        network: Backbone,
         recipe: Recipe,
-        content: Tensor | None = None,
-        styles: Sequence[Tensor] = (),
-        masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
+        inputs: Inputs,
+        targets: Targets | None = None,
         session: Session | None = None,
     ) -> None:
-        if masks or style_masks:
-            raise ToolkitError("ONNX Runtime's objective has no masks: use --engine torch.")
-        if network.dtype != torch.float32:
-            raise ToolkitError("ONNX Runtime computes the objective in float32: use --precision float32.")
-        if recipe.style_weight and recipe.style_statistic not in SUMMARIES:
-            raise ToolkitError(f"ONNX Runtime has no style statistic {recipe.style_statistic}: use --engine torch.")
-        if recipe.seamless:
-            raise ToolkitError("ONNX Runtime's objective has no seamless textures: use --engine torch.")
-        check_images(recipe, content, styles)
         content_weights, style_weights = recipe.layer_weights
         layers = list(content_weights), list(style_weights)
-        device = next(network.parameters()).device
-        self._recipe = recipe
-        self._path = network.architecture.down_to([*content_weights, *style_weights])
+        self._strides = strides(network.architecture.down_to([*content_weights, *style_weights]))
+        assert isinstance(network, Network)  # what else has an architecture
+        if inputs.masks or inputs.style_masks:
+            raise ToolkitError("ONNX Runtime's objective has no masks: compute with PyTorch.")
+        if network.dtype != torch.float32:
+            raise ToolkitError("ONNX Runtime computes the objective in float32: choose this precision.")
+        if style_weights and recipe.style_statistic not in SUMMARIES:
+            raise ToolkitError(f"ONNX Runtime has no style statistic {recipe.style_statistic}: compute with PyTorch.")
+        if recipe.seamless:
+            raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
+        inputs.check(recipe)
+        self.targets = targets or find_targets(network, recipe, inputs)
+        self._losses, self._image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
         statistic = recipe.style_statistic if style_weights else "gram"
-        self._session = session or Session(step_model(network, *layers, statistic=statistic), device)
-        self._feeds = {name: value for name, _, value in targets(network, recipe, content, styles)}
+        self._session = session or Session(step_model(network, *layers, statistic=statistic), network.device)
+        self._feeds = {name: value for name, _, value in feeds(recipe, self.targets)}
         self.runs_on = f"ONNX Runtime's {self._session.provider}"
-        # From the step's means of squares to the recipe's formula.
-        paper = recipe.formula == "paper"
-        self._losses = [
-            (f"content {name}", weight, self._feeds[f"content_{name}"].numel() / 2 if paper else 1.0)
-            for name, weight in content_weights.items()
-        ] + [
-            (f"style {name}", weight, SCALES[statistic] * (0.25 if paper else 1.0))
-            for name, weight in style_weights.items()
-        ]
-        for kind in ("content", "style"):
-            if weights := [weight * scale for name, weight, scale in self._losses if name.startswith(f"{kind} ")]:
-                self._feeds[f"{kind}_weights"] = torch.tensor(weights, device=device)
+        for kind, wanted in zip(("content", "style"), recipe.layer_weights, strict=True):
+            if wanted:
+                own = [loss.weight * loss.scale for loss in self._losses if loss.name.startswith(f"{kind} ")]
+                self._feeds[f"{kind}_weights"] = torch.tensor(own, device=network.device)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
@@ -149,29 +140,23 @@ class OnnxObjective:
         Raises:
             ToolkitError: when the image is too small for the deepest layer.
         """
-        check_size(image.shape, self._path)
-        outputs = {name: name.replace(" ", "_loss_") for name, _, _ in self._losses}
+        check_size(image.shape, self._strides)
+        outputs = {loss.name: loss.name.replace(" ", "_loss_") for loss in self._losses}
         shapes: dict[str, Sequence[int]] = {"gradient": image.shape, **dict.fromkeys(outputs.values(), ())}
-        found = self._session.run({"image": image, **self._feeds}, shapes)
-        values = [(name, weight, found[outputs[name]] * scale) for name, weight, scale in self._losses]
-        return evaluation_of(self._recipe, image, values, found["gradient"])
+        results = self._session.run({"image": image, **self._feeds}, shapes)
+        values = [(loss.name, loss.weight, results[outputs[loss.name]] * loss.scale) for loss in self._losses]
+        return evaluation_of(values, results["gradient"], image, self._image_losses)
 
 
-def targets(
-    network: Network, recipe: Recipe, content: Tensor | None, styles: Sequence[Tensor]
-) -> Iterator[tuple[str, str, Tensor]]:
+def feeds(recipe: Recipe, targets: Targets) -> Iterator[tuple[str, str, Tensor]]:
     """The targets of a recipe's step: the name of each input, of the output that has an image's own, and its value."""
-    content_weights, style_weights = recipe.layer_weights
-    if content is not None and content_weights:
-        for name, features in network(content, content_weights).items():
-            yield f"content_{name}", name, features
-    shares = recipe.style_image_weights or (1.0,) * len(styles)
-    sums = [{name: moment_sums(features) for name, features in network.walk(style, style_weights)} for style in styles]
-    for name in style_weights:
-        parts = zip(shares, (each[name] for each in sums), strict=True)
-        mean, gram = moments(torch.stack([own * (share / own[-1, -1] / sum(shares)) for share, own in parts]).sum(0))
+    for layer, features in targets.features.items():
+        yield f"content_{layer}", layer, features
+    shares = recipe.shares(len(targets.summaries))
+    for layer in recipe.layer_weights[1]:
+        mean, gram = blended([Sums(*summary[layer]) for summary in targets.summaries], shares)
         for what in SUMMARIES[recipe.style_statistic]:
-            yield f"{what}_{name}", f"{name}_{what}", gram if what == "gram" else mean[:, None]
+            yield f"{what}_{layer}", f"{layer}_{what}", gram if what == "gram" else mean[:, None]
 
 
 def _onnxruntime() -> Any:

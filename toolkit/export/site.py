@@ -18,7 +18,7 @@ from ..network.geometry import strides
 from ..pictures.io import example_photographs, open_picture, to_picture
 from ..synthesis.notation import STRENGTHS
 from ..synthesis.recipe import Recipe
-from ..synthesis.style import SCALES
+from ..synthesis.style import STATISTICS
 from .graphs import SUMMARIES, Precision, step_model, summary_shape
 from .writing import export_step
 
@@ -152,7 +152,7 @@ def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str
             if layer.name in style
             for what in SUMMARIES[statistic]
         ],
-        "style_factor": SCALES[statistic],
+        "style_factor": STATISTICS[statistic].scale,
         "channels": {layer.name: layer.channels for layer in path},
         "strides": strides(path),
     }

@@ -11,12 +11,14 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..network import Network
+from ..synthesis.inputs import Inputs
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
 from ..synthesis.statistics import StatisticName
-from ..synthesis.style import SCALES
+from ..synthesis.style import STATISTICS
+from ..synthesis.targets import find_targets
 from .graphs import Precision, features_model, step_model
-from .runtime import Session, targets
+from .runtime import Session, feeds
 
 
 class Bounds(NamedTuple):
@@ -105,7 +107,7 @@ def _steps(
 ) -> Iterator[Case]:
     layers = {"content_layers": dict.fromkeys(content_layers, 1.0), "style_layers": dict.fromkeys(style_layers, 1.0)}
     recipe = Recipe.preset("transfer", **layers, style_statistic=statistic)
-    scales = {"content": 1.0, "style": SCALES[statistic]}  # the step's losses are before them
+    scales = {"content": 1.0, "style": STATISTICS[statistic].scale}  # the step's losses are before them
     weights = {
         f"{kind}_weights": torch.tensor(list(by_layer.values())) * scales[kind]
         for kind, by_layer in zip(scales, recipe.layer_weights, strict=True)
@@ -114,12 +116,14 @@ def _steps(
     for images in _images():
         # The style must differ in its Gram matrices, or rounding would be all that is compared.
         image, content, style = images[:1], images[:1].flip(-1), images[:1].square()
-        evaluation = Objective(network, recipe, content, [style])(image)
-        wanted = {name: value for name, _, value in targets(network, recipe, content, [style])}
-        expected = {"loss": torch.tensor(evaluation.objective), "gradient": evaluation.gradient}
+        objective = Objective(network, recipe, Inputs(content, [style]))
+        evaluation = objective(image)
+        wanted = {name: value for name, _, value in feeds(recipe, objective.targets)}
+        expected = {"loss": evaluation.objective, "gradient": evaluation.gradient}
         for name, loss in evaluation.losses.items():
-            expected[name.replace(" ", "_loss_")] = torch.tensor(loss / scales[name.partition(" ")[0]])
-        expected |= {own: value for _, own, value in targets(network, recipe, image, [image])}
+            expected[name.replace(" ", "_loss_")] = loss / scales[name.partition(" ")[0]]
+        of_itself = find_targets(network, recipe, Inputs(image, [image]))
+        expected |= {own: value for _, own, value in feeds(recipe, of_itself)}
         yield {"image": image, **wanted, **weights}, expected
 
 

@@ -1,6 +1,7 @@
-"""VGG networks: architectures, layers by name, files of weights with their provenance."""
+"""Networks: VGGs with their layers by name and files of weights; any other PyTorch module as a backbone."""
 
 from .architecture import DEPTHS, Architecture, Layer
+from .backbone import Backbone, ModuleBackbone, fingerprint_of
 from .codebook import Codebook, quantize
 from .files import (
     PRECISIONS,
@@ -24,15 +25,18 @@ __all__ = [
     "POOLINGS",
     "PRECISIONS",
     "Architecture",
+    "Backbone",
     "Codebook",
     "Layer",
     "Layout",
+    "ModuleBackbone",
     "Network",
     "Pooling",
     "Precision",
     "Preprocessing",
     "find_network",
     "fingerprint",
+    "fingerprint_of",
     "load_network",
     "model_folders",
     "original",

@@ -1,6 +1,8 @@
 """Geometry of the layers: strides, reach, receptive fields, and the smallest image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from operator import mul
 from typing import NamedTuple
 
 from ..errors import ToolkitError
@@ -25,11 +27,8 @@ def strides(path: tuple[Layer, ...]) -> dict[str, int]:
     Args:
         path: the layers from the first on.
     """
-    stride, found = 1, {}
-    for layer in path:
-        stride *= BACK[layer.kind].factor
-        found[layer.name] = stride
-    return found
+    factors = accumulate((BACK[layer.kind].factor for layer in path), mul)
+    return {layer.name: stride for layer, stride in zip(path, factors, strict=True)}
 
 
 def reach(path: tuple[Layer, ...]) -> int:
@@ -67,26 +66,40 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     return range(first, last + 1)
 
 
-def check_size(size: Sequence[int], path: tuple[Layer, ...], seamless: bool = False) -> None:
+def check_size(size: Sequence[int], strides: Mapping[str, int], seamless: bool = False) -> None:
     """Refuses an image that the poolings would shrink to nothing, or a seamless one of which they would drop an edge.
 
     Args:
         size: of the image, ending in height and width.
-        path: the layers from the first to the deepest in use.
+        strides: by layer, from the first to the deepest in use, the pixels from one position to the next.
         seamless: whether its opposite edges meet.
 
     Raises:
         ToolkitError: it says the least size, or of what the sides must be multiples.
     """
     height, width = size[-2:]
-    least = max(strides(path).values(), default=1)
+    least, deepest = max(strides.values(), default=1), next(reversed(list(strides)), "")
     if min(height, width) < least:
         raise ToolkitError(
-            f"An image of {width} x {height} pixels is too small for {path[-1].name}: "
+            f"An image of {width} x {height} pixels is too small for {deepest}: "
             f"use at least {least} x {least}, so choose a larger size or shallower layers."
         )
     if seamless and (height % least or width % least):
         raise ToolkitError(
-            f"An image of {width} x {height} pixels is not seamless down to {path[-1].name}: "
+            f"An image of {width} x {height} pixels is not seamless down to {deepest}: "
             f"make both sides multiples of {least}."
         )
+
+
+def bytes_of_a_pixel(path: tuple[Layer, ...]) -> float:
+    """The memory that a pixel takes on the way to a layer and back, in float32.
+
+    Activations are kept for the way back; five of the largest are at work at a time.
+
+    Args:
+        path: the layers from the first to the deepest in use.
+    """
+    stride = strides(path)
+    kept = [layer.channels / stride[layer.name] ** 2 for layer in path if layer.kind == "relu"]
+    largest = max((layer.channels / stride[layer.name] ** 2 for layer in path), default=1)
+    return 4 * (sum(kept) + 5 * largest)

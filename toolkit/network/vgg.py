@@ -1,7 +1,8 @@
 """VGG networks: from an image to the outputs of named layers."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from torch.nn.utils import skip_init
 from ..errors import ToolkitError, did_you_mean
 from .architecture import Architecture, Layer
 from .codebook import Codebook
-from .geometry import check_size
+from .geometry import bytes_of_a_pixel, check_size, strides
+from .pullback import Trail, around, through_average, through_convolution, through_maximum, through_relu
 
 Pooling = Literal["average", "max"]
 POOLINGS: tuple[Pooling, ...] = ("average", "max")
@@ -43,11 +45,17 @@ class Preprocessing:
         return scaled.flip(1) if self.channels == "BGR" else scaled
 
     def _factor(self, like: Tensor) -> Tensor:
-        return self.range / torch.tensor(self.std, dtype=like.dtype, device=like.device).view(3, 1, 1)
+        return self.range / _by_channel(self.std, like.dtype, like.device)
 
     def _offset(self, like: Tensor) -> Tensor:
-        mean, std = (torch.tensor(v, dtype=like.dtype, device=like.device) for v in (self.mean, self.std))
-        return -(mean / std).view(3, 1, 1)
+        mean, std = (_by_channel(values, like.dtype, like.device) for values in (self.mean, self.std))
+        return -(mean / std)
+
+
+@functools.lru_cache
+def _by_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(C, 1, 1). Kept, as every evaluation would wait for a copy to the device."""
+    return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
 
 
 #: The input that published weights expect. ``torchvision``: the transforms of its weights. ``caffe``: the authors'
@@ -106,9 +114,14 @@ class Network(nn.Module):
         """The type of the weights. The image is preprocessed in its own type and then cast to this one."""
         return next(self.parameters()).dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def at(self, device: torch.device, dtype: torch.dtype) -> "Network":
         """The network on that device and in that type: itself when it is there, else a copy."""
-        if (next(self.parameters()).device, self.dtype) == (device, dtype):
+        if (self.device, self.dtype) == (device, dtype):
             return self
         return copy.deepcopy(self).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
 
@@ -117,6 +130,20 @@ class Network(nn.Module):
         module = self.convolutions[name]
         assert isinstance(module, nn.Conv2d)
         return module
+
+    def shapes(self, layers: Iterable[str], size: Sequence[int], seamless: bool = False) -> dict[str, tuple[int, ...]]:
+        """As ``Backbone``."""
+        path = self.architecture.down_to(layers := set(layers))
+        check_size(size, stride := strides(path), seamless)
+        return {
+            layer.name: (layer.channels, *(side // stride[layer.name] for side in size[-2:]))
+            for layer in path
+            if layer.name in layers
+        }
+
+    def bytes_of_a_pixel(self, layers: Iterable[str]) -> float:
+        """As ``Backbone``."""
+        return bytes_of_a_pixel(self.architecture.down_to(layers))
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Runs the network down to the deepest of the named layers.
@@ -136,26 +163,49 @@ class Network(nn.Module):
     def walk(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """As ``forward``, but lazily: at most two layers' outputs are alive at a time."""
         wanted = set(layers)
-        return ((layer.name, x) for layer, x in self.steps(image, wanted) if layer.name in wanted)
+        path, x = self._begin(image, wanted)
+        spare = False  # whether the ReLU may overwrite its input
+        for layer in path:
+            x = self.step(layer, x, in_place=spare)
+            spare = layer.name not in wanted
+            if not spare:
+                yield layer.name, x
 
-    def steps(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> Iterator[tuple[Layer, Tensor]]:
-        """Every layer on the way to the deepest of ``layers``, with its output (N, C, h, w).
+    def trail(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> Trail:
+        """As ``forward``, for one image, with the way back. It keeps of a ReLU that is not in use where it is positive.
 
-        Outputs of the named layers stay as they are; a ReLU overwrites those of other convolutions. In a seamless image
-        opposite edges meet: it is padded with itself, not with zeros.
+        In a seamless image opposite edges meet: it is padded with itself, not with zeros.
         """
         wanted = set(layers)
-        path = self.architecture.down_to(wanted)
-        check_size(image.shape, path, seamless)
-        x = self.preprocessing(image).to(self.dtype, memory_format=torch.channels_last)
-        given = True
+        path, x = self._begin(image, wanted, seamless)
+        trail, spare = Trail(self.preprocessing.pullback), False
         for layer in path:
-            x = F.relu_(x) if layer.kind == "relu" and not given else self.step(layer, x, seamless)
-            given = layer.name in wanted
-            yield layer, x
+            size, used = (x.shape[-2], x.shape[-1]), layer.name in wanted
+            if layer.kind == "pool" and self.pooling == "max":
+                x, positions = F.max_pool2d(x, 2, return_indices=True)
+                back = functools.partial(through_maximum, positions=positions, size=size)
+            else:
+                x = self.step(layer, x, seamless, in_place=spare)
+                match layer.kind:
+                    case "conv":
+                        weight = self.convolution(layer.name).weight
+                        back = functools.partial(through_convolution, weight=weight, seamless=seamless)
+                    case "relu":
+                        back = functools.partial(through_relu, passes=x if used else x.bool().view(torch.uint8))
+                    case "pool":
+                        back = functools.partial(through_average, size=size)
+            trail.append(layer.name, back, x if used else None)
+            spare = not used
+        return trail
 
-    def step(self, layer: Layer, x: Tensor, seamless: bool = False) -> Tensor:
-        """The output of one layer for its input ``x`` (N, C, h, w)."""
+    def _begin(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> tuple[tuple[Layer, ...], Tensor]:
+        """The layers down to the deepest of these, and the input of the first."""
+        path = self.architecture.down_to(layers)
+        check_size(image.shape, strides(path), seamless)
+        return path, self.preprocessing(image).to(self.dtype, memory_format=torch.channels_last)
+
+    def step(self, layer: Layer, x: Tensor, seamless: bool = False, *, in_place: bool = False) -> Tensor:
+        """The output of one layer for its input ``x`` (N, C, h, w), which a ReLU may overwrite."""
         match layer.kind:
             case "conv":
                 convolution = self.convolution(layer.name)
@@ -163,11 +213,6 @@ class Network(nn.Module):
                     return F.conv2d(around(x), convolution.weight, convolution.bias)
                 return F.conv2d(x, convolution.weight, convolution.bias, padding=1)
             case "relu":
-                return F.relu(x)
+                return F.relu(x, inplace=in_place)
             case "pool":
                 return F.avg_pool2d(x, 2) if self.pooling == "average" else F.max_pool2d(x, 2)
-
-
-def around(x: Tensor) -> Tensor:
-    """(N, C, h, w) with one position more on every side, taken from the opposite edge."""
-    return F.pad(x, (1, 1, 1, 1), mode="circular")

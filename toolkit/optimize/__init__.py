@@ -9,7 +9,7 @@ from torch import Tensor
 from .adam import Adam
 from .early_stop import EarlyStop
 from .lbfgs import LBFGS, Precondition
-from .protocol import DivergedError, Evaluation, ObjectiveLike, Optimizer
+from .protocol import DivergedError, Evaluation, Numbers, ObjectiveLike, Optimizer
 
 OptimizerName = Literal["lbfgs", "adam"]
 
@@ -40,6 +40,7 @@ __all__ = [
     "EarlyStop",
     "Evaluation",
     "Kind",
+    "Numbers",
     "ObjectiveLike",
     "Optimizer",
     "OptimizerName",

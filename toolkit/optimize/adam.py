@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .protocol import DivergedError, Evaluation
+from .protocol import DivergedError, Evaluation, Numbers
 
 
 class Adam:
@@ -34,10 +34,11 @@ class Adam:
             "exp_avg_sq": torch.zeros_like(start),
         }
 
-    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
+    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Numbers:
         """As ``Optimizer``."""
         evaluation = evaluate(self._point)
-        if not math.isfinite(evaluation.objective):
+        numbers = evaluation.read()
+        if not math.isfinite(numbers.objective):
             raise DivergedError
         with torch.no_grad():
             self._point.grad = evaluation.gradient.contiguous()
@@ -46,17 +47,15 @@ class Adam:
             self._point.clamp_(*self._bounds)
             self._mass += (1 - self._mass) * (1 - self.MEMORY)
             self.best.lerp_(self._point, (1 - self.MEMORY) / self._mass)
-        return evaluation
+        return numbers
 
     def state(self) -> dict[str, Any]:
         """As ``Optimizer``."""
-        moments = dict(self._adam.state[self._point])
-        return {"point": self._point, "best": self.best, "mass": self._mass, "moments": moments}
+        return {"point": self._point, "best": self.best, "mass": self._mass, "adam": self._adam.state_dict()["state"]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """As ``Optimizer``."""
         self._point.copy_(state["point"])
         self.best.copy_(state["best"])
         self._mass = state["mass"]
-        for name, kept in self._adam.state[self._point].items():
-            kept.copy_(state["moments"][name])
+        self._adam.load_state_dict({**self._adam.state_dict(), "state": state["adam"]})

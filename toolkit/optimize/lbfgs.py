@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .protocol import DivergedError, Evaluation
+from .protocol import DivergedError, Evaluation, Numbers
 
 #: Multiplies a vector (n,) by a guess of the inverse Hessian, up to a factor, in place.
 Precondition = Callable[[Tensor], Tensor]
@@ -22,8 +22,8 @@ class LBFGS:
 
     Bounds are kept by projection: values at a bound that would leave it are held, the step is made for the others, and
     cut off where it meets a bound (a projected quasi-Newton method, Schmidt, Kim & Sra 2011).
-    ``best`` is the evaluated point of least objective. A step to a far higher objective is taken back; the curvature
-    that it met then leads to another, of half its size at most.
+    ``best`` is the evaluated point of least objective. A step that raises the objective too far is undone and retried,
+    at most half as long.
 
     Args:
         start: where to begin; it is changed in place.
@@ -64,21 +64,19 @@ class LBFGS:
         self._precondition = precondition
         self._pairs = CurvaturePairs(pairs, self._values, precondition, dtype)
 
-    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
+    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Numbers:
         """As ``Optimizer``."""
         evaluation = evaluate(self._point)
-        if evaluation.objective < self._least:
-            self._least = evaluation.objective
+        numbers = evaluation.read()
+        if numbers.objective < self._least:
+            self._least = numbers.objective
             self.best.copy_(self._point)
         gradient = evaluation.gradient.contiguous().view(-1)
-        if self._begun:
-            step = self._next_step(gradient, evaluation.objective)
-        else:
-            step = self._first_step(gradient, evaluation.objective)
+        step = (self._next_step if self._begun else self._first_step)(gradient, numbers.objective)
         there = step.add_(self._values).clamp_(*self._bounds)
         torch.sub(there, self._values, out=self._step)
         self._values.copy_(there)
-        return evaluation
+        return numbers
 
     def _first_step(self, gradient: Tensor, objective: float) -> Tensor:
         if not math.isfinite(objective):
@@ -186,9 +184,9 @@ class CurvaturePairs:
         if not self._rows:
             return self._precondition(gradient.neg_())
         alphas = _solved(self._triangle, self._dots(self._steps, gradient), upper=True)
-        found = self._precondition(self._add(self._changes, -alphas, gradient)).mul_(self._scale)
-        rest = self._triangle.diagonal() * alphas - self._dots(self._changes, found)
-        return self._add(self._steps, _solved(self._triangle.mT, rest, upper=False), found).neg_()
+        product = self._precondition(self._add(self._changes, -alphas, gradient)).mul_(self._scale)
+        rest = self._triangle.diagonal() * alphas - self._dots(self._changes, product)
+        return self._add(self._steps, _solved(self._triangle.mT, rest, upper=False), product).neg_()
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs."""

@@ -3,17 +3,32 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from ..errors import ToolkitError
 
 
-class Evaluation(NamedTuple):
-    """One evaluation: the objective (a weighted sum), each loss before its weight, and the objective's gradient."""
+class Numbers(NamedTuple):
+    """The numbers of an evaluation: the objective, and each loss before its weight."""
 
     objective: float
     losses: dict[str, float]
+
+
+class Evaluation(NamedTuple):
+    """One evaluation, on the device: the objective (), a weighted sum of losses; each of them before its weight, ();
+    and the objective's gradient.
+    """
+
+    objective: Tensor
+    losses: dict[str, Tensor]
     gradient: Tensor
+
+    def read(self) -> Numbers:
+        """The numbers, for those who decide on them or show them: an iteration's one wait for its losses."""
+        objective, *losses = torch.stack([self.objective, *self.losses.values()]).tolist()
+        return Numbers(objective, dict(zip(self.losses, losses, strict=True)))
 
 
 class ObjectiveLike(Protocol):
@@ -35,15 +50,18 @@ class Optimizer(Protocol):
     def best(self) -> Tensor:
         """The best point so far: what is handed over however the optimisation ends."""
 
-    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Evaluation:
-        """Evaluates at the present point, and moves on.
+    def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Numbers:
+        """Evaluates at the present point, moves on, and tells what was found there.
 
         Raises:
             DivergedError: when no finite objective is found.
         """
 
     def state(self) -> dict[str, Any]:
-        """Everything that ``restore`` needs, as tensors, numbers, and lists and dictionaries of them."""
+        """Everything that ``restore`` needs, as tensors, numbers, and lists and dictionaries of them.
+
+        The tensors are the optimiser's own, gigabytes for a large image: they are to be saved before the next step.
+        """
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state of an optimiser of the same kind and a tensor of the same shape."""

@@ -2,9 +2,8 @@
 
 import functools
 import itertools
-import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network, fingerprint
+from ..network import Network
 from ..pictures.io import to_picture
 from ..pictures.sheet import Labels, boxes, grid
-from ..synthesis import Progress, Recipe, Synthesis, ingredients, plan
-from ..synthesis.pyramid import frame_of
+from ..synthesis import Inputs, MadeFrom, Progress, Recipe, Result, Synthesis
+from ..synthesis.pyramid import size_of
 from .axes import Axis, Variation
 
 #: A cell's row and column, from 0.
@@ -37,6 +36,13 @@ class Cell:
     losses: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     error: str = ""
+    made_from: MadeFrom | None = None
+
+    @property
+    def result(self) -> Result:
+        """What was made; of a cell that has an image."""
+        assert self.image is not None
+        return Result(self.image, self.recipe, self.made_from, self.losses)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class _Run:
     """One synthesis, and the recipes of the cells that it makes on its way, fewest iterations first."""
 
     network: Network
+    made_from: MadeFrom
     recipes: dict[Place, Recipe]
 
     @property
@@ -91,12 +98,11 @@ class Study:
         recipe: the fields that no variation sets.
         rows: what varies from row to row.
         columns: what varies from column to column; a single column when ``None``.
-        content: (1, 3, H, W), RGB in [0, 1].
-        styles: (1, 3, h, w) each.
-        masks, style_masks: of the styles in every cell, as ``Synthesis`` takes them.
+        inputs: what every cell is made from; or else the images by name, as ``Inputs`` takes them.
         device: where to compute.
-        memory: bytes to stay within.
-        kept: returns the finished cell of a place and a recipe, if there is one; it is not made again.
+        memory: bytes to stay within; what the device has free when it is not said.
+        kept: returns the finished cell of a place, if there is one of that recipe, made from that; it is not made
+            again.
 
     Raises:
         ToolkitError: when rows and columns set the same, a variation is not valid, or there is no image.
@@ -108,37 +114,29 @@ class Study:
         recipe: Recipe,
         rows: Axis,
         columns: Axis | None = None,
+        inputs: Inputs | None = None,
         *,
-        content: Tensor | None = None,
-        styles: Sequence[Tensor] = (),
-        masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
         device: str | torch.device = "cpu",
-        memory: float = math.inf,
-        kept: Callable[[Place, Recipe], Cell | None] = lambda place, recipe: None,
+        memory: float | None = None,
+        kept: Callable[[Place, Recipe, MadeFrom], Cell | None] = lambda place, recipe, made_from: None,
+        **images: Any,
     ) -> None:
         self.rows, self.columns = rows, columns or Axis("", (Variation(""),))
-        sets = [set().union(*(each.sets for each in axis.variations)) for axis in (self.rows, self.columns)]
+        sets = [set().union(*(variation.sets for variation in axis.variations)) for axis in (self.rows, self.columns)]
         if both := sorted(set.intersection(*sets)):
             raise ToolkitError(f"Rows and columns both set the {both[0]}: choose axes of different kinds.")
-        self._images = [image for image in (content, *styles) if image is not None]
-        if not self._images:
-            raise ToolkitError("A study needs an image: name one.")
+        self._inputs = inputs or Inputs(**images)
         self.cells: dict[Place, Cell] = {}
-        self._synthesis = functools.partial(
-            Synthesis, content=content, styles=styles, masks=masks, style_masks=style_masks, device=device
-        )
         self._device, self._memory, self._kept = device, memory, kept
-        made_from = ingredients(network, content, styles, masks=masks, style_masks=style_masks)
-        self._runs = self._plan(network, recipe.with_(made_from=made_from))
+        self._runs = self._plan(network, recipe)
         #: (height, width) of the largest cells.
-        self.frame = max((self._frame(run.recipe) for run in self._runs), key=max)
+        self.size = max((self._size(run.recipe) for run in self._runs), key=max)
         self.total = sum(run.recipe.iterations for run in self._runs)
 
     def _plan(self, network: Network, recipe: Recipe) -> list[_Run]:
         """The syntheses to make, without making them."""
         treated = functools.cache(lambda treatment, network: treatment(network))
-        prints = functools.cache(fingerprint)
+        made_from = functools.cache(self._inputs.made_from)
         groups: dict[tuple[Network, str], dict[Place, Recipe]] = {}
         for (row, across), (column, down) in itertools.product(
             enumerate(self.rows.variations), enumerate(self.columns.variations)
@@ -146,11 +144,10 @@ class Study:
             chosen = across.network or down.network or network
             for treatment in filter(None, (across.treatment, down.treatment)):
                 chosen = treated(treatment, chosen)
-            made_from = {**recipe.model_dump()["made_from"], "network": prints(chosen)}
-            own = recipe.with_(**across.fields, **down.fields, made_from=made_from)
+            own = recipe.with_(**across.fields, **down.fields)
             chosen.architecture.down_to([*own.content_layers, *own.style_layers])  # refuses unknown layers
             groups.setdefault((chosen, own.with_(iterations=1).to_json()), {})[row, column] = own
-        return [_Run(network, _snapshots(recipes)) for (network, _), recipes in groups.items()]
+        return [_Run(network, made_from(network), _snapshots(recipes)) for (network, _), recipes in groups.items()]
 
     def __iter__(self) -> Iterator[Step]:
         """Makes what is not finished; yields after every iteration. When a cell fails, the others are still made."""
@@ -160,8 +157,8 @@ class Study:
                 yield from self._run(run, done)
             done += run.recipe.iterations
 
-    def _frame(self, recipe: Recipe) -> tuple[int, int]:
-        return frame_of(self._images[0], recipe.size, recipe.seamless)
+    def _size(self, recipe: Recipe) -> tuple[int, int]:
+        return size_of(self._inputs.proportions, recipe.size, recipe.seamless)
 
     def _run(self, run: _Run, before: int) -> Iterator[Step]:
         left = deque(run.recipes.items())
@@ -171,34 +168,29 @@ class Study:
             self.cells[place] = cell
             return Step(*place, progress, cell, before + done, self.total)
 
-        kept = [self._kept(place, recipe) for place, recipe in left]
+        kept = [self._kept(place, recipe, run.made_from) for place, recipe in left]
         if None not in kept:
             for cell in filter(None, kept):
                 yield finish(cell, cell.recipe.iterations)
             return
         try:
-            given = sum(image.nbytes for image in self._images)
-            way = plan(run.network, run.recipe, self._frame(run.recipe), self._memory, device=self._device, given=given)
-            synthesis = self._synthesis(run.network, run.recipe, objective=way.objective, pairs=way.pairs)
-            full_size = synthesis.stages[-1].frame
-            coarse = sum(stage.iterations for stage in synthesis.stages if stage.frame != full_size)
-            least, losses = math.inf, {}
+            synthesis = Synthesis(run.network, run.recipe, self._inputs, device=self._device, memory=self._memory)
             for progress in synthesis:
                 done = progress.iteration + synthesis.skipped
-                if done > coarse and progress.objective < least:
-                    least, losses = progress.objective, progress.losses
                 if done < left[0][1].iterations:
                     yield Step(*left[0][0], progress, None, before + done, self.total)
                 while left and left[0][1].iterations <= done:
-                    yield finish(Cell(left[0][1], synthesis.image, losses, progress.seconds), done, progress)
+                    made = synthesis.result
+                    cell = Cell(left[0][1], made.image, made.losses, progress.seconds, made_from=made.made_from)
+                    yield finish(cell, done, progress)
         except ToolkitError as error:
             while left:
-                yield finish(Cell(left[0][1], error=str(error)), run.recipe.iterations)
+                yield finish(Cell(left[0][1], error=str(error), made_from=run.made_from), run.recipe.iterations)
 
 
 def _snapshots(recipes: dict[Place, Recipe]) -> dict[Place, Recipe]:
     """The recipes of the cells that one synthesis makes on its way, fewest iterations first."""
-    ordered = dict(sorted(recipes.items(), key=lambda each: each[1].iterations))
+    ordered = dict(sorted(recipes.items(), key=lambda item: item[1].iterations))
     if len({recipe.iterations for recipe in ordered.values()}) == 1:
         return ordered
     return {
@@ -221,9 +213,9 @@ def places(study: Study) -> dict[Place, tuple[int, int, int, int]]:
 def _labels(study: Study) -> tuple[Labels, Labels, tuple[int, int]]:
     """Those of rows and columns, and the width and height of a cell."""
     rows, columns = (
-        Labels(axis.title, [each.label for each in axis.variations]) for axis in (study.rows, study.columns)
+        Labels(axis.title, [variation.label for variation in axis.variations]) for axis in (study.rows, study.columns)
     )
-    height, width = study.frame
+    height, width = study.size
     return rows, columns, (width, height)
 
 
@@ -232,7 +224,7 @@ def data(study: Study) -> dict[str, Any]:
     axes = {
         name: {
             "title": axis.title,
-            "variations": [{"label": each.label, "fields": each.fields} for each in axis.variations],
+            "variations": [{"label": varied.label, "fields": varied.fields} for varied in axis.variations],
         }
         for name, axis in (("rows", study.rows), ("columns", study.columns))
     }
@@ -241,6 +233,7 @@ def data(study: Study) -> dict[str, Any]:
             "row": study.rows.variations[row].label,
             "column": study.columns.variations[column].label,
             "recipe": cell.recipe.model_dump(mode="json"),
+            "made_from": cell.made_from and cell.made_from.model_dump(mode="json"),
             "losses": cell.losses,
             "seconds": cell.seconds,
             "error": cell.error,

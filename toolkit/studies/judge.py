@@ -7,7 +7,7 @@ from torch import Tensor
 from ..errors import ToolkitError
 from ..network import Network
 from ..pictures.io import cover, fit, resize
-from ..synthesis import Objective, Recipe
+from ..synthesis import Inputs, Objective, Recipe
 
 #: A loss below it is rounding.
 LEAST = 1e-12
@@ -48,8 +48,10 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
         raise ToolkitError("The picture and the content image have other proportions: name the image it was made from.")
     photograph = resize(content, (height, width))
     painting = fit(style, max(1, round(max(height, width) * recipe.style_scale)))
-    objective = Objective(network, recipe, photograph, [painting])
-    after, before, other = (objective(each).losses for each in (picture, photograph, cover(painting, (height, width))))
+    objective = Objective(network, recipe, Inputs(photograph, [painting]))
+    after, before, other = (
+        objective(image).read().losses for image in (picture, photograph, cover(painting, (height, width)))
+    )
     names = {name: f"style {name}" for name in recipe.style_layers}
     content_lost = {name: _over(after[f"content {name}"], other[f"content {name}"]) for name in recipe.content_layers}
     style_left = {name: _over(after[loss], before[loss]) for name, loss in names.items()}

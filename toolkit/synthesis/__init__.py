@@ -1,26 +1,35 @@
 """Images by optimisation: reconstruction, texture, amalgamation, style transfer.
 
-The core is read in this order: recipe, statistics, losses, pullback, objective, pyramid, synthesis.
+One evaluation is followed from the image to its gradient in: recipe, inputs, statistics, losses, style, targets,
+objective, and of ``network`` vgg and pullback. The rest of a synthesis is in pyramid, result and synthesis. Beside them
+stand more statistics (gaussian, sliced) and losses (image_losses), and what is not needed to understand the method.
 """
 
 from .budget import Plan, plan
 from .checkpoint import Checkpoint
-from .ingredients import ingredients
+from .inputs import Inputs, MadeFrom
 from .objective import Objective
 from .recipe import PRESETS, Recipe
 from .regions import Region, suggest_regions
+from .result import Result, made_from_in
 from .synthesis import Progress, Synthesis
+from .targets import Targets, find_targets
 
 __all__ = [
     "PRESETS",
     "Checkpoint",
+    "Inputs",
+    "MadeFrom",
     "Objective",
     "Plan",
     "Progress",
     "Recipe",
     "Region",
+    "Result",
     "Synthesis",
-    "ingredients",
+    "Targets",
+    "find_targets",
+    "made_from_in",
     "plan",
     "suggest_regions",
 ]

@@ -10,7 +10,7 @@ import torch
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..files import written_atomically
-from .synthesis import Progress, Synthesis
+from .synthesis import MismatchError, Progress, Synthesis
 
 #: Seconds between checkpoints, at least.
 SECONDS = 60.0
@@ -49,7 +49,7 @@ class Checkpoint:
             raise ToolkitError(f"The checkpoint {self._path} can't be read: {remedy}") from error
         except (KeyError, IndexError, TypeError) as error:
             raise ToolkitError(f"The checkpoint {self._path} is of another version or kind: {remedy}") from error
-        except ToolkitError as error:
+        except MismatchError as error:
             raise ToolkitError(
                 f"The checkpoint {self._path} belongs to another recipe, network or image: {remedy}"
             ) from error

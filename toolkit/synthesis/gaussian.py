@@ -6,7 +6,7 @@ The covariance is S = G - m mᵀ; symbols are those of ``statistics``.
 import torch
 from torch import Tensor
 
-from .statistics import Distance, Moments
+from .statistics import Distance, Moments, Slope
 
 #: Added to covariances, as a share of the style's mean variance, so that their roots can be inverted.
 RIDGE = 1e-4
@@ -16,10 +16,10 @@ def mean_and_covariance(target: Moments) -> Distance:
     """Mean of (m - m')² plus mean of (S - S')², with the covariance S = G - m mᵀ."""
     theirs = _covariance(target)
 
-    def distance(found: Moments) -> tuple[Tensor, Moments]:
-        mean, covariance = found.mean - target.mean, _covariance(found) - theirs
+    def distance(moments: Moments) -> tuple[Tensor, Slope]:
+        mean, covariance = moments.mean - target.mean, _covariance(moments) - theirs
         value = mean.square().mean() + covariance.square().mean()
-        return value, _in_moments(found, mean * (2 / mean.numel()), covariance * (2 / covariance.numel()))
+        return value, _in_moments(moments, mean * (2 / mean.numel()), covariance * (2 / covariance.numel()))
 
     return distance
 
@@ -37,12 +37,12 @@ def wasserstein(target: Moments) -> Distance:
     roots, vectors = _roots(theirs)
     root = (vectors * roots) @ vectors.mT
 
-    def distance(found: Moments) -> tuple[Tensor, Moments]:
-        mean, ours = found.mean - target.mean, _covariance(found).cpu().double() + ridge
+    def distance(moments: Moments) -> tuple[Tensor, Slope]:
+        mean, ours = moments.mean - target.mean, _covariance(moments).cpu().double() + ridge
         roots, vectors = _roots(root @ ours @ root)
         half = root @ (vectors / roots.sqrt())
         value = mean.square().sum() + (ours.trace() + theirs.trace() - 2 * roots.sum()).to(mean)
-        return value / count, _in_moments(found, mean * (2 / count), (identity - half @ half.mT).to(mean) / count)
+        return value / count, _in_moments(moments, mean * (2 / count), (identity - half @ half.mT).to(mean) / count)
 
     return distance
 
@@ -51,9 +51,9 @@ def _covariance(moments: Moments) -> Tensor:
     return moments.gram - torch.outer(moments.mean, moments.mean)
 
 
-def _in_moments(found: Moments, mean: Tensor, covariance: Tensor) -> Moments:
+def _in_moments(moments: Moments, mean: Tensor, covariance: Tensor) -> Slope:
     """Derivatives in the mean and in the covariance G - m mᵀ -> derivatives in the mean and in G."""
-    return Moments(mean - 2 * covariance @ found.mean, covariance)
+    return Slope(mean - 2 * covariance @ moments.mean, covariance)
 
 
 def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,114 +1,159 @@
 """Content loss and style loss: values and gradients in closed form.
 
-A layer's features are (1, C, h, w): C filters, M = h w positions. A loss has three steps: ``sums`` over
-positions, which add up over parts of an image; ``value``, the loss before its weight, with the slope that the gradient
-needs; and ``add_gradient``, in place, of ``weight`` times the loss. ReLU's part in it belongs to the pullback.
+A layer's features are (1, C, h, w): C filters, M = h w positions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Any, NamedTuple
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .recipe import Formula
-from .sliced import SlicedLoss
-from .statistics import Distance, Moments, moment_sums, moments
+from .statistics import Distance, Slope, Sums, moment_sums, moments
+
+#: Features (1, C, h, w) by layer.
+Features = Mapping[str, Tensor]
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
 Region = tuple[EllipsisType, slice, slice]
 
 
-class ContentLoss(NamedTuple):
-    """Mean of (F - P)²; the paper's formula is half the sum (Gatys, Ecker & Bethge 2016, equations 1 and 2).
+class Loss(Protocol):
+    """A loss on the features of one layer, or of several, in three steps: sums over positions, value, gradient.
 
-    ``target``: P, the content image's features (1, C, h, w). ``factor``: of the sum of squares.
+    What sums and slope hold is the loss's own affair. ReLU's part in the gradient belongs to the network.
+
+    ``name``: as it is shown. ``weight``: of its value in the objective. ``scale``: of the formula within the value.
+    ``layers``: whose features it needs.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+
+    def sums(self, features: Features) -> tuple[Tensor, ...]:
+        """Sums over the positions of an image or a part of it."""
+
+    def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The loss before its weight, (), and the slope, which the gradient needs."""
+
+    def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
+        """Adds that of ``weight`` times the loss in one layer's features, in place; called from the deepest layer on.
+
+        Features of the layers above that one are there too; those of deeper ones are gone.
+        """
+
+
+class AdditiveLoss(Loss, Protocol):
+    """A loss whose sums over the parts of an image add up, tensor by tensor, to those of the whole."""
+
+    def within(self, regions: Mapping[str, Region]) -> Loss:
+        """The same loss for some of the positions, by layer."""
+
+    def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor, ...]:
+        """The sums over no position, in the type and on the device of a tensor."""
+
+
+@dataclass(frozen=True)
+class OneLayerLoss:
+    """What the losses on one layer share. ``kind``: ``content`` or ``style``."""
+
+    kind: ClassVar[str]
+    layer: str
     weight: float
+
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+        return f"{self.kind} {self.layer}"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The one layer."""
+        return (self.layer,)
+
+
+@dataclass(frozen=True)
+class ContentLoss(OneLayerLoss):
+    """Mean of (F - P)², times ``scale`` (Gatys, Ecker & Bethge 2016, equations 1 and 2, as a mean of squares).
+
+    ``target``: P, the content image's features (1, C, h, w). ``size``: how many values the mean is of.
+    """
+
+    kind: ClassVar[str] = "content"
     target: Tensor
-    factor: float
+    size: int
+    scale: float = 1.0
 
-    @classmethod
-    def of(cls, name: str, weight: float, target: Tensor, formula: Formula = "mean") -> "ContentLoss":
-        """The loss by either formula."""
-        return cls(name, weight, target, 0.5 if formula == "paper" else 1 / target.numel())
-
-    def sums(self, features: Tensor) -> Tensor:
+    def sums(self, features: Features) -> tuple[Tensor]:
         """The sum of squares, ()."""
-        dtype = torch.promote_types(features.dtype, torch.float32)  # a norm adds up in it without a copy
-        return torch.linalg.vector_norm(features - self.target, dtype=dtype).square()
+        own = features[self.layer]
+        dtype = torch.promote_types(own.dtype, torch.float32)  # a norm adds up in it without a copy
+        return (torch.linalg.vector_norm(own - self.target, dtype=dtype).square(),)
 
-    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
+    def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[()]]:
         """The loss; its gradient needs nothing of the sums."""
-        return sums * self.factor, None
+        return sums[0] * (self.scale / self.size), ()
 
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
-        """Adds 2 (F - P), times factor and weight."""
-        gradient.add_(features - self.target, alpha=2 * self.factor * self.weight)
+    def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
+        """Adds 2 (F - P), times scale and weight, over the number of values."""
+        gradient.add_(features[layer] - self.target, alpha=2 * (self.scale / self.size) * self.weight)
 
-    def within(self, region: Region) -> "ContentLoss":
-        """The same loss for some of the positions."""
-        return self._replace(target=self.target[region])
+    def within(self, regions: Mapping[str, Region]) -> "ContentLoss":
+        """As ``AdditiveLoss``."""
+        return replace(self, target=self.target[regions[self.layer]])
+
+    def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor]:
+        """As ``AdditiveLoss``."""
+        return (like.new_zeros(()),)
 
 
-class StyleLoss(NamedTuple):
-    """A style statistic of the features against the style images'.
+@dataclass(frozen=True)
+class StyleLoss(OneLayerLoss):
+    """A style statistic of the features against the style images', times ``scale``.
 
-    With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4). By the paper's formula
-    the value is a quarter, E_l = sum (F Fᵀ - A)² / (4 C² M²) (Gatys, Ecker & Bethge 2016, equation 4).
+    With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4).
 
-    ``distance``: from the style images' moments. ``guide``: (1, 1, h, w), or ``None`` for everywhere. ``factor``: of
-    the distance.
+    ``distance``: from the style images' moments. ``guide``: (1, 1, h, w), or ``None`` for everywhere.
     """
 
-    name: str
-    weight: float
+    kind: ClassVar[str] = "style"
     distance: Distance
     guide: Tensor | None = None
-    factor: float = 1.0
+    scale: float = 1.0
 
-    def sums(self, features: Tensor) -> Tensor:
-        """The moments' sums, (C + 1, C + 1)."""
-        return moment_sums(features, self.guide)
+    def sums(self, features: Features) -> Sums:
+        """The moments' sums."""
+        return moment_sums(features[self.layer], self.guide)
 
-    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
+    def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, Slope]:
         """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
-        value, slope = self.distance(moments(sums))
-        positions = sums[-1, -1]
-        factor = torch.where(positions > 0, self.factor, 0.0)
-        over = factor / torch.where(positions > 0, positions, 1.0)
-        return value * factor, Moments(slope.mean * over, slope.gram * over)
+        own = Sums(*sums)
+        value, slope = self.distance(moments(own))
+        scale = torch.where(own.positions > 0, self.scale, 0.0)
+        over = scale / torch.where(own.positions > 0, own.positions, 1.0)
+        return value * scale, Slope(slope.mean * over, slope.gram * over)
 
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
+    def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
         """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution."""
-        matrix = (2 * self.weight * slope.gram).to(gradient.dtype)
-        own = F.conv2d(features, matrix[:, :, None, None], (self.weight * slope.mean).to(gradient.dtype))
+        by_mean, by_gram = slope
+        matrix = (2 * self.weight * by_gram).to(gradient.dtype)
+        own = F.conv2d(features[layer], matrix[:, :, None, None], (self.weight * by_mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
-    def within(self, region: Region) -> "StyleLoss":
-        """The same loss for some of the positions."""
-        return self if self.guide is None else self._replace(guide=self.guide[region])
+    def within(self, regions: Mapping[str, Region]) -> "StyleLoss":
+        """As ``AdditiveLoss``."""
+        return self if self.guide is None else replace(self, guide=self.guide[regions[self.layer]])
 
-
-#: A loss on the features of one layer: one that is a function of sums over positions, or any.
-LossOfSums = ContentLoss | StyleLoss
-Loss = LossOfSums | SlicedLoss
-
-
-def guides_of(mask: Tensor, strides: Mapping[str, int], layers: Iterable[str]) -> dict[str, Tensor]:
-    """A mask at the sizes of layers, squared: how much each position counts (Gatys et al. 2017, section 4).
-
-    Args:
-        mask: (1, 1, H, W) in [0, 1], of the result's size.
-        strides: by layer, the pixels from one position to the next.
-        layers: names of the layers.
-
-    Returns:
-        By layer, (1, 1, h, w).
-    """
-    sizes = {name: (mask.shape[-2] // strides[name], mask.shape[-1] // strides[name]) for name in layers}
-    return {name: F.interpolate(mask, size, mode="area").square() for name, size in sizes.items()}
+    def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
+        """As ``AdditiveLoss``."""
+        count = channels[self.layer]
+        return Sums(like.new_zeros(count, count), like.new_zeros(count), like.new_zeros(()))

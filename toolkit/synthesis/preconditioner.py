@@ -1,4 +1,4 @@
-"""What is known of any image objective's curvature before a step: it grows with frequency."""
+"""Frequency preconditioner: damps fine detail, where the objective curves most."""
 
 import torch
 from torch import Tensor

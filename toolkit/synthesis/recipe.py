@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from ..errors import ToolkitError, in_plain_words
 from ..optimize import OptimizerName
 from ..pictures.colour import Colour
-from .ingredients import Ingredients
 from .notation import STRENGTHS, STYLE_LAYERS, parse_layers, parse_numbers, parse_weight
 from .statistics import StatisticName
 
@@ -32,6 +31,9 @@ LayerWeights = Annotated[dict[str, Weight], _text(parse_layers)]
 Weights = Annotated[tuple[Weight, ...], _text(parse_numbers)]
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
+
+#: What a picture holds beside its recipe, in the same object.
+BESIDE = ("made_from", "losses")
 
 #: What distinguishes the four syntheses; they share one optimisation.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {
@@ -78,7 +80,7 @@ class Recipe(BaseModel):
     )
     style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
-    style_statistic: StatisticName = _field("gram", "style", "what of the features is compared as style")
+    style_statistic: StatisticName = _field("gram", "style", "which statistic of the features defines style")
     colour: Colour = _field("style", "colours", "which image the colours come from, and how they are matched")
     seamless: bool = _field(
         False, "texture", "a texture whose opposite edges meet; its sides become multiples of 32 pixels"
@@ -92,18 +94,20 @@ class Recipe(BaseModel):
     early_stop: bool = _field(True, "optimisation", "end a level when more iterations hardly lower the loss")
     levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=4)
     optimizer: OptimizerName = _field("lbfgs", "optimisation", "L-BFGS, or Adam, which needs less memory")
-    precision: Precision = _field("mixed", "optimisation", "of the network's arithmetic; mixed ends in float32")
+    precision: Precision = _field(
+        "mixed", "optimisation", "arithmetic: float32, bfloat16, or mixed (bfloat16 first, float32 last)"
+    )
     formula: Formula = _field("mean", "optimisation", "losses as means of squares, or as the paper's sums")
     total_variation_weight: Weight = _field(0.0, "optimisation", "weight of the total variation, which smooths")
-    made_from: Ingredients | None = Field(None, description="fingerprints, filled in by the synthesis")
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _renamed(cls, fields: Any) -> Any:
-        """Recipes of version 0.1 say ``evaluations``."""
-        if isinstance(fields, dict) and "evaluations" in fields:
-            fields = {"iterations" if name == "evaluations" else name: value for name, value in fields.items()}
-        return fields
+    def _of_a_result(cls, fields: Any) -> Any:
+        """A result's recipe stands in its picture among other facts; version 0.1 says ``evaluations``."""
+        if not isinstance(fields, dict):
+            return fields
+        named = {"iterations" if name == "evaluations" else name: value for name, value in fields.items()}
+        return {name: value for name, value in named.items() if name not in BESIDE}
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -137,9 +141,7 @@ class Recipe(BaseModel):
         try:
             return validate(fields)
         except pydantic.ValidationError as error:
-            told = in_plain_words(error.errors()[0], "it")
-            told = f"The recipe is not valid: {told}" if isinstance(fields, str | bytes) else told[0].upper() + told[1:]
-            raise ToolkitError(f"{told}.") from error
+            raise ToolkitError(_told(error, isinstance(fields, str | bytes))) from error
 
     def to_json(self) -> str:
         """All fields, as indented JSON."""
@@ -156,8 +158,19 @@ class Recipe(BaseModel):
     @property
     def layer_weights(self) -> tuple[dict[str, float], dict[str, float]]:
         """The content losses' weights by layer, and the style losses': those above zero, times the overall weight."""
-        kinds = ((self.content_layers, self.content_weight), (self.style_layers, self.style_weight))
-        content, style = (
-            {name: weight * share for name, share in layers.items() if weight * share > 0} for layers, weight in kinds
-        )
-        return content, style
+        return _weighted(self.content_layers, self.content_weight), _weighted(self.style_layers, self.style_weight)
+
+    def shares(self, count: int) -> list[float]:
+        """The share of each of ``count`` style images; together they are one."""
+        weights = self.style_image_weights or (1.0,) * count
+        return [weight / sum(weights) for weight in weights]
+
+
+def _weighted(layers: dict[str, float], weight: float) -> dict[str, float]:
+    return {layer: weight * share for layer, share in layers.items() if weight * share > 0}
+
+
+def _told(error: pydantic.ValidationError, of_a_file: bool) -> str:
+    """The first mistake as a sentence."""
+    told = in_plain_words(error.errors()[0], "it")
+    return f"The recipe is not valid: {told}." if of_a_file else f"{told[0].upper()}{told[1:]}."

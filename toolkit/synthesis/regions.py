@@ -7,11 +7,14 @@ with the sky, and a region reaches a little beyond what is thinner than a neighb
 """
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from ..errors import ToolkitError
@@ -91,10 +94,10 @@ def suggest_regions(
 
 def _clusters(network: Network, image: Tensor, count: int, seed: int) -> tuple[list[Tensor], Tensor]:
     """An image's regions by its features: masks (1, 1, H, W) that sum to one, and the clusters' centres (count, C)."""
-    found = network(image, LAYERS)
-    size = found[LAYERS[1]].shape[-2:]
-    shown = (F.interpolate(found[name], size, mode="bilinear", antialias=True) for name in LAYERS)
-    scaled = [each / each.shape[1] ** 0.5 for each in shown]  # every layer counts the same
+    layers = network(image, LAYERS)
+    size = layers[LAYERS[1]].shape[-2:]
+    resized = (F.interpolate(layers[name], size, mode="bilinear", antialias=True) for name in LAYERS)
+    scaled = [features / features.shape[1] ** 0.5 for features in resized]  # every layer counts the same
     features = _mean(torch.cat(scaled, 1), AROUND)
     points = features[0].flatten(1).T.float().cpu()
     labels, centres = k_means(points, count, seed)
@@ -107,28 +110,19 @@ def _clusters(network: Network, image: Tensor, count: int, seed: int) -> tuple[l
 def k_means(points: Tensor, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Clusters of points (n, C): the number of each point's, (n,), and the centres, (count, C).
 
-    Begins at points far from each other (Arthur & Vassilvitskii 2007), several times, and keeps the tightest. There are
-    fewer where there are too few different points.
+    Begins at points far from each other, several times, and keeps the tightest. There are fewer clusters where there
+    are too few different points.
     """
-    generator = torch.Generator().manual_seed(seed)
-    best = None
+    generator = np.random.default_rng(seed)
+    count = min(count, len(points.unique(dim=0)))
+    runs = []
     for _ in range(BEGINNINGS):
-        centres = points[torch.randint(len(points), (1,), generator=generator)]
-        for _ in range(count - 1):
-            squares = torch.cdist(points, centres).amin(1).square() + torch.finfo(points.dtype).tiny
-            centres = torch.cat([centres, points[torch.multinomial(squares, 1, generator=generator)]])
-        for _ in range(REFINEMENTS):
-            labels = torch.cdist(points, centres).argmin(1)
-            kept, labels = labels.unique(return_inverse=True)
-            before, sums = centres, points.new_zeros(len(kept), points.shape[1]).index_add_(0, labels, points)
-            centres = sums / labels.bincount()[:, None]
-            if centres.shape == before.shape and torch.equal(centres, before):
-                break
-        spread = float((points - centres[labels]).square().sum())
-        if best is None or spread < best[0]:
-            best = spread, labels, centres
-    assert best is not None
-    return best[1], best[2]
+        with warnings.catch_warnings(action="ignore"):  # of clusters that are left empty
+            centres, labels = kmeans2(points.numpy(), count, REFINEMENTS, minit="++", seed=generator)
+        runs.append((np.square(points.numpy() - centres[labels]).sum(), centres, labels))
+    _, centres, labels = min(runs, key=lambda run: run[0])
+    used, labels = np.unique(labels, return_inverse=True)
+    return torch.from_numpy(labels), torch.from_numpy(centres[used])
 
 
 def guided(masks: Tensor, guide: Tensor, radius: int, contrast: float) -> Tensor:

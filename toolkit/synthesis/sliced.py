@@ -2,49 +2,53 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
+from .losses import Features, OneLayerLoss
 
 #: A position belongs to a style image where its guide is at least this: where its mask is at least a half.
 INSIDE = 0.25
 
 
-class SlicedLoss(NamedTuple):
+@dataclass(frozen=True)
+class SlicedLoss(OneLayerLoss):
     """Mean squared difference of sorted projections, over directions and positions (Heitz et al. 2021, equation 7).
 
-    It needs all positions at once, so it has no parts and works on whole images alone.
+    It needs all positions at once, so it is no ``AdditiveLoss``, and works on whole images alone.
 
     ``target``: the style images' sorted projections (C, M'). ``guide``: (1, 1, h, w), or ``None`` for everywhere.
-    ``seed``: of the directions. ``factor``: of the mean.
+    ``seed``: of the directions. ``scale``: of the mean.
     """
 
-    name: str
-    weight: float
+    kind: ClassVar[str] = "style"
     target: Tensor
     guide: Tensor | None = None
     seed: int = 0
-    factor: float = 1.0
+    scale: float = 1.0
 
-    def sums(self, features: Tensor) -> Tensor:
+    def sums(self, features: Features) -> tuple[Tensor]:
         """By direction and position, how far each projection is from its place in the target: (C, M)."""
-        projections = project(features, self.seed, self.guide)
+        projections = project(features[self.layer], self.seed, self.guide)
         values, order = projections.sort()
-        return torch.zeros_like(values).scatter_(1, order, values - resampled(self.target, values.shape[1]))
+        difference = values - resampled(self.target, values.shape[1])
+        return (torch.zeros_like(values).scatter_(1, order, difference),)
 
-    def value(self, sums: Tensor) -> tuple[Tensor, Any]:
+    def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor]]:
         """The loss, and its derivatives in the projections."""
-        count = max(sums.numel(), 1)
-        return sums.square().sum() * (self.factor / count), sums * (2 * self.factor / count)
+        (differences,) = sums
+        scale = self.scale / max(differences.numel(), 1)
+        return differences.square().sum() * scale, (differences * (2 * scale),)
 
-    def add_gradient(self, gradient: Tensor, features: Tensor, slope: Any) -> None:
+    def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
         """Adds the derivatives in the projections, carried back along the directions."""
-        along = directions(features.shape[1], self.seed).to(slope)
-        own = (self.weight * along.mT @ slope).to(gradient.dtype)
+        along = directions(gradient.shape[1], self.seed).to(slope[0])
+        own = (self.weight * along.mT @ slope[0]).to(gradient.dtype)
         rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory
         if self.guide is None:
             rows += own.mT.unflatten(0, rows.shape[:2])
@@ -60,7 +64,7 @@ def project(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
 
 
 def sorted_projections(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
-    """What of a style image is compared: its projections in ascending order, (C, M), where the guide is.
+    """A style image's projections in ascending order, (C, M), where the guide is.
 
     Raises:
         ToolkitError: when that is nowhere.
@@ -71,10 +75,10 @@ def sorted_projections(features: Tensor, seed: int, guide: Tensor | None = None)
     return projections.sort()[0]
 
 
-def blended(projections: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+def blended_projections(projections: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     """Sorted projections of several style images, (C, M) each, averaged; as many as the first has."""
     count = projections[0].shape[1]
-    parts = [share * resampled(each, count) for share, each in zip(shares, projections, strict=True)]
+    parts = [share * resampled(own, count) for share, own in zip(shares, projections, strict=True)]
     return torch.stack(parts).sum(0)
 
 

@@ -1,48 +1,61 @@
-"""Which style loss a recipe asks for: the statistics by name, and how one style weight means one strength by each."""
+"""The style statistics by name: what each keeps of a style image, and the loss that it makes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from .gaussian import mean_and_covariance, wasserstein
 from .losses import Loss, StyleLoss
 from .recipe import Recipe
-from .sliced import SlicedLoss, blended, sorted_projections
-from .statistics import Statistic, StatisticName, gram, moment_sums, moments
+from .sliced import SlicedLoss, blended_projections, sorted_projections
+from .statistics import Distance, Moments, StatisticName, Sums, blended, gram, moment_sums
 
-#: The statistics that are functions of the moments.
+#: What is kept of a layer's features of a style image.
+Summary = tuple[Tensor, ...]
+
+
+class Statistic(NamedTuple):
+    """What of the features is compared as style.
+
+    ``scale``: of its losses; with it one style weight keeps as much of the content by any statistic.
+    ``summary``: of features (1, C, h, w), where each position counts as much as a guide (1, 1, h, w) says, by a seed.
+    ``against``: summaries and shares of style images that share a target, and the seed -> what makes the loss, given
+    its layer, weight, guide and scale. ``additive``: whether summaries of an image's parts add up, tensor by tensor.
+    """
+
+    scale: float
+    summary: Callable[[Tensor, Tensor | None, int], Summary]
+    against: Callable[[Sequence[Summary], Sequence[float], int], Callable[..., Loss]]
+    additive: bool = True
+
+
+def by_moments(statistic: Callable[[Moments], Distance], scale: float) -> Statistic:
+    """A statistic that is a function of the moments: the distance, given the target's."""
+
+    def against(summaries: Sequence[Summary], shares: Sequence[float], seed: int) -> Callable[..., Loss]:
+        target = blended([Sums(*summary) for summary in summaries], shares)
+        return partial(StyleLoss, distance=statistic(target))
+
+    return Statistic(scale, lambda features, guide, seed: moment_sums(features, guide), against)
+
+
+def _against_projections(summaries: Sequence[Summary], shares: Sequence[float], seed: int) -> Callable[..., Loss]:
+    target = blended_projections([projections for (projections,) in summaries], shares)
+    return partial(SlicedLoss, target=target, seed=seed)
+
+
 STATISTICS: dict[StatisticName, Statistic] = {
-    "gram": gram,
-    "moments": mean_and_covariance,
-    "wasserstein": wasserstein,
+    "gram": by_moments(gram, 1.0),
+    "moments": by_moments(mean_and_covariance, 1.6),
+    "wasserstein": by_moments(wasserstein, 0.74),
+    "sliced": Statistic(
+        3.2, lambda features, guide, seed: (sorted_projections(features, seed, guide),), _against_projections, False
+    ),
 }
 
-#: With these factors one style weight keeps as much of the content by any of them.
-SCALES: dict[StatisticName, float] = {"gram": 1.0, "moments": 1.6, "wasserstein": 0.74, "sliced": 3.2}
 
-
-def summary(recipe: Recipe, features: Tensor, guide: Tensor | None = None) -> Tensor:
-    """What of a style image's features (1, C, h, w) is compared: the moments' sums, or sorted projections.
-
-    With a guide (1, 1, h, w) each position counts as much as the guide says.
-    """
-    if recipe.style_statistic == "sliced":
-        return sorted_projections(features, recipe.seed, guide)
-    return moment_sums(features, guide)
-
-
-def style_loss(
-    recipe: Recipe,
-    layer: str,
-    weight: float,
-    summaries: Sequence[Tensor],
-    shares: Sequence[float],
-    guide: Tensor | None = None,
-) -> Loss:
-    """The loss of one layer against one or several style images, which share its target."""
-    factor = SCALES[recipe.style_statistic] * (0.25 if recipe.formula == "paper" else 1.0)
-    if recipe.style_statistic == "sliced":
-        return SlicedLoss(f"style {layer}", weight, blended(summaries, shares), guide, recipe.seed, factor)
-    mean = torch.stack([share * own / own[-1, -1] for share, own in zip(shares, summaries, strict=True)]).sum(0)
-    return StyleLoss(f"style {layer}", weight, STATISTICS[recipe.style_statistic](moments(mean)), guide, factor)
+def statistic_of(recipe: Recipe) -> Statistic:
+    """The one that a recipe asks for."""
+    return STATISTICS[recipe.style_statistic]

@@ -2,26 +2,30 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..device import native_bfloat16
+from ..device import available, native_bfloat16
+from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..network import Network
-from ..network.geometry import check_size
+from ..network import Backbone
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
-from ..pictures.colour import prepare, with_colours_of
-from ..pictures.io import fit, resize
-from .ingredients import ingredients
-from .needs import check_images
-from .objective import MakeObjective, Objective
+from ..pictures.colour import with_colours_of
+from ..pictures.io import resize
+from .budget import plan
+from .inputs import Inputs
+from .objective import MakeObjective
 from .preconditioner import Preconditioner
 from .pyramid import enlarged, stages, start_image
 from .recipe import Recipe
+from .result import Result
+
+#: By a stage's precision.
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Progress:
     ``losses`` are before their weights, by name (``content relu4_2``, ``style relu1_1``, ``total variation``);
     ``objective`` is their weighted sum. ``iteration`` counts those made, of ``iterations`` planned, which become fewer
     when a level ends early. ``remaining`` estimates the seconds that the others take. ``preview`` gives the best image
-    so far, (1, 3, h, w) in [0, 1], of the present level's size.
+    when it is called, (1, 3, h, w) in [0, 1], of the level's size.
     """
 
     iteration: int
@@ -43,11 +47,15 @@ class Progress:
     preview: Callable[[], Tensor]
 
 
-class Synthesis:
-    """One synthesis. Iterate over it to run it; ``image`` is its best image at any time.
+class MismatchError(ToolkitError):
+    """A state belongs to another synthesis."""
 
-    ``recipe`` is the given one with the fingerprints of what the result is made from. ``skipped`` counts iterations
-    that were planned and not made, because the objective hardly fell any more. ``runs_on`` says what computes.
+
+class Synthesis:
+    """One synthesis. Iterate over it to run it; ``image`` is its best image at any time, ``result`` tells all of it.
+
+    ``iteration`` counts the iterations made. ``skipped`` counts those that were planned and not made, because the
+    objective hardly fell any more. ``runs_on`` says what computes.
 
     >>> import torch, toolkit
     >>> network = toolkit.load_network("vgg19-small")
@@ -61,44 +69,44 @@ class Synthesis:
     Args:
         network: one whose mean activations are normalised, unless its losses are to be badly scaled.
         recipe: what to make.
-        content: (1, 3, H, W), RGB in [0, 1] or in bytes (uint8), of any size; resized to the recipe's.
-        styles: (1, 3, h, w) each, resized likewise.
-        start: where to start when the recipe says ``image``; fitted to the result's size.
-        masks: where each style is to show, (1, 1, H, W) in [0, 1] each; resized to the result. Everywhere when none.
-        style_masks: which part of each style image counts, (1, 1, h, w) in [0, 1] each; resized to it. All when none.
+        inputs: what to make it from; or else the images by name, as ``Inputs`` takes them.
         device: where to compute.
-        objective: what computes losses and gradient.
-        pairs: of L-BFGS, at most.
+        memory: bytes to stay within; what the device has free when it is not said. An image that does not fit is
+            computed in tiles.
+        ranks: the processes that share the tiles.
+        objective: what computes losses and gradient, in place of PyTorch, whole or in tiles.
 
     Raises:
-        ToolkitError: when an image that the recipe needs is missing or too small, or a layer unknown.
+        ToolkitError: when an image that the recipe needs is missing or too small, a layer unknown, or the memory too
+            little.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Backbone,
         recipe: Recipe,
+        inputs: Inputs | None = None,
         *,
-        content: Tensor | None = None,
-        styles: Sequence[Tensor] = (),
-        start: Tensor | None = None,
-        masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
         device: str | torch.device = "cpu",
-        objective: MakeObjective = Objective,
-        pairs: int = 32,
+        memory: float | None = None,
+        ranks: Ranks = ALONE,
+        objective: MakeObjective | None = None,
+        **images: Any,
     ) -> None:
-        check_images(recipe, content, styles, masks, style_masks)
-        self.recipe = recipe.with_(made_from=ingredients(network, content, styles, start, masks, style_masks))
+        self.inputs = inputs or Inputs(**images)
+        self.inputs.check(recipe)
+        self.recipe, self.made_from = recipe, self.inputs.made_from(network)
         self._network, self._device = network, torch.device(device)
-        self._content, self._styles, self._start = content, list(styles), start
-        self._masks, self._style_masks = list(masks), list(style_masks)
-        self._make_objective, self._most_pairs = objective, pairs
-        proportions = content if content is not None else styles[0]
-        self.stages = stages(recipe, proportions, native_bfloat16(self._device))
-        check_size(self.stages[0].frame, network.architecture.down_to(set().union(*recipe.layer_weights)))
-        self.skipped = 0
+        self.stages = stages(recipe, self.inputs.proportions, native_bfloat16(self._device))
+        network.shapes(
+            set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless
+        )  # refuses what is wrong
+        memory = min(ranks.all_gather(available(self._device) if memory is None else memory))
+        planned = plan(network, recipe, self.inputs, memory, device=self._device, ranks=ranks)
+        self._make_objective, self._most_pairs = objective or planned.objective, planned.pairs
+        self.iteration = self.skipped = 0
         self._optimizer: Optimizer
+        self._losses: dict[str, float]
         self._begin(0)
 
     def _begin(self, number: int, previous: Tensor | None = None) -> None:
@@ -109,32 +117,23 @@ class Synthesis:
             previous: the best image of the stage before, of any size.
         """
         stage, recipe = self.stages[number], self.recipe
-        longest = max(stage.frame)
-        content = None if self._content is None else fit(self._content, longest).to(self._device)
-        style_size = max(1, round(longest * recipe.style_scale))
-        styles = [fit(style, style_size).to(self._device) for style in self._styles]
-        content, styles = prepare(recipe.colour, content, styles)
+        inputs = self.inputs.at(recipe, stage.size, self._device)
         optimizer = None
-        if previous is None or previous.shape[-2:] != stage.frame:
-            image = start_image(recipe, stage.frame, content, styles, self._start).to(self._device)
+        if previous is None or previous.shape[-2:] != stage.size:
+            image = start_image(recipe, stage.size, inputs).to(self._device)
             image = enlarged(previous, image) if previous is not None else image.clone()
-            optimizer = self._make_optimizer(image.contiguous(), stage.frame)
-        dtype = torch.bfloat16 if stage.precision == "bfloat16" else torch.float32
-        masks = [resize(mask.to(self._device), stage.frame) for mask in self._masks]
-        style_masks = [
-            resize(mask.to(self._device), (style.shape[-2], style.shape[-1]))
-            for mask, style in zip(self._style_masks, styles, strict=False)
-        ]
-        network = self._network.at(self._device, dtype)
-        objective = self._make_objective(network, recipe, content, styles, masks, style_masks)
-        # Nothing changes before all of it is there: whoever interrupts finds the stage before, whole.
-        self._objective, self._optimizer = objective, optimizer or self._optimizer
-        self._number, self._done, self._early_stop = number, 0, EarlyStop()
-        self.runs_on = objective.runs_on
+            optimizer = self._make_optimizer(image.contiguous(), stage.size)
+        network = self._network.at(self._device, DTYPES[stage.precision])
+        objective = self._make_objective(network, recipe, inputs)
+        # Assign last, so an interrupt leaves the previous stage intact.
+        if optimizer is not None:
+            self._optimizer, self._least, self._losses = optimizer, math.inf, {}
+        self._objective, self.runs_on = objective, objective.runs_on
+        self._number, self._done, self._ended, self._early_stop = number, 0, False, EarlyStop()
 
-    def _make_optimizer(self, image: Tensor, frame: tuple[int, int]) -> Optimizer:
+    def _make_optimizer(self, image: Tensor, size: tuple[int, int]) -> Optimizer:
         # Those of all stages of this size: the optimiser goes on from one to the next, and is restored in any of them.
-        iterations = sum(stage.iterations for stage in self.stages if stage.frame == frame)
+        iterations = sum(stage.iterations for stage in self.stages if stage.size == size)
         pairs = max(1, min(self._most_pairs, math.ceil(iterations / 2)))  # the last ones would hardly be used
         # In bfloat16 they take half the memory, and serve as well.
         return OPTIMIZERS[self.recipe.optimizer].make(image, pairs, Preconditioner(image), torch.bfloat16)
@@ -147,18 +146,18 @@ class Synthesis:
     @property
     def image(self) -> Tensor:
         """The best image so far, (1, 3, H, W) float32 in [0, 1], on the CPU, of the recipe's size."""
-        return self._finished(self.stages[-1].frame)
-
-    def _finished(self, frame: tuple[int, int]) -> Tensor:
-        best = resize(self.best, frame).clamp(0, 1).cpu()
-        if self.recipe.colour == "luminance" and self._content is not None:
-            return with_colours_of(best, resize(self._content, frame))
-        return best
+        return self._finished(self.stages[-1].size)
 
     @property
-    def iteration(self) -> int:
-        """How many iterations were made so far."""
-        return sum(stage.iterations for stage in self.stages[: self._number]) + self._done - self.skipped
+    def result(self) -> Result:
+        """The best image so far, with what it was made from and the losses of the level's best iteration."""
+        return Result(self.image, self.recipe, self.made_from, self._losses)
+
+    def _finished(self, size: tuple[int, int]) -> Tensor:
+        best, content = resize(self.best, size).clamp(0, 1).cpu(), self.inputs.content
+        if self.recipe.colour == "luminance" and content is not None:
+            return with_colours_of(best, resize(content, size))
+        return best
 
     def __iter__(self) -> Iterator[Progress]:
         """Makes the iterations that are left, yielding after each.
@@ -170,22 +169,24 @@ class Synthesis:
         while True:
             stage = self.stages[self._number]
             stage_began, made = time.monotonic(), 0
-            while self._done < stage.iterations:
-                evaluation = self._optimizer.step(self._objective)
+            while self._done < stage.iterations and not self._ended:
+                numbers = self._optimizer.step(self._objective)
                 self._done += 1
+                self.iteration += 1
                 made += 1
-                if self.recipe.early_stop and self._early_stop.ends(evaluation.objective):
+                if numbers.objective < self._least:
+                    self._least, self._losses = numbers
+                if self.recipe.early_stop and self._early_stop.ends(numbers.objective):
+                    self._ended = True
                     self.skipped += stage.iterations - self._done
-                    self._done = stage.iterations
                 now = time.monotonic()
                 yield Progress(
                     self.iteration,
                     self.recipe.iterations - self.skipped,
-                    evaluation.objective,
-                    evaluation.losses,
+                    *numbers,
                     now - began,
                     (now - stage_began) / made * self._left(),
-                    lambda: self._finished(self.stages[self._number].frame),
+                    lambda: self._finished(self.stages[self._number].size),
                 )
             if self._number + 1 == len(self.stages):
                 return
@@ -194,17 +195,22 @@ class Synthesis:
     def _left(self) -> float:
         """The iterations left, in units of one at the present size."""
         present, *later = self.stages[self._number :]
-        pixels = sum(each.iterations * math.prod(each.frame) for each in later)
-        return present.iterations - self._done + pixels / math.prod(present.frame)
+        pixels = sum(stage.iterations * math.prod(stage.size) for stage in later)
+        return (0 if self._ended else present.iterations - self._done) + pixels / math.prod(present.size)
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs to go on as if nothing had happened."""
         return {
             "recipe": self.recipe.to_json(),
+            "made_from": self.made_from.model_dump_json(),
             "stage": self._number,
+            "iteration": self.iteration,
             "done": self._done,
+            "ended": self._ended,
             "skipped": self.skipped,
-            "least": list(self._early_stop.least),
+            "recent": list(self._early_stop.least),
+            "least": self._least,
+            "losses": self._losses,
             "optimizer": self._optimizer.state(),
         }
 
@@ -212,12 +218,14 @@ class Synthesis:
         """Goes on from a state of the same synthesis.
 
         Raises:
-            ToolkitError: when the state is of another recipe, network or image.
-            KeyError: when it is no state of a synthesis.
+            MismatchError: when the state is of another recipe, network or image.
+            KeyError: when it is no state of a synthesis, or of another version's.
         """
-        if state["recipe"] != self.recipe.to_json():
-            raise ToolkitError("It belongs to another recipe, network or image.")
+        if (state["made_from"], state["recipe"]) != (self.made_from.model_dump_json(), self.recipe.to_json()):
+            raise MismatchError("It belongs to another recipe, network or image.")
         self._begin(state["stage"])
         self._optimizer.restore(state["optimizer"])
-        self._done, self.skipped = state["done"], state["skipped"]
-        self._early_stop = EarlyStop(state["least"])
+        self.iteration, self.skipped = state["iteration"], state["skipped"]
+        self._done, self._ended = state["done"], state["ended"]
+        self._least, self._losses = state["least"], state["losses"]
+        self._early_stop = EarlyStop(state["recent"])

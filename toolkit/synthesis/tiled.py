@@ -8,8 +8,9 @@ one adds up the gradient. Processes share the tiles, and all-reduce sums and gra
 
 import functools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import add
 from typing import cast
 
 import torch
@@ -17,76 +18,55 @@ from torch import Tensor
 
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..network import Layer, Network
+from ..network import Backbone, Layer
 from ..network.geometry import reach, strides
+from ..network.pullback import Trail
 from ..optimize import Evaluation
-from .losses import LossOfSums, Region, StyleLoss, guides_of
-from .needs import check_images
-from .objective import bind, evaluation_of
-from .pullback import Passed, Pullback
+from .image_losses import image_losses_of
+from .inputs import Inputs
+from .losses import AdditiveLoss, Features, Region
+from .objective import evaluation_of
 from .recipe import Recipe
-from .statistics import moment_sums
+from .style import statistic_of
+from .targets import Targets, find_targets, losses_of
+
+#: A rectangle of positions by layer.
+Regions = Mapping[str, Region]
 
 
 class TiledObjective:
     """What ``Objective`` computes, tile by tile.
 
     Args:
-        network: on the device and in the type to compute in.
-        recipe: which losses, and their weights.
-        content, styles, masks, style_masks: as ``Objective``.
+        network, recipe, inputs, targets: as ``Objective``.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
     Raises:
-        ToolkitError: as ``Objective``.
+        ToolkitError: as ``Objective``, and for what needs the whole image.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Backbone,
         recipe: Recipe,
-        content: Tensor | None = None,
-        styles: Sequence[Tensor] = (),
-        masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
+        inputs: Inputs,
+        targets: Targets | None = None,
         *,
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
     ) -> None:
-        check_images(recipe, content, styles, masks, style_masks)
-        if recipe.style_statistic == "sliced":
-            raise ToolkitError(
-                "The sliced statistic compares the whole image at once, without tiles or processes: use another "
-                "--style-statistic, a smaller --size, or more --memory."
-            )
-        if recipe.seamless:
-            raise ToolkitError(
-                "A seamless texture is computed whole, without tiles or processes, as its edges meet: use a smaller "
-                "--size, or more --memory."
-            )
+        inputs.check(recipe)
+        check_tiles(network, recipe)
+        self.runs_on = f"PyTorch on {network.device}"
+        self._network, self._pixels, self._ranks = network, pixels, ranks
         content_weights, style_weights = recipe.layer_weights
-        self.runs_on = f"PyTorch on {next(network.parameters()).device}"
-        self._network, self._recipe, self._pixels, self._ranks = network, recipe, pixels, ranks
-        self._pullback = Pullback(network, {*content_weights, *style_weights})
-        self._strides = strides(self._pullback.path)
-        features: dict[str, Tensor] = {}
-        if content is not None:
-            for name, inner, outer, found in self._features(content, content_weights):
-                if name not in features:
-                    size = self._size(name, content)
-                    whole = found.new_empty(1, found.shape[1], *size)
-                    features[name] = whole.contiguous(memory_format=torch.channels_last)
-                features[name][outer] = found[inner]
-        guides, parts = (
-            [guides_of(mask, self._strides, style_weights) for mask in each] for each in (masks, style_masks)
-        )
-        sums: list[dict[str, Tensor]] = [{} for _ in styles]
-        for style, own, part in zip(styles, sums, parts or [{}] * len(styles), strict=True):
-            for name, inner, outer, found in self._features(style, style_weights):
-                guide = part[name][outer] if part else None
-                own[name] = own.get(name, 0) + moment_sums(found[inner], guide)
-        self._losses = cast("dict[str, list[LossOfSums]]", bind(recipe, features, sums, guides))
+        self._path = network.architecture.down_to({*content_weights, *style_weights})
+        self._strides = strides(self._path)
+        self.targets = targets or find_targets(network, recipe, inputs, self._parts)
+        self._losses = cast("list[AdditiveLoss]", losses_of(recipe, self.targets))
+        self._layers = {layer for loss in self._losses for layer in loss.layers}
+        self._image_losses = image_losses_of(recipe)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """As ``Objective``.
@@ -95,57 +75,78 @@ class TiledObjective:
             ToolkitError: also when another process is gone.
         """
         tiles = self._tiles(image)[self._ranks.rank :: self._ranks.world_size]
-        numbered = [(layer, loss) for layer, losses in self._losses.items() for loss in losses]
-        dtype = torch.promote_types(self._network.dtype, torch.float32)
-        width = {layer.name: layer.channels + 1 for layer in self._pullback.path}
-        shapes = [(width[layer],) * 2 if isinstance(loss, StyleLoss) else () for layer, loss in numbered]
-        sums = [torch.zeros(shape, dtype=dtype, device=image.device) for shape in shapes]
-        trails: list[list[Passed]] = []
+        like = torch.empty((), dtype=torch.promote_types(self._network.dtype, torch.float32), device=image.device)
+        channels = {layer.name: layer.channels for layer in self._path}
+        sums = [loss.no_sums(channels, like) for loss in self._losses]
+        trails = []
         for tile in tiles:
             part = image[tile.window]
-            if len(tiles) == 1:  # there is room to keep what its pullback needs
-                trails.append(self._pullback.forward(part))
-                shown: Iterable[tuple[str, Tensor]] = (
-                    (layer.name, features) for layer, _, features in trails[0] if features is not None
-                )
+            if len(tiles) == 1:  # there is room to keep what the way back needs
+                trails.append(self._network.trail(part, self._layers))
+                added = self._sums(tile, image, trails[0].features)
             else:
-                shown = self._network.walk(part, self._losses)
-            for name, features in shown:
-                inner, outer = self._core(tile, name, image)
-                for number, (layer, loss) in enumerate(numbered):
-                    if layer == name:
-                        sums[number] += loss.within(outer).sums(features[inner])
-        found = [loss.value(self._ranks.all_reduce(own)) for own, (_, loss) in zip(sums, numbered, strict=True)]
+                added = self._sums(tile, image, dict(self._network.walk(part, self._layers)))
+            sums = [tuple(map(add, *pair)) for pair in zip(sums, added, strict=True)]
+        totals = [tuple(map(self._ranks.all_reduce, own)) for own in sums]
+        results = [loss.value(own) for loss, own in zip(self._losses, totals, strict=True)]
         gradient = torch.zeros_like(image)
         for tile in tiles:
+            trail = trails.pop() if trails else self._network.trail(image[tile.window], self._layers)
+            inner, outer = self._cores(tile, image)
 
-            def add_gradient(name: str, gradient: Tensor, features: Tensor, tile: Tile = tile) -> None:
-                inner, outer = self._core(tile, name, image)
-                for (layer, loss), (_, slope) in zip(numbered, found, strict=True):
-                    if layer == name:
-                        loss.within(outer).add_gradient(gradient[inner], features[inner], slope)
+            def add_gradient(
+                layer: str, gradient: Tensor, trail: Trail = trail, inner: Regions = inner, outer: Regions = outer
+            ) -> None:
+                features = {name: own[inner[name]] for name, own in trail.features.items()}
+                for loss, (_, slope) in zip(self._losses, results, strict=True):
+                    if layer in loss.layers:
+                        loss.within(outer).add_gradient(layer, gradient[inner[layer]], features, slope)
 
-            trail = trails.pop() if trails else self._pullback.forward(image[tile.window])
-            gradient[tile.window] += self._pullback.backward(trail, add_gradient)
-        values = [(loss.name, loss.weight, value) for (_, loss), (value, _) in zip(numbered, found, strict=True)]
-        return evaluation_of(self._recipe, image, values, self._ranks.all_reduce(gradient))
+            gradient[tile.window] += trail.backward(add_gradient)
+        values = [(loss.name, loss.weight, value) for loss, (value, _) in zip(self._losses, results, strict=True)]
+        return evaluation_of(values, self._ranks.all_reduce(gradient), image, self._image_losses)
 
-    def _features(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Region, Region, Tensor]]:
-        """By tile and layer: name, the core within the tile and within the image, and the tile's features."""
+    def _sums(self, tile: "Tile", image: Tensor, features: Features) -> list[tuple[Tensor, ...]]:
+        """Every loss's sums over the core of a tile."""
+        inner, outer = self._cores(tile, image)
+        core = {layer: own[inner[layer]] for layer, own in features.items()}
+        return [loss.within(outer).sums(core) for loss in self._losses]
+
+    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+        """As ``Parts``: the cores of an image's tiles."""
         for tile in self._tiles(image):
-            for name, features in self._network.walk(image[tile.window], layers):
-                yield name, *self._core(tile, name, image), features
+            inner, outer = self._cores(tile, image)
+            for layer, features in self._network.walk(image[tile.window], layers):
+                yield layer, features[inner[layer]], outer[layer]
 
     def _tiles(self, image: Tensor) -> tuple["Tile", ...]:
         size = (image.shape[-2], image.shape[-1])
-        return cut(size, self._pullback.path, self._pixels, self._ranks.world_size)
+        return cut(size, self._path, self._pixels, self._ranks.world_size)
 
-    def _core(self, tile: "Tile", layer: str, image: Tensor) -> tuple[Region, Region]:
-        return tile.core(self._strides[layer], self._size(layer, image))
+    def _cores(self, tile: "Tile", image: Tensor) -> tuple[Regions, Regions]:
+        """By layer, a tile's core within its own features and within the whole image's."""
+        height, width = image.shape[-2:]
+        cores = {name: tile.core(step, (height // step, width // step)) for name, step in self._strides.items()}
+        return {name: core[0] for name, core in cores.items()}, {name: core[1] for name, core in cores.items()}
 
-    def _size(self, layer: str, image: Tensor) -> tuple[int, int]:
-        stride = self._strides[layer]
-        return image.shape[-2] // stride, image.shape[-1] // stride
+
+def check_tiles(network: Backbone, recipe: Recipe) -> None:
+    """Refuses what can't be computed in tiles.
+
+    Raises:
+        ToolkitError: for another network than a VGG, a seamless texture, or the sliced statistic.
+    """
+    if recipe.layer_weights[1] and not statistic_of(recipe).additive:
+        raise ToolkitError(
+            f"The {recipe.style_statistic} statistic compares the whole image at once, without tiles or processes: "
+            "use another style statistic, a smaller size, or more memory."
+        )
+    if recipe.seamless:
+        raise ToolkitError(
+            "A seamless texture is computed whole, without tiles or processes, as its edges meet: use a smaller "
+            "size, or more memory."
+        )
+    _ = network.architecture  # which refuses where there is none
 
 
 @dataclass(frozen=True)
@@ -228,12 +229,12 @@ def _partitions(length: int, halo: int, grid: int) -> list[list[Span]]:
     Lengths are in cells of the grid; what is left over joins the last span.
     """
     cells = max(1, length // grid)
-    found = []
+    partitions = []
     for step in sorted({-(-cells // count) for count in range(1, cells + 1)}, reverse=True):
         spans = []
         for cell in range(0, cells, step):
             ends = cell + step >= cells
             start, stop = cell * grid, length if ends else (cell + step) * grid
             spans.append(Span(max(0, start - halo), min(length, stop + halo), start, stop, ends))
-        found.append(spans)
-    return found
+        partitions.append(spans)
+    return partitions

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
 from toolkit.network import Architecture
-from toolkit.synthesis.pullback import Pullback
 
 LAYERS = [layer.name for layer in Architecture("vgg19").layers]
 
@@ -37,16 +36,15 @@ def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, l
 
     given_back = {}
 
-    def add_gradient(name, gradient, features):
-        given_back[name] = features
+    def add_gradient(name, gradient):
+        given_back[name] = trail.features[name]
         gradient.add_(gradients[name])
 
-    pullback = Pullback(network, layers)
-    trail = pullback.forward(image.detach())
-    shown = {layer.name: found for layer, _, found in trail if found is not None}
-    found = pullback.backward(trail, add_gradient)
+    trail = network.trail(image.detach(), layers)
+    shown = dict(trail.features)
+    found = trail.backward(add_gradient)
 
-    assert shown.keys() == given_back.keys() == layers and not trail
+    assert shown.keys() == given_back.keys() == layers and not trail.features
     for name in layers:
         assert torch.equal(shown[name], features[name]) and torch.equal(given_back[name], features[name])
     assert found.shape == image.shape
@@ -55,31 +53,30 @@ def test_the_pullback_is_autograds_gradient(tiny_network, pooling, convention, l
 
 
 def test_the_original_features_survive_the_relu_behind_them(tiny_network, random_image):
-    trail = Pullback(tiny_network(), ["conv1_1", "relu1_1"]).forward(random_image())
-    features = {layer.name: shown for layer, _, shown in trail}
+    features = tiny_network().trail(random_image(), ["conv1_1", "relu1_1"]).features
     assert features["conv1_1"].min() < 0 <= features["relu1_1"].min()
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_the_gradient_of_a_network_in_bfloat16_is_float32(tiny_network, random_image, pooling):
-    pullback = Pullback(tiny_network(pooling=pooling).bfloat16(), ["relu2_1", "pool2"])
+    trail = tiny_network(pooling=pooling).bfloat16().trail(random_image(33, 35), ["relu2_1", "pool2"])
 
-    def add_gradient(name, gradient, features):
-        assert gradient.dtype == features.dtype == torch.bfloat16
-        gradient.add_(features)
+    def add_gradient(name, gradient):
+        assert gradient.dtype == trail.features[name].dtype == torch.bfloat16
+        gradient.add_(trail.features[name])
 
-    found = pullback.backward(pullback.forward(random_image(33, 35)), add_gradient)
+    found = trail.backward(add_gradient)
     assert found.dtype == torch.float32 and found.any()
 
 
-def test_an_unknown_layer_is_named_with_its_neighbours(tiny_network):
+def test_an_unknown_layer_is_named_with_its_neighbours(tiny_network, random_image):
     with pytest.raises(ToolkitError, match=r"Unknown layer 'relu4_9' of vgg19: did you mean relu4_4 or relu4_3 or"):
-        Pullback(tiny_network(), ["relu4_9"])
+        tiny_network().trail(random_image(), ["relu4_9"])
 
 
 def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, random_image):
     with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1: use at least 16 x 16"):
-        Pullback(tiny_network(), ["relu5_1"]).forward(random_image(40, 15))
+        tiny_network().trail(random_image(40, 15), ["relu5_1"])
 
 
 @settings(max_examples=30, deadline=None)
@@ -110,15 +107,13 @@ def test_a_seamless_pullback_is_autograds_gradient_through_circular_padding(
     gradients = {name: torch.randn(f.shape, dtype=f.dtype, generator=generator) for name, f in features.items()}
     (expected,) = torch.autograd.grad(sum((gradients[name] * f).sum() for name, f in features.items()), image)
 
-    pullback = Pullback(network, layers, seamless=True)
-    trail = pullback.forward(image.detach())
-    for layer, _, found in trail:
-        if found is not None:
-            assert torch.allclose(found, features[layer.name], rtol=1e-10, atol=1e-12)
-    found = pullback.backward(trail, lambda name, gradient, _: gradient.add_(gradients[name]))
+    trail = network.trail(image.detach(), layers, seamless=True)
+    for layer, found in trail.features.items():
+        assert torch.allclose(found, features[layer], rtol=1e-10, atol=1e-12)
+    found = trail.backward(lambda name, gradient: gradient.add_(gradients[name]))
     assert (found - expected).abs().max() <= 1e-10 * expected.abs().max()
 
 
 def test_a_seamless_image_of_which_a_pooling_would_drop_an_edge_is_refused(tiny_network, random_image):
     with pytest.raises(ToolkitError, match="40 x 33 pixels is not seamless down to relu3_1: make both sides multiples"):
-        Pullback(tiny_network(), ["relu3_1"], seamless=True).forward(random_image(33, 40))
+        tiny_network().trail(random_image(33, 40), ["relu3_1"], seamless=True)

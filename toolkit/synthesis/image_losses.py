@@ -1,7 +1,40 @@
-"""Total variation, which smooths: a loss on the image itself."""
+"""Losses on the image itself, beside those on its features."""
+
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from .recipe import Recipe
+
+
+class ImageLoss(Protocol):
+    """A loss on an image (1, 3, H, W); called with one it returns its value, (), and ``weight`` times its gradient."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+
+    def __call__(self, image: Tensor, /) -> tuple[Tensor, Tensor]: ...
+
+
+class TotalVariation(NamedTuple):
+    """Total variation, which smooths: see ``total_variation``."""
+
+    weight: float
+    seamless: bool = False
+    name: str = "total variation"
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``ImageLoss``."""
+        return total_variation(image, self.weight, self.seamless)
+
+
+def image_losses_of(recipe: Recipe) -> list[ImageLoss]:
+    """The losses on the image that a recipe asks for."""
+    weight = recipe.total_variation_weight
+    return [TotalVariation(weight, recipe.seamless)] if weight else []
 
 
 def total_variation(image: Tensor, weight: float = 1.0, seamless: bool = False) -> tuple[Tensor, Tensor]:
