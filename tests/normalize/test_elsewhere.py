@@ -116,7 +116,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     partial = PartialFile(root / "sums", {})
     began = len(web.requests)
     web.fault = lambda path, number: 500 if number > began + 2 else None
-    with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: the same command resumes"):
+    with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: run it again to resume"):
         measure([network], stream, partial=partial)
     assert Share.load(partial).chunks == 1 and not Share.load(partial).skipped
     web.fault = lambda path, number: None

@@ -149,7 +149,7 @@ class Atlas:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
         if not path.exists():
-            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.")
+            raise ToolkitError(f"There is no atlas {path}.")
         tensors, metadata = load_tensors(path)
         try:
             if metadata["format"] != FORMAT or metadata["version"] != VERSION:
@@ -160,7 +160,7 @@ class Atlas:
         except (KeyError, TypeError, ValueError) as error:
             raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
-            raise ToolkitError(f"{path} is of another network: make this one's with `python -m toolkit atlas`.")
+            raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas
 
 
@@ -183,9 +183,7 @@ def measure(
     layers: Sequence[str] = LAYERS,
     *,
     provenance: Mapping[str, Any] | None = None,
-    partial: Path | None = None,
     workers: int = 0,
-    seconds_between_saves: float = 60.0,
 ) -> Iterator[Step]:
     """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels.
 
@@ -203,37 +201,36 @@ def measure(
         images: to look at.
         layers: whose channels to show.
         provenance: where the images come from.
-        partial: file that keeps the pass, so that it can be resumed after an interruption.
         workers: processes that decode images.
-        seconds_between_saves: of that file.
 
     Raises:
         ToolkitError: when a layer is unknown, or the images can't be read.
     """
     stream = ImageStream(images, workers=workers)
     done: Pass | None = None
-    for done in find_strongest(network, stream, layers, partial, seconds_between_saves):
+    for done in find_strongest(network, stream, layers):
         yield Step("reading", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
     paths = {layer: network.architecture.down_to([layer]) for layer in layers}
     patches = {layer: _blank(paths[layer], len(done.strongest[layer].scores)) for layer in layers}
     needed = defaultdict(list)
-    for layer, found in done.strongest.items():
-        for channel, place in (found.images >= 0).nonzero().tolist():
-            needed[int(found.images[channel, place])].append((layer, channel, place))
-    for count, number in enumerate(sorted(needed), 1):
+    for layer, strongest in done.strongest.items():
+        for channel, place in (strongest.images >= 0).nonzero().tolist():
+            needed[int(strongest.images[channel, place])].append((layer, channel, place))
+    numbers = sorted(needed)
+    for count, number in enumerate(numbers, 1):
         image = stream.image(images[number])[0]
         for layer, channel, place in needed[number]:
             row, column = done.strongest[layer].positions[channel, place].tolist()
             patches[layer][channel, place] = cut(image, paths[layer], (row, column))
         yield Step("cutting", count, len(needed), done.skipped)
-    index = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
+    index = {number: index for index, number in enumerate(numbers)} | {-1: -1}
     pages = {
-        layer: Page(found.scores, found.images.clone().apply_(index.__getitem__), found.positions, patches[layer])
-        for layer, found in done.strongest.items()
+        layer: Page(strongest.scores, strongest.images.clone().apply_(index.__getitem__), strongest.positions, cut_out)
+        for (layer, strongest), cut_out in zip(done.strongest.items(), patches.values(), strict=True)
     }
-    names = tuple(images[number].name for number in sorted(needed))
+    names = tuple(images[number].name for number in numbers)
     made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
     atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
     yield Step("cutting", len(needed), len(needed), done.skipped, atlas)

@@ -162,7 +162,6 @@ class ImageStream(Dataset[Chunk]):
         loader = DataLoader(
             self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
         )
-        kept = "What was done is kept: the same command resumes from there."
         lost: set[str] = set()
         for chunk in loader:
             reason = next(iter(chunk.skipped.values()), "")
@@ -171,9 +170,9 @@ class ImageStream(Dataset[Chunk]):
             if chunk.lost:
                 lost |= chunk.lost
                 if not self._others_are_read(lost):
-                    raise ToolkitError(f"{reason} {kept}")
+                    raise ToolkitError(reason)
             elif len(chunk.skipped) == self.CHUNK:
-                raise ToolkitError(f"{self.CHUNK} images in a row could not be read; the first: {reason} {kept}")
+                raise ToolkitError(f"{self.CHUNK} images in a row could not be read; the first: {reason}")
             yield chunk
 
     def _others_are_read(self, lost: set[str]) -> bool:

@@ -13,6 +13,7 @@ from ..data.partial import PartialFile
 from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
+from ..errors import ToolkitError
 from ..network import Network
 from .sums import ActivationSums
 
@@ -143,6 +144,10 @@ def measure(
                 if partial and partial.due():
                     share.save(partial)
                 progress(chunk.images)
+    except ToolkitError as error:
+        if partial is None:
+            raise
+        raise ToolkitError(f"{error} What was done is kept: run it again to resume.") from error
     finally:
         if partial and share.chunks:
             share.save(partial)
