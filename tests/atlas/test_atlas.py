@@ -16,7 +16,7 @@ from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.network.geometry import receptive_field
-from toolkit.normalize import normalize_at_hand
+from toolkit.normalize import normalize_by_default
 
 LAYERS = ("relu1_1", "relu2_1")
 
@@ -153,7 +153,7 @@ def test_example_images_are_whole_and_in_parts_that_differ(tmp_path):
 def desk(tmp_path, monkeypatch, tiny_network):
     """A working folder with a normalised network and 70 images, one of them broken."""
     monkeypatch.chdir(tmp_path)
-    save_network(normalize_at_hand(tiny_network()), tmp_path / "tiny.safetensors")
+    save_network(normalize_by_default(tiny_network()), tmp_path / "tiny.safetensors")
     (tmp_path / "images").mkdir()
     for number, picture in enumerate(pictures(70)):
         picture.save(tmp_path / "images" / f"{number:02}.png")

@@ -20,7 +20,7 @@ from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
-from toolkit.normalize.measure import Share, measure
+from toolkit.normalize.measure import Measurement, measure
 
 COUNT, SHARDS = 72, 4
 
@@ -118,7 +118,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     web.fault = lambda path, number: 500 if number > began + 2 else None
     with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: run it again to resume"):
         measure([network], stream, partial=partial)
-    assert Share.load(partial).chunks == 1 and not Share.load(partial).skipped
+    assert Measurement.load(partial).chunks == 1 and not Measurement.load(partial).skipped
     web.fault = lambda path, number: None
     again = measure([network], stream, partial=partial)
     assert again.images == COUNT

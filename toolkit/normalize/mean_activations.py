@@ -103,7 +103,7 @@ class MeanActivations:
             )
         except (ToolkitError, KeyError, ValueError) as error:
             raise ToolkitError(
-                f"{path} holds no mean activations: make it with `python -m toolkit normalize … -o NAME{SUFFIX}`."
+                f"{path} holds no mean activations: name a {SUFFIX} file that a normalisation wrote."
             ) from error
 
 

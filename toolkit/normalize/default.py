@@ -1,4 +1,4 @@
-"""Normalisation without images: with mean activations that come with the project, or roughly."""
+"""Normalise without a data set: shipped mean activations, or an approximation."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .normalize import Job, apply, normalize
 #: The factor holds for half of a layer's filters.
 APPROXIMATE = (
     "its mean activations are those of four photographs, and typically within a factor of 1.4 of ImageNet's; "
-    "for better ones, give ImageNet's images, or a few hundred of your own, to `python -m toolkit normalize`"
+    "to have better ones, normalise it over ImageNet's images, or a few hundred of your own"
 )
 
 
@@ -23,7 +23,7 @@ def example_stream() -> ImageStream:
 
 
 def load_normalized(source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None) -> Network:
-    """Loads a network for synthesis; one that is not normalised is normalised with what is at hand.
+    """Loads a network for synthesis; one that is not normalised is normalised by default.
 
     Args:
         source: as for ``load_network``.
@@ -34,7 +34,7 @@ def load_normalized(source: str | Path, *, convention: str | None = None, poolin
         The network. When it was normalised here, its ``note`` says so in a sentence.
 
     Raises:
-        ToolkitError: as ``load_network`` and ``normalize_at_hand``.
+        ToolkitError: as ``load_network`` and ``normalize_by_default``.
 
     Example:
         >>> load_normalized("vgg19").note
@@ -44,12 +44,12 @@ def load_normalized(source: str | Path, *, convention: str | None = None, poolin
     if network.mean_activations:
         return network
     network.pooling = pooling or "average"
-    normalized = normalize_at_hand(network)
+    normalized = normalize_by_default(network)
     normalized.note = f"{network.note} {source} is not normalised: {normalized.note}".lstrip()
     return normalized
 
 
-def normalize_at_hand(network: Network) -> Network:
+def normalize_by_default(network: Network) -> Network:
     """Normalises a network in seconds, without ImageNet.
 
     Args:
