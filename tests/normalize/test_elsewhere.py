@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.data import places
+from toolkit.data import remote
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
@@ -28,7 +28,7 @@ COUNT, SHARDS = 72, 4
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The same images as a folder, a list, a tar, shards, Parquet with and without paths; new tries come quickly."""
-    monkeypatch.setattr(places, "WAITS", (0.01, 0.02))
+    monkeypatch.setattr(remote, "WAITS", (0.01, 0.02))
     (tmp_path / "folder").mkdir()
     rng = np.random.default_rng(0)
     names = [f"{number:03}.png" for number in range(COUNT)]

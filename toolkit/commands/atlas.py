@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..atlas import LAYERS, SUFFIX, example_images, measure
-from ..data.places import named
+from ..data.remote import named
 from ..data.sources import list_images
 from ..data.stream import decoders
 from ..device import find_device

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
-from ..data.places import is_remote, named
+from ..data.remote import is_remote, named
 from ..data.sources import list_images
 from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..device import find_device

@@ -18,7 +18,7 @@ from ..files import decoded
 from ..pictures.decode import SUFFIXES
 from ..pictures.io import example_photographs, open_picture, to_picture
 from . import parquet, tar
-from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
+from .remote import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
 
 #: How the names of files end that hold many images, and of lists of images.
 SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".csv")

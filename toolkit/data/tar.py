@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from ..errors import ToolkitError
-from .places import is_remote, opened, read, shown
+from .remote import is_remote, opened, read, shown
 
 #: Elsewhere, so many bytes are fetched for a header: three blocks of the format, as a long name or a time takes.
 BLOCK = 3 * 512
@@ -49,7 +49,7 @@ def members(place: str) -> list[Member]:
 
 
 def contents(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-    """As ``places.read``; a compressed archive is read as a stream, so the spans should ascend from call to call."""
+    """As ``remote.read``; a compressed archive is read as a stream, so the spans should ascend from call to call."""
     if _unpacker(place) is None:
         return read(place, spans)
     stream = _stream(place)
