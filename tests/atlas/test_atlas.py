@@ -129,7 +129,7 @@ def test_files_that_are_none_are_told_in_a_sentence(tiny_network, tmp_path):
     (tmp_path / "text.atlas").write_text("no atlas")
     save_network(tiny_network(), tmp_path / "network.safetensors")
     for name in ("text.atlas", "network.safetensors"):
-        with pytest.raises(ToolkitError, match=f"{name} is (damaged or|not an atlas that this toolkit reads)"):
+        with pytest.raises(ToolkitError, match=f"{name} is damaged(,| or cut)"):
             Atlas.read(tmp_path / name)
 
 

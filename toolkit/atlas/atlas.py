@@ -1,28 +1,26 @@
 """The channel atlas: the image patches that excite each channel of a layer most (Zeiler & Fergus 2013, figure 2)."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
+from pydantic import Json
 from torch import Tensor
 
 from .. import __version__
 from ..data.sources import Source
 from ..data.stream import ImageStream
 from ..errors import ToolkitError, did_you_mean
-from ..files import load_tensors, save_tensors
+from ..files import Header, load_tensors, save_tensors
 from ..network import Layer, Network, fingerprint
 from ..network.geometry import receptive_field
 from ..pictures.io import resize
 from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
-
-FORMAT, VERSION = "channel-atlas", "1"
 
 #: How the name of an atlas file ends.
 SUFFIX = ".atlas"
@@ -35,6 +33,18 @@ LARGEST = 96
 
 #: Fills a patch where its receptive field extends beyond the image, of 255.
 GREY = 128
+
+
+class AtlasHeader(Header):
+    """The metadata of an atlas file."""
+
+    format: Literal["channel-atlas"] = "channel-atlas"
+    version: Literal["1"] = "1"
+    network: str
+    layers: Json[tuple[str, ...]]
+    images: Json[int]
+    names: Json[tuple[str, ...]]
+    provenance: Json[dict[str, Any]]
 
 
 class Patch(NamedTuple):
@@ -133,9 +143,8 @@ class Atlas:
             for layer, page in self.pages.items()
             for name, tensor in page._asdict().items()
         }
-        plain = {"layers": self.layers, "images": self.images, "names": self.names, "provenance": dict(self.provenance)}
-        metadata = {"format": FORMAT, "version": VERSION, "network": self.network}
-        save_tensors(tensors, path, metadata | {name: json.dumps(value) for name, value in plain.items()})
+        known = {name: getattr(self, name) for name in ("network", "layers", "images", "names", "provenance")}
+        save_tensors(tensors, path, AtlasHeader.model_construct(**known).metadata())
 
     @classmethod
     def read(cls, path: Path, network: Network | None = None) -> "Atlas":
@@ -152,13 +161,11 @@ class Atlas:
             raise ToolkitError(f"There is no atlas {path}.")
         tensors, metadata = load_tensors(path)
         try:
-            if metadata["format"] != FORMAT or metadata["version"] != VERSION:
-                raise ToolkitError(f"{path} is not an atlas that this toolkit reads: make it again.")
-            plain = {name: json.loads(metadata[name]) for name in ("layers", "images", "names", "provenance")}
-            pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in plain["layers"]}
-            atlas = cls(metadata["network"], plain["images"], tuple(plain["names"]), pages, plain["provenance"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
+            header = AtlasHeader.model_validate(metadata)
+            pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in header.layers}
+            atlas = cls(header.network, header.images, header.names, pages, header.provenance)
+        except (KeyError, ValueError) as error:
+            raise ToolkitError(f"{path} is damaged, or not an atlas that this toolkit reads: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
             raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas

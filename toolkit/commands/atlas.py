@@ -15,7 +15,7 @@ from ..device import find_device
 from ..errors import ToolkitError
 from ..files import check_outputs
 from ..normalize import load_normalized
-from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, print_note
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options
 
 
 def add_commands(commands: Any) -> None:
@@ -49,7 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs([output])
     where = find_device(arguments.device)
     network = load_normalized(arguments.network, convention=arguments.convention)
-    print_note(network)
     images = list_images(*arguments.images) if arguments.images else example_images()
     source = named(*arguments.images) if arguments.images else "scikit-image's photographs"
     layers = [layer.strip() for layer in arguments.layers.split(",")]

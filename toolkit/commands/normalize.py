@@ -4,6 +4,7 @@ import argparse
 import copy
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -14,7 +15,7 @@ from ..data.sources import list_images
 from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..device import find_device
 from ..distributed import Ranks
-from ..errors import ToolkitError
+from ..errors import ToolkitError, ToolkitWarning
 from ..files import check_outputs, check_space, written_atomically
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
 from ..normalize import APPROXIMATE, RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
@@ -232,4 +233,4 @@ def _print(arguments: argparse.Namespace, known: dict[str, Any], photographs: in
     for path in written:
         print(f"written to {path}")
     if not arguments.images:
-        print(f"note: {APPROXIMATE}")
+        warnings.warn(APPROXIMATE, ToolkitWarning, stacklevel=2)

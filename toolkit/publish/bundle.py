@@ -1,6 +1,5 @@
 """What is published of a network: its file, ONNX, mean activations, and a card filled from them."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..export.graphs import Precision
 from ..files import written_atomically
-from ..network import POOLINGS, Network, Pooling, find_network, load_network, original
-from ..network.foreign import read_state
+from ..network import Network, Pooling, find_network, load_network, normalized_for, original
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
@@ -57,8 +55,9 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
         ToolkitError: when the network is not normalised, a file can't be written, or a check fails.
     """
     path = find_network(source)
-    metadata = read_state(path).metadata
-    networks = {pooling: load_network(path, pooling=pooling) for pooling in _poolings(source, path, metadata)}
+    networks = {pooling: load_network(path, pooling=pooling) for pooling in normalized_for(path)}
+    if not networks:
+        raise ToolkitError(f"{source} is not normalised: normalise it first.")
     photographs = held_out()
     checks, normalization = {}, {}
     for pooling, network in networks.items():
@@ -79,12 +78,3 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
     files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.suffix != ".md"}
     largest = {name: max(outputs.values()) for name, outputs in onnx.items()}
     return Bundle(first, normalization, checks, largest, files, len(photographs))
-
-
-def _poolings(source: str | Path, path: Path, metadata: Mapping[str, str]) -> list[Pooling]:
-    """Those that a file has mean activations for, average before max."""
-    default = load_network(path)
-    if not default.mean_activations:
-        raise ToolkitError(f"{source} is not normalised: normalise it first.")
-    known = json.loads(metadata.get("normalization", "{}"))
-    return [pooling for pooling in POOLINGS if pooling in known or (not known and pooling == default.pooling)]
