@@ -6,7 +6,11 @@ import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageCms
+from PIL.Image import BICUBIC
+from torchvision.datasets.folder import pil_loader
+from torchvision.transforms import CenterCrop, Resize
 
 from toolkit.cli import main
 from toolkit.data.sources import list_images
@@ -14,6 +18,10 @@ from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network, save_network
 from toolkit.pictures.io import to_uint8
+
+#: The profile of sRGB with red and blue exchanged.
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+EXCHANGED = SRGB.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
 
 
 def picture(seed=0, mode="RGB", size=(60, 50)):
@@ -195,16 +203,33 @@ def test_samples_are_seeded(tmp_path):
     assert len(list_images(tmp_path, sample=50)) == 20
 
 
-def test_large_jpegs_are_decoded_smaller_with_little_difference(tmp_path):
-    ramp = np.linspace(0, 255, 1200)
-    values = np.stack([ramp[None].repeat(1100, 0), ramp[:1100, None].repeat(1200, 1), np.full((1100, 1200), 90)], -1)
-    Image.fromarray(values.astype(np.uint8)).save(tmp_path / "large.jpg", quality=95)
-    (entry,) = list_images(tmp_path)
-    assert entry.picture().size == (1200, 1100)
-    assert entry.picture((512, 512)).size == (600, 550)
-    whole = entry.picture().resize((256, 256), Image.Resampling.BICUBIC)
-    (batch,) = ImageStream([entry], "stretch")[0].batches
-    assert (batch.int() - to_uint8(whole).int()).abs().max() <= 3
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (500, 333), (257, 256), (224, 700), (1201, 1100)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_pixels_are_those_that_torchvision_prepares(tmp_path, size, format):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    picture(size=size).save(tmp_path / "x.JPEG", format, exif=exif, icc_profile=EXCHANGED)
+    loaded = pil_loader(tmp_path / "x.JPEG")
+    expected = {"crop": CenterCrop(224)(Resize(256)(loaded)), "stretch": loaded.resize((256, 256), BICUBIC)}
+    for preparation, known in expected.items():
+        (batch,) = ImageStream(list_images(tmp_path), preparation)[0].batches
+        assert torch.equal(batch, to_uint8(known))
+    painted = list_images(tmp_path)[0].picture()
+    turned = loaded.transpose(Image.Transpose.ROTATE_270)
+    assert painted.size == turned.size
+    assert (to_uint8(painted).float() - to_uint8(turned).float()).abs().mean() > 10  # the profile counts there
+
+
+def test_grey_numbered_and_transparent_pictures_are_measured_as_classifiers_load_them(tmp_path):
+    rgba = picture(mode="RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
+    for number, each in enumerate((picture(mode="L"), picture(mode="P"), picture(mode="CMYK"), rgba)):
+        each.save(tmp_path / f"{number}.tif")
+        (entry,) = list_images(tmp_path)
+        assert np.array_equal(np.asarray(entry.picture(as_stored=True)), np.asarray(pil_loader(entry.place)))
+        (tmp_path / f"{number}.tif").unlink()
+    Image.fromarray(np.full((20, 20), 32896, np.uint16)).save(tmp_path / "deep.png")
+    assert list_images(tmp_path)[0].picture(as_stored=True).getpixel((0, 0)) == (128, 128, 128)
 
 
 def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(tmp_path):

@@ -192,7 +192,7 @@ def measure(
     provenance: Mapping[str, Any] | None = None,
     workers: int = 0,
 ) -> Iterator[Step]:
-    """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels.
+    """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels, upright and in sRGB.
 
     One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
     images that matter are read again, and the patches cut out.
@@ -213,7 +213,7 @@ def measure(
     Raises:
         ToolkitError: when a layer is unknown, or the images can't be read.
     """
-    stream = ImageStream(images, workers=workers)
+    stream = ImageStream(images, workers=workers, as_stored=False)
     done: Pass | None = None
     for done in find_strongest(network, stream, layers):
         yield Step("reading", done.images + len(done.skipped), len(images), done.skipped)

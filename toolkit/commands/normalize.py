@@ -77,7 +77,8 @@ def add_commands(commands: Any) -> None:
         "--prepare",
         choices=PREPARATIONS,
         help="crop: shorter side to 256, centre 224 x 224; stretch: the whole image to 256 x 256; "
-        "native: the image as it is (default: the preset's)",
+        "native: the image as it is (default: the preset's); colour profiles and EXIF's turning are ignored, as they "
+        "were when the network was trained",
     )
     parser.add_argument("--sample", type=positive, metavar="N", help="use N of the images, chosen at random")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the choice (default: 0)")

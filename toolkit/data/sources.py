@@ -33,8 +33,8 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """Opens the image; arguments and errors are those of ``open_picture``."""
+    def picture(self, as_stored: bool = False) -> Image.Image:
+        """Opens the image; the argument and errors are those of ``open_picture``."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Example:
 
     name: str
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         return to_picture(example_photographs()[self.name])
 
@@ -55,7 +55,7 @@ class Held:
     name: str
     held: Image.Image = field(repr=False)
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         return self.held
 
@@ -77,11 +77,11 @@ class Fetched:
         """Whether all of the file could not be read that the image lies in."""
         return isinstance(self.content, ArchiveError)
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         if isinstance(self.content, ToolkitError):
             raise self.content
-        return open_picture(io.BytesIO(self.content), self.name, at_least)
+        return open_picture(io.BytesIO(self.content), self.name, as_stored=as_stored)
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ class Entry:
     place: str
     part: tuple[int, int] | None = None
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         (fetched,) = fetch([self])
-        return fetched.picture(at_least)
+        return fetched.picture(as_stored)
 
 
 def fetch(entries: Sequence[Source]) -> Iterator[Source]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..data.partial import PartialFile
-from ..data.stream import PREPARATIONS, ImageStream
+from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Network, rescale, weights_fingerprint
@@ -73,8 +73,7 @@ class Job:
             "images": measurement.images,
             "image_names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
             "skipped": measurement.skipped,
-            "preparation": self.images.preparation,
-            "filter": PREPARATIONS[self.images.preparation].filter,
+            **self.images.prepared,
             "arithmetic": self.arithmetic,
             "batch_size": self.images.batch_size,
             "processes": self.ranks.world_size,
@@ -109,7 +108,7 @@ class Job:
             "images": self.images.fingerprint(),
             "weights": " ".join(weights_fingerprint(network) for network in networks),
             "pooling": " ".join(network.pooling for network in networks),
-            "preparation": f"{self.images.preparation} {PREPARATIONS[self.images.preparation].filter}",
+            "preparation": " ".join(self.images.prepared.values()),
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,
             "processes": str(self.ranks.world_size),

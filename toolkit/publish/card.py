@@ -26,6 +26,7 @@ ROWS = {
     "from": "source",
     "preparation": "preparation",
     "filter": "filter",
+    "pixels": "pixels",
     "arithmetic": "arithmetic",
     "made with PyTorch": "torch",
 }
