@@ -134,7 +134,8 @@ def test_mean_activations_on_the_command_line(adain, monkeypatch, capsys):
     assert main(["compare", "other.scales", "ours.scales"]) == 2
     assert "holds no mean activations" in capsys.readouterr().err
     assert main(["normalize", "original.safetensors", "-o", "rough.safetensors"]) == 0
-    assert "note: its mean activations are those of four photographs" in capsys.readouterr().err
+    assert "note: mean activations over so few images (4) are approximate" in capsys.readouterr().err
+    assert load_network("rough.safetensors").provenance["normalization"]["approximate"] == "fewer than 100 images"
 
 
 def test_what_was_normalised_is_normalised_anew_from_its_original(adain, monkeypatch, capsys):

@@ -15,7 +15,7 @@ from torchvision.transforms import CenterCrop, Resize
 from toolkit.cli import main
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, ToolkitWarning
 from toolkit.network import load_network, save_network
 from toolkit.pictures.io import to_uint8
 
@@ -108,9 +108,10 @@ def test_several_sources_and_patterns_are_taken_in_order(tmp_path):
     names = lambda *sources: "".join(e.name[0] for e in list_images(*(f"{tmp_path}/{s}" for s in sources)))  # noqa: E731
     assert names("s-{08..10}.tar") == names("s-*.tar") == names("s-{08,09,10}.tar") == names("s-?*.tar") == "xyz"
     assert names("s-10.tar", "s-08.tar") == "zx"
+    assert names(".") == "xyzxyz"  # images and archives beside one another
     for name in "xyz":
         (tmp_path / f"{name}.png").unlink()
-    assert names(".") == "xyz"  # a folder that holds archives and no image
+    assert names(".") == "xyz"
     with pytest.raises(ToolkitError, match=r"^Nothing matches .*t-\*: name"):
         names("t-*")
     with pytest.raises(ToolkitError, match=r"^There is no folder or archive .*s-11.tar: name"):
@@ -140,10 +141,11 @@ def test_lists_are_read_as_people_have_them(tmp_path, encoding):
 
 def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
-    picture().save(tmp_path / name, "PNG")
+    (tmp_path / "folder").mkdir()
+    picture().save(tmp_path / "folder" / name, "PNG")
     with tarfile.open(tmp_path / "data.tar", "w") as tar:
-        tar.add(tmp_path / name, name)
-    for source in (tmp_path, tmp_path / "data.tar"):
+        tar.add(tmp_path / "folder" / name, name)
+    for source in (tmp_path / "folder", tmp_path / "data.tar"):
         (entry,) = list_images(source)
         assert entry.name == "caf\\xe9.png" and entry.picture().size == (60, 50)
         assert len(ImageStream([entry]).fingerprint()) == 64
@@ -168,6 +170,25 @@ def test_too_small_an_image_is_skipped(tmp_path):
     picture(size=(16, 16)).save(tmp_path / "b.png")
     chunk = ImageStream(list_images(tmp_path), "native")[0]
     assert chunk.skipped == {"a.png": "a.png is 16 x 15 pixels, too small: a VGG needs 16."} and len(chunk.batches) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over_with_a_note(tmp_path, monkeypatch):
+    for name in ("lost+found", "photos", ".hidden"):
+        (tmp_path / name).mkdir()
+        picture().save(tmp_path / name / "a.png")
+    listed = os.scandir
+
+    def refused(folder):
+        assert not str(folder).endswith(".hidden")
+        if str(folder).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.warns(ToolkitWarning, match=r"lost\+found can't be read and is passed over: Permission denied\.$"):
+        assert [entry.name for entry in list_images(tmp_path)] == ["photos/a.png"]
+    with pytest.raises(ToolkitError, match=r"Could not read .*lost\+found: Permission denied"):
+        list_images(tmp_path / "lost+found")
 
 
 def test_links_in_a_circle_end_and_linked_folders_count_once(tmp_path):

@@ -4,7 +4,6 @@ import argparse
 import copy
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -15,10 +14,10 @@ from ..data.sources import list_images
 from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..device import find_device
 from ..distributed import Ranks
-from ..errors import ToolkitError, ToolkitWarning
+from ..errors import ToolkitError
 from ..files import check_outputs, check_space, written_atomically
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
-from ..normalize import APPROXIMATE, RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
+from ..normalize import RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.facts import facts, in_words, skipped_in_words
 from ..normalize.mean_activations import SUFFIX
@@ -233,5 +232,3 @@ def _print(arguments: argparse.Namespace, known: dict[str, Any], photographs: in
         print(line)
     for path in written:
         print(f"written to {path}")
-    if not arguments.images:
-        warnings.warn(APPROXIMATE, ToolkitWarning, stacklevel=2)

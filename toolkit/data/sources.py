@@ -5,6 +5,7 @@ import io
 import itertools
 import os
 import random
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from ..errors import ToolkitError
+from ..errors import ToolkitError, ToolkitWarning
 from ..files import decoded
 from ..pictures.decode import SUFFIXES
 from ..pictures.io import example_photographs, open_picture, to_picture
@@ -158,12 +159,12 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
 
     A source is a path or an address (``https://``, ``hf://``, ``s3://``), or a pattern for several: ``{0..9}``, ``*``.
 
-    - A folder, with its subfolders: its images, by name; or those of the archives and Parquet files in it.
+    - A folder, with its subfolders: its images, by name; then those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
     - A ``.parquet``: the images of the column ``image``, as bytes or as bytes and path.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
-    Files with an image's ending count, but hidden ones don't.
+    Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.
 
     Args:
         sources: in this order.
@@ -208,26 +209,29 @@ def _in_folder(folder: str) -> list[Entry]:
         files = {place.removeprefix(base): place for place in in_remote_folder(folder)}
     else:
         files = {str(path.relative_to(folder)): str(path) for path in sorted(_files(Path(folder)))}
-    if images := [Entry(_text(name), place) for name, place in files.items() if _counts(name)]:
-        return images
+    images = [Entry(_text(name), place) for name, place in files.items() if _counts(name)]
     shards = [place for name, place in files.items() if name.lower().endswith(SHARDS) and not _hidden(name)]
-    return [entry for place in shards for entry in _images(place)]
+    return [*images, *(entry for place in shards for entry in _images(place))]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Follows links to folders, visiting each folder once: links may form a circle."""
+    """Follows links to folders, visiting each folder once: links may form a circle. Hidden folders are left out."""
+
+    def pass_over(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        reason = f"{shown(str(error.filename))} can't be read and is passed over: {error.strerror}."
+        warnings.warn(reason, ToolkitWarning, stacklevel=2)
+
     seen = set()
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=pass_over):
         real = Path(root).stat()
         if (real.st_dev, real.st_ino) in seen:
             folders.clear()
             continue
         seen.add((real.st_dev, real.st_ino))
+        folders[:] = [name for name in folders if not _hidden(name)]
         yield from (Path(root, name) for name in files)
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def _in_list(place: str) -> Iterator[Entry]:

@@ -1,11 +1,10 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
-from .default import APPROXIMATE, example_stream, load_normalized, normalize_by_default
+from .default import example_stream, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
 from .normalize import RECHECK, Job, Normalized, apply, normalize
 
 __all__ = [
-    "APPROXIMATE",
     "RECHECK",
     "Job",
     "MeanActivations",

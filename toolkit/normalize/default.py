@@ -12,10 +12,10 @@ from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations
 from .normalize import Job, apply, normalize
 
-#: The factor holds for half of a layer's filters.
+#: How a network is normalised here that no shipped mean activations fit. The factor holds for half of the filters.
 APPROXIMATE = (
     "its mean activations are those of four photographs, and typically within a factor of 1.4 of ImageNet's; "
-    "to have better ones, normalise it over ImageNet's images, or a few hundred of your own"
+    "to have better ones, normalise it over ImageNet's images, or a few hundred of your own."
 )
 
 
@@ -64,7 +64,8 @@ def normalize_by_default(network: Network, name: str = "The network") -> Network
             result = apply(network, known, photographs)
             break
     else:
-        how = f"{APPROXIMATE}."
-        (result,), _ = normalize([network], Job(example_stream()), photographs)
+        how = APPROXIMATE
+        with warnings.catch_warnings(action="ignore", category=ToolkitWarning):  # what follows says more
+            (result,), _ = normalize([network], Job(example_stream()), photographs)
     warnings.warn(f"{name} is not normalised: {how}", ToolkitWarning, stacklevel=2)
     return result.network

@@ -1,6 +1,7 @@
 """The whole normalisation: measure, rescale, check."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from .. import __version__
 from ..data.partial import PartialFile
 from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
-from ..errors import ToolkitError
+from ..errors import ToolkitError, ToolkitWarning
 from ..network import Network, rescale, weights_fingerprint
 from .check import largest_relative_error, spread_around_one
 from .mean_activations import MeanActivations
@@ -21,6 +22,9 @@ from .measure import Arithmetic, Measurement, measure
 
 #: Over how many images the mean activations are taken again, unless told otherwise.
 RECHECK = 1000
+
+#: Over fewer images mean activations are approximate, and said to be.
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,17 @@ class Job:
         """
         if any(network.mean_activations for network in networks):
             raise ToolkitError("This network is normalised already: start from the original weights.")
+        if len(self.images.entries) < FEW and self.ranks.first:
+            count = len(self.images.entries)
+            note = f"mean activations over so few images ({count}) are approximate: use a few hundred."
+            warnings.warn(note, ToolkitWarning, stacklevel=2)
         measurement = self.measure(networks)
         if not measurement.images:
             self.forget()  # other images may take their place
         names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measurement.skipped)
         described = {
             **provenance,
+            **({"approximate": f"fewer than {FEW} images"} if measurement.images < FEW else {}),
             "images": measurement.images,
             "image_names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
             "skipped": measurement.skipped,
