@@ -88,6 +88,60 @@ def test_archives_in_an_archive_are_read_in_place(archive, tmp_path):
         assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
 
 
+def test_links_in_an_archive_are_followed_and_others_named(archive, tmp_path):
+    with tarfile.open(archive, "a") as tar:
+        for name, target, kind in (
+            ("b/5.JPEG", "../a/1.JPEG", tarfile.SYMTYPE),
+            ("6.jpeg", "b/7.jpeg", tarfile.SYMTYPE),  # a link to a link that comes later
+            ("b/7.jpeg", "a/0.png", tarfile.LNKTYPE),
+            ("out.png", "/elsewhere/out.png", tarfile.SYMTYPE),
+            ("one.png", "two.png", tarfile.SYMTYPE),
+            ("two.png", "one.png", tarfile.SYMTYPE),
+            ("latest", "b", tarfile.SYMTYPE),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            tar.addfile(link)
+    told = (
+        r"^3 links in data\.tar lead to pictures that it does not hold, and are passed over: out.png, one.png, two.png"
+    )
+    with pytest.warns(ToolkitWarning, match=told):
+        entries = {entry.name: entry for entry in list_images(archive)}
+    assert list(entries)[5:] == ["b/5.JPEG", "6.jpeg", "b/7.jpeg"]
+    for link, target in (("b/5.JPEG", "a/1.JPEG"), ("6.jpeg", "a/0.png"), ("b/7.jpeg", "a/0.png")):
+        assert np.array_equal(np.array(entries[link].picture()), np.array(entries[target].picture()))
+
+
+def test_masks_beside_pictures_in_a_webdataset_do_not_count(tmp_path):
+    for name in ("1.jpg", "1.seg.png", "2.JPG", "2.seg.png", "photo.of.me.jpg"):
+        picture().save(tmp_path / name)
+    pictures = sorted(tmp_path.iterdir())
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for path in pictures:
+            tar.add(path, f"a.b/{path.name}")
+    told = r"^2 pictures in shard\.tar accompany others, as masks do in WebDataset, .*: a.b/1.seg.png, a.b/2.seg.png\.$"
+    with pytest.warns(ToolkitWarning, match=told):
+        entries = list_images(tmp_path / "shard.tar")
+    assert [entry.name for entry in entries] == ["a.b/1.jpg", "a.b/2.JPG", "a.b/photo.of.me.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("val.zip", "val.zip can't be read in parts: unpack it, and name its folder."),
+        ("val.TFRecord", "val.TFRecord is a TFRecord: write its images into a folder, a .tar or a .parquet."),
+        ("val/data.mdb", "data.mdb is of an LMDB: write its images into a folder"),
+        ("val.arrow", "val.arrow is in Arrow's format: save it as Parquet, as datasets.Dataset.to_parquet does."),
+    ],
+)
+def test_formats_that_are_not_read_are_told_with_what_to_do(tmp_path, name, told):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"PK")
+    for source in (tmp_path / name, tmp_path):  # by name, or all that is in a folder
+        with pytest.raises(ToolkitError, match=told):
+            list_images(source)
+
+
 def test_what_macos_and_other_programs_leave_does_not_count(tmp_path):
     (tmp_path / "images" / ".ipynb_checkpoints").mkdir(parents=True)
     (tmp_path / "images" / "__MACOSX").mkdir()

@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,14 @@ from .remote import attempt, beside, expand, in_remote_folder, is_folder, is_rem
 
 #: How the names of files end that hold many images, and of lists of images.
 SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".csv")
+
+#: What to do about files in which others keep images, by how their names end.
+REMEDIES = {
+    **dict.fromkeys((".zip", ".rar", ".7z"), "can't be read in parts: unpack it, and name its folder"),
+    **dict.fromkeys((".tfrecord", ".tfrecords"), "is a TFRecord: write its images into a folder, a .tar or a .parquet"),
+    **dict.fromkeys((".mdb", ".lmdb"), "is of an LMDB: write its images into a folder, a .tar or a .parquet"),
+    ".arrow": "is in Arrow's format: save it as Parquet, as datasets.Dataset.to_parquet does",
+}
 
 #: How many archives are looked through at a time.
 AT_ONCE = 16
@@ -193,6 +201,8 @@ def _images(place: str) -> list[Entry]:
             return _in_folder(place)
         if lower.endswith(LISTS):
             return list(_in_list(place))
+        if remedy := _remedy(place):
+            raise ToolkitError(f"{shown(place)} {remedy}.")
         if lower.endswith(".parquet"):
             rows = attempt(place, lambda: parquet.rows(place))
             return [Entry(_text(name), place, (group, row)) for name, group, row in rows]
@@ -211,7 +221,16 @@ def _in_folder(folder: str) -> list[Entry]:
         files = {str(path.relative_to(folder)): str(path) for path in sorted(_files(Path(folder)))}
     images = [Entry(_text(name), place) for name, place in files.items() if _counts(name)]
     shards = [place for name, place in files.items() if name.lower().endswith(SHARDS) and not _hidden(name)]
-    return [*images, *(entry for place in shards for entry in _images(place))]
+    entries = [*images, *(entry for place in shards for entry in _images(place))]
+    if not entries and (
+        other := [place for name, place in files.items() if PurePosixPath(name.lower()).suffix in REMEDIES]
+    ):
+        return _images(other[0])  # which says what to do with it
+    return entries
+
+
+def _remedy(place: str) -> str | None:
+    return REMEDIES.get(PurePosixPath(shown(place).lower()).suffix)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -263,7 +282,29 @@ def _without_label(line: str) -> str:
 
 
 def _in_archive(place: str) -> list[Entry]:
-    return [Entry(_text(name), place, (start, size)) for name, start, size in tar.members(place) if _counts(name)]
+    members, loose = tar.listing(place)
+    names = {member.name.lower() for member in members}
+    masks = [member.name for member in members if _counts(member.name) and _accompanies(member.name, names)]
+    archive = shown(place).rpartition("/")[2]
+    _pass_over(masks, f"pictures in {archive} accompany others, as masks do in WebDataset")
+    _pass_over([name for name in loose if _counts(name)], f"links in {archive} lead to pictures that it does not hold")
+    counted = (member for member in members if _counts(member.name) and member.name not in masks)
+    return [Entry(_text(name), place, (start, size)) for name, start, size in counted]
+
+
+def _accompanies(name: str, names: Collection[str]) -> bool:
+    """Whether a file belongs to an image of the same key, as ``1.seg.png`` does to ``1.jpg`` in WebDataset."""
+    folder, _, file = name.lower().rpartition("/")
+    key, _, kinds = file.partition(".")
+    start = f"{folder}/{key}" if folder else key
+    return "." in kinds and any(f"{start}{suffix}" in names for suffix in SUFFIXES)
+
+
+def _pass_over(names: Sequence[str], what: str) -> None:
+    """Says in a warning how many files don't count, why, and which they are."""
+    if names:
+        some = ", ".join(map(_text, names[:3])) + (", …" if len(names) > 3 else "")
+        warnings.warn(f"{len(names)} {what}, and are passed over: {some}.", ToolkitWarning, stacklevel=2)
 
 
 def _is_image(name: str) -> bool:
