@@ -34,9 +34,9 @@ from demo.tabs.transfer import transfer_tab
 from demo.validation import check, explain
 from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
-from toolkit.network import Network, find_network
+from toolkit.network import Network, find_network, normalized_for
 from toolkit.normalize import load_normalized
-from toolkit.printing import unbroken_printing
+from toolkit.printing import unbroken_printing, warnings_as_notes
 from toolkit.process import keep_freed_memory, stopped_like_ctrl_c
 
 INTRODUCTION = """\
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(arguments)
     keep_freed_memory()
     try:
-        with unbroken_printing(), folder_for_files(), stopped_like_ctrl_c():
+        with unbroken_printing(), warnings_as_notes(), folder_for_files(), stopped_like_ctrl_c():
             context = _context(settings)
             own_device = [] if settings.on_device == "off" else [on_device(context.networks, settings.runtime)]
             check_address(settings.host, settings.port)
@@ -151,10 +151,8 @@ def _context(settings: Settings) -> Context:
         name = Path(source).stem
         if name in networks:
             raise ToolkitError(f"Two networks are named {name}: rename one of the files.")
-        network = networks[name] = load_normalized(source)
-        if network.note:
-            print(f"note: {network.note}", file=sys.stderr)
-        else:
+        networks[name] = load_normalized(source)
+        if normalized_for(find_network(source)):
             files[name] = files_of(find_network(source))
     first = next(iter(networks.values()))
     atlas = Atlas.read(Path(settings.atlas).expanduser(), first) if settings.atlas else None

@@ -172,7 +172,7 @@ def test_a_network_is_normalised_there(tiny_network, random_image, stand_in, tmp
     for name, mean in found[0].network.mean_activations.items():
         assert found[1].network.mean_activations[name].device == CPU
         torch.testing.assert_close(found[1].network.mean_activations[name], mean, rtol=1e-6, atol=0)
-    assert found[1].check.relative_error < 1e-5
+    assert found[1].relative_error < 1e-5
 
 
 def test_a_seamless_texture_and_regions_are_made_there(tiny_network, random_image, stand_in):

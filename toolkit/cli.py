@@ -12,7 +12,6 @@ from .commands import (
     bench,
     compare,
     convert,
-    distill,
     export,
     inspect,
     judge,
@@ -23,7 +22,7 @@ from .commands import (
     synthesize,
 )
 from .errors import ToolkitError
-from .printing import unbroken_printing
+from .printing import unbroken_printing, warnings_as_notes
 from .process import keep_freed_memory, stopped_like_ctrl_c
 
 COMMANDS = (
@@ -36,7 +35,6 @@ COMMANDS = (
     compare,
     judge,
     bench,
-    distill,
     inspect,
     publish,
     site,
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 when done, 2 for something the person can put right, 130 when interrupted.
     """
-    with unbroken_printing():
+    with unbroken_printing(), warnings_as_notes():
         return _run([_at_home(argument) for argument in (sys.argv[1:] if arguments is None else arguments)])
 
 

@@ -1,4 +1,4 @@
-"""The one exception that is meant for a person, and words for it."""
+"""The exception and the warning that are meant for a person, and words for them."""
 
 import difflib
 import re
@@ -24,6 +24,10 @@ PLAIN = {
 
 class ToolkitError(Exception):
     """Something a person can put right; its text is one sentence that says what was wrong and what to do."""
+
+
+class ToolkitWarning(UserWarning):
+    """Something a person should know; its text is a sentence."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

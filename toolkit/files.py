@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import safetensors
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -173,6 +174,19 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
             save_file(dict(tensors), _in_unicode(temporary), dict(metadata))
         except safetensors.SafetensorError as error:  # how it reports a full disk
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
+
+
+class Header(BaseModel):
+    """The metadata of a safetensors file of ours: strings, those of fields of type ``Json`` hold JSON.
+
+    ``model_validate`` reads them; ``model_construct`` makes them from values.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    def metadata(self) -> dict[str, str]:
+        """The strings."""
+        return self.model_dump(mode="json", round_trip=True)
 
 
 class TensorFile(NamedTuple):

@@ -1,12 +1,15 @@
-"""Printing that never ends the work it tells of."""
+"""Output streams that ignore broken pipes and full disks, and warnings as notes."""
 
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from .errors import ToolkitWarning
 
 
 class Unbroken:
@@ -57,3 +60,20 @@ def unbroken_printing() -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Has every ``ToolkitWarning`` printed as a line ``note: …``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ToolkitWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, ToolkitWarning):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *where, **options)
+
+        warnings.showwarning = show
+        yield

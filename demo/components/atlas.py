@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from toolkit.atlas import LAYERS, Atlas, Step, images_at_hand, measure
+from toolkit.atlas import LAYERS, Atlas, Step, example_images, measure
 from toolkit.errors import ToolkitError
 
 from ..context import Context
@@ -40,7 +40,7 @@ class Atlases:
         """Makes the atlas of a network, if there is none yet."""
         if network in self.made:
             return
-        images = images_at_hand([Path(path) for path in self._context.paintings])
+        images = example_images([Path(path) for path in self._context.paintings])
         for step in measure(self._context.network(network), images):
             if step.atlas:
                 self.made[network] = step.atlas

@@ -1,6 +1,5 @@
-"""The finished pictures that the page opens with. `python -m demo.examples.finished [NAME ...]` makes them anew."""
+"""The finished pictures that the page opens with. `python -m demo.examples.finished` makes them anew."""
 
-import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,23 +50,15 @@ FINISHED = (
 
 
 def main() -> None:
-    """Makes the pictures named on the command line, or all of them."""
-    named = {each.path.stem: each for each in FINISHED}
-    parser = argparse.ArgumentParser(description="Make the finished pictures that the page opens with.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(named)}")
-    options = parser.parse_args()
-    if unknown := set(options.names) - set(named):
-        parser.error(f"unknown picture: {', '.join(sorted(unknown))}")
+    """Makes all of them."""
     images = {Path(path).stem: path for path in (*content_files(), *style_files())}
     network = load_normalized(DEFAULT_NETWORK)
-    FOLDER.mkdir(exist_ok=True)
-    for name in options.names or named:
-        each = named[name]
-        content, style = open_image(images[each.photograph]), open_image(images[each.style])
-        synthesis = Synthesis(network, each.recipe, content=content, styles=[style])
-        for _ in tqdm(synthesis, desc=name, total=each.recipe.iterations):
+    for picture in FINISHED:
+        content, style = open_image(images[picture.photograph]), open_image(images[picture.style])
+        synthesis = Synthesis(network, picture.recipe, content=content, styles=[style])
+        for _ in tqdm(synthesis, desc=picture.path.stem, total=picture.recipe.iterations):
             pass
-        to_picture(synthesis.image).save(each.path, quality=88, optimize=True)
+        to_picture(synthesis.image).save(picture.path, quality=88, optimize=True)
 
 
 if __name__ == "__main__":

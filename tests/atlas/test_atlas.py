@@ -1,11 +1,4 @@
-"""The atlas shows what brute force finds, is the same after an interruption, and knows its network."""
-
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+"""The atlas shows what brute force finds and knows its network."""
 
 import numpy as np
 import pytest
@@ -14,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from toolkit.atlas import Atlas, images_at_hand, measure
+from toolkit.atlas import Atlas, example_images, measure
 from toolkit.atlas.atlas import GREY, cut
 from toolkit.atlas.strongest import COUNT, Strongest
 from toolkit.cli import main
@@ -23,7 +16,7 @@ from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
 from toolkit.network.geometry import receptive_field
-from toolkit.normalize import normalize_at_hand
+from toolkit.normalize import normalize_by_default
 
 LAYERS = ("relu1_1", "relu2_1")
 
@@ -122,7 +115,7 @@ def test_it_is_written_and_read_and_knows_its_network(tiny_network, images, tmp_
     atlas.write(tmp_path / "tiny.atlas")
     again = Atlas.read(tmp_path / "tiny.atlas", network)
     assert same(atlas, again) and again.provenance["source"] == "here" and again.images == 12
-    with pytest.raises(ToolkitError, match=r"tiny.atlas is of another network: make this one's with"):
+    with pytest.raises(ToolkitError, match=r"tiny.atlas is an atlas of another network: make one of"):
         Atlas.read(tmp_path / "tiny.atlas", tiny_network(seed=1))
     with pytest.raises(ToolkitError, match=r"This atlas does not show relu4_1: did you mean"):
         again.patches("relu4_1", 0)
@@ -136,32 +129,19 @@ def test_files_that_are_none_are_told_in_a_sentence(tiny_network, tmp_path):
     (tmp_path / "text.atlas").write_text("no atlas")
     save_network(tiny_network(), tmp_path / "network.safetensors")
     for name in ("text.atlas", "network.safetensors"):
-        with pytest.raises(ToolkitError, match=f"{name} is (damaged or|not an atlas that this toolkit reads)"):
+        with pytest.raises(ToolkitError, match=f"{name} is damaged(,| or cut)"):
             Atlas.read(tmp_path / name)
 
 
-def test_interrupted_anywhere_it_goes_on_to_the_same_atlas(tiny_network, images, tmp_path):
-    network, partial = tiny_network(), tmp_path / "x.partial"
-    steps = list(measure(network, images, LAYERS))
+def test_its_steps_count_the_images_read_and_cut(tiny_network, images):
+    steps = list(measure(tiny_network(), images, LAYERS))
     assert [(step.stage, step.done) for step in steps[:2]] == [("reading", 32), ("reading", 40)]
     assert steps[-2].done == steps[-2].total and all(step.atlas is None for step in steps[:-1])
-    for stop in (1, 2, 4):
-        for count, _ in enumerate(measure(network, images, LAYERS, partial=partial), 1):
-            if count == stop:
-                break
-    first = next(measure(network, images, LAYERS, partial=partial))
-    assert (first.stage, first.done) == ("reading", 40)
-    assert same(made(network, images, partial=partial), steps[-1].atlas)
-    with pytest.raises(ToolkitError, match="was made with other images, layers, network: remove"):
-        made(tiny_network(seed=1), images[:3], LAYERS[:1], partial=partial)
-    partial.write_bytes(b"cut short")
-    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: remove"):
-        made(network, images, partial=partial)
 
 
-def test_the_images_at_hand_are_whole_and_in_parts_that_differ(tmp_path):
+def test_example_images_are_whole_and_in_parts_that_differ(tmp_path):
     pictures(1, side=520)[0].save(tmp_path / "drawn.png")
-    images = images_at_hand([tmp_path / "drawn.png"])
+    images = example_images([tmp_path / "drawn.png"])
     names = [image.name for image in images]
     assert len(set(names)) == len(names) > 12
     assert names.count("drawn") == 1 and sum(name.startswith("drawn, row") for name in names) == 4
@@ -173,7 +153,7 @@ def test_the_images_at_hand_are_whole_and_in_parts_that_differ(tmp_path):
 def desk(tmp_path, monkeypatch, tiny_network):
     """A working folder with a normalised network and 70 images, one of them broken."""
     monkeypatch.chdir(tmp_path)
-    save_network(normalize_at_hand(tiny_network()), tmp_path / "tiny.safetensors")
+    save_network(normalize_by_default(tiny_network()), tmp_path / "tiny.safetensors")
     (tmp_path / "images").mkdir()
     for number, picture in enumerate(pictures(70)):
         picture.save(tmp_path / "images" / f"{number:02}.png")
@@ -192,34 +172,16 @@ def test_the_command_tells_what_it_does_and_skips(desk, capsys):
     atlas = Atlas.read(desk / "tiny.atlas")
     assert atlas.provenance["source"] == "images" and atlas.layers == LAYERS
     assert set(atlas.names) <= {entry.name for entry in list_images(desk / "images")} - {"40.png"}
-    assert not list(desk.glob("*.partial"))
 
 
-def test_killed_without_warning_it_goes_on_to_the_same_atlas(desk):
-    partial, program = desk / "killed.atlas.partial", Path(__file__).with_name("slow_atlas.py")
-    process = subprocess.Popen(
-        [sys.executable, program, "tiny.safetensors", "images", partial, *LAYERS],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 60
-    while not partial.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert partial.exists() and process.returncode == -signal.SIGKILL
-    assert main([*COMMAND, "killed.atlas"]) == 0
-    assert main([*COMMAND, "whole.atlas"]) == 0
-    assert same(Atlas.read(desk / "killed.atlas"), Atlas.read(desk / "whole.atlas"))
-
-
-def test_an_interrupted_command_keeps_what_was_found(desk, monkeypatch, capsys):
+def test_an_interrupted_command_writes_nothing(desk, monkeypatch, capsys):
     def interrupted(image, path, position):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("toolkit.atlas.atlas.cut", interrupted)
     assert main([*COMMAND, "x.atlas"]) == 130
-    assert "Interrupted: what was found is kept; the same command goes on from there." in capsys.readouterr().err
-    assert (desk / "x.atlas.partial").exists() and not (desk / "x.atlas").exists()
+    assert "Interrupted: nothing was written." in capsys.readouterr().err
+    assert not list(desk.glob("x.atlas*"))
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.data import places
+from toolkit.data import remote
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
-from toolkit.normalize.measure import Share, measure
+from toolkit.normalize.measure import Measurement, measure
 
 COUNT, SHARDS = 72, 4
 
@@ -28,7 +28,7 @@ COUNT, SHARDS = 72, 4
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The same images as a folder, a list, a tar, shards, Parquet with and without paths; new tries come quickly."""
-    monkeypatch.setattr(places, "WAITS", (0.01, 0.02))
+    monkeypatch.setattr(remote, "WAITS", (0.01, 0.02))
     (tmp_path / "folder").mkdir()
     rng = np.random.default_rng(0)
     names = [f"{number:03}.png" for number in range(COUNT)]
@@ -116,9 +116,9 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     partial = PartialFile(root / "sums", {})
     began = len(web.requests)
     web.fault = lambda path, number: 500 if number > began + 2 else None
-    with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: the same command resumes"):
+    with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: run it again to resume"):
         measure([network], stream, partial=partial)
-    assert Share.load(partial).chunks == 1 and not Share.load(partial).skipped
+    assert Measurement.load(partial).chunks == 1 and not Measurement.load(partial).skipped
     web.fault = lambda path, number: None
     again = measure([network], stream, partial=partial)
     assert again.images == COUNT

@@ -19,7 +19,7 @@ from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network, save_network
 from toolkit.normalize import Job
-from toolkit.normalize.measure import Share, measure
+from toolkit.normalize.measure import Measurement, measure
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_sums(desk, tiny_network):
 
         with pytest.raises(KeyboardInterrupt):
             measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}), progress=stop)
-        if Share.load(PartialFile(desk / "sums", {"a": "b"})).chunks >= 4:
+        if Measurement.load(PartialFile(desk / "sums", {"a": "b"})).chunks >= 4:
             break
     again = measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}))
     assert (again.images, again.skipped) == (whole.images, whole.skipped) and again.images == 148

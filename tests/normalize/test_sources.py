@@ -6,14 +6,22 @@ import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageCms
+from PIL.Image import BICUBIC
+from torchvision.datasets.folder import pil_loader
+from torchvision.transforms import CenterCrop, Resize
 
 from toolkit.cli import main
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, ToolkitWarning
 from toolkit.network import load_network, save_network
 from toolkit.pictures.io import to_uint8
+
+#: The profile of sRGB with red and blue exchanged.
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+EXCHANGED = SRGB.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
 
 
 def picture(seed=0, mode="RGB", size=(60, 50)):
@@ -80,6 +88,60 @@ def test_archives_in_an_archive_are_read_in_place(archive, tmp_path):
         assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
 
 
+def test_links_in_an_archive_are_followed_and_others_named(archive, tmp_path):
+    with tarfile.open(archive, "a") as tar:
+        for name, target, kind in (
+            ("b/5.JPEG", "../a/1.JPEG", tarfile.SYMTYPE),
+            ("6.jpeg", "b/7.jpeg", tarfile.SYMTYPE),  # a link to a link that comes later
+            ("b/7.jpeg", "a/0.png", tarfile.LNKTYPE),
+            ("out.png", "/elsewhere/out.png", tarfile.SYMTYPE),
+            ("one.png", "two.png", tarfile.SYMTYPE),
+            ("two.png", "one.png", tarfile.SYMTYPE),
+            ("latest", "b", tarfile.SYMTYPE),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            tar.addfile(link)
+    told = (
+        r"^3 links in data\.tar lead to pictures that it does not hold, and are passed over: out.png, one.png, two.png"
+    )
+    with pytest.warns(ToolkitWarning, match=told):
+        entries = {entry.name: entry for entry in list_images(archive)}
+    assert list(entries)[5:] == ["b/5.JPEG", "6.jpeg", "b/7.jpeg"]
+    for link, target in (("b/5.JPEG", "a/1.JPEG"), ("6.jpeg", "a/0.png"), ("b/7.jpeg", "a/0.png")):
+        assert np.array_equal(np.array(entries[link].picture()), np.array(entries[target].picture()))
+
+
+def test_masks_beside_pictures_in_a_webdataset_do_not_count(tmp_path):
+    for name in ("1.jpg", "1.seg.png", "2.JPG", "2.seg.png", "photo.of.me.jpg"):
+        picture().save(tmp_path / name)
+    pictures = sorted(tmp_path.iterdir())
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for path in pictures:
+            tar.add(path, f"a.b/{path.name}")
+    told = r"^2 pictures in shard\.tar accompany others, as masks do in WebDataset, .*: a.b/1.seg.png, a.b/2.seg.png\.$"
+    with pytest.warns(ToolkitWarning, match=told):
+        entries = list_images(tmp_path / "shard.tar")
+    assert [entry.name for entry in entries] == ["a.b/1.jpg", "a.b/2.JPG", "a.b/photo.of.me.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("val.zip", "val.zip can't be read in parts: unpack it, and name its folder."),
+        ("val.TFRecord", "val.TFRecord is a TFRecord: write its images into a folder, a .tar or a .parquet."),
+        ("val/data.mdb", "data.mdb is of an LMDB: write its images into a folder"),
+        ("val.arrow", "val.arrow is in Arrow's format: save it as Parquet, as datasets.Dataset.to_parquet does."),
+    ],
+)
+def test_formats_that_are_not_read_are_told_with_what_to_do(tmp_path, name, told):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"PK")
+    for source in (tmp_path / name, tmp_path):  # by name, or all that is in a folder
+        with pytest.raises(ToolkitError, match=told):
+            list_images(source)
+
+
 def test_what_macos_and_other_programs_leave_does_not_count(tmp_path):
     (tmp_path / "images" / ".ipynb_checkpoints").mkdir(parents=True)
     (tmp_path / "images" / "__MACOSX").mkdir()
@@ -100,9 +162,10 @@ def test_several_sources_and_patterns_are_taken_in_order(tmp_path):
     names = lambda *sources: "".join(e.name[0] for e in list_images(*(f"{tmp_path}/{s}" for s in sources)))  # noqa: E731
     assert names("s-{08..10}.tar") == names("s-*.tar") == names("s-{08,09,10}.tar") == names("s-?*.tar") == "xyz"
     assert names("s-10.tar", "s-08.tar") == "zx"
+    assert names(".") == "xyzxyz"  # images and archives beside one another
     for name in "xyz":
         (tmp_path / f"{name}.png").unlink()
-    assert names(".") == "xyz"  # a folder that holds archives and no image
+    assert names(".") == "xyz"
     with pytest.raises(ToolkitError, match=r"^Nothing matches .*t-\*: name"):
         names("t-*")
     with pytest.raises(ToolkitError, match=r"^There is no folder or archive .*s-11.tar: name"):
@@ -132,10 +195,11 @@ def test_lists_are_read_as_people_have_them(tmp_path, encoding):
 
 def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
-    picture().save(tmp_path / name, "PNG")
+    (tmp_path / "folder").mkdir()
+    picture().save(tmp_path / "folder" / name, "PNG")
     with tarfile.open(tmp_path / "data.tar", "w") as tar:
-        tar.add(tmp_path / name, name)
-    for source in (tmp_path, tmp_path / "data.tar"):
+        tar.add(tmp_path / "folder" / name, name)
+    for source in (tmp_path / "folder", tmp_path / "data.tar"):
         (entry,) = list_images(source)
         assert entry.name == "caf\\xe9.png" and entry.picture().size == (60, 50)
         assert len(ImageStream([entry]).fingerprint()) == 64
@@ -160,6 +224,25 @@ def test_too_small_an_image_is_skipped(tmp_path):
     picture(size=(16, 16)).save(tmp_path / "b.png")
     chunk = ImageStream(list_images(tmp_path), "native")[0]
     assert chunk.skipped == {"a.png": "a.png is 16 x 15 pixels, too small: a VGG needs 16."} and len(chunk.batches) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over_with_a_note(tmp_path, monkeypatch):
+    for name in ("lost+found", "photos", ".hidden"):
+        (tmp_path / name).mkdir()
+        picture().save(tmp_path / name / "a.png")
+    listed = os.scandir
+
+    def refused(folder):
+        assert not str(folder).endswith(".hidden")
+        if str(folder).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.warns(ToolkitWarning, match=r"lost\+found can't be read and is passed over: Permission denied\.$"):
+        assert [entry.name for entry in list_images(tmp_path)] == ["photos/a.png"]
+    with pytest.raises(ToolkitError, match=r"Could not read .*lost\+found: Permission denied"):
+        list_images(tmp_path / "lost+found")
 
 
 def test_links_in_a_circle_end_and_linked_folders_count_once(tmp_path):
@@ -195,16 +278,33 @@ def test_samples_are_seeded(tmp_path):
     assert len(list_images(tmp_path, sample=50)) == 20
 
 
-def test_large_jpegs_are_decoded_smaller_with_little_difference(tmp_path):
-    ramp = np.linspace(0, 255, 1200)
-    values = np.stack([ramp[None].repeat(1100, 0), ramp[:1100, None].repeat(1200, 1), np.full((1100, 1200), 90)], -1)
-    Image.fromarray(values.astype(np.uint8)).save(tmp_path / "large.jpg", quality=95)
-    (entry,) = list_images(tmp_path)
-    assert entry.picture().size == (1200, 1100)
-    assert entry.picture((512, 512)).size == (600, 550)
-    whole = entry.picture().resize((256, 256), Image.Resampling.BICUBIC)
-    (batch,) = ImageStream([entry], "stretch")[0].batches
-    assert (batch.int() - to_uint8(whole).int()).abs().max() <= 3
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (500, 333), (257, 256), (224, 700), (1201, 1100)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_pixels_are_those_that_torchvision_prepares(tmp_path, size, format):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    picture(size=size).save(tmp_path / "x.JPEG", format, exif=exif, icc_profile=EXCHANGED)
+    loaded = pil_loader(tmp_path / "x.JPEG")
+    expected = {"crop": CenterCrop(224)(Resize(256)(loaded)), "stretch": loaded.resize((256, 256), BICUBIC)}
+    for preparation, known in expected.items():
+        (batch,) = ImageStream(list_images(tmp_path), preparation)[0].batches
+        assert torch.equal(batch, to_uint8(known))
+    painted = list_images(tmp_path)[0].picture()
+    turned = loaded.transpose(Image.Transpose.ROTATE_270)
+    assert painted.size == turned.size
+    assert (to_uint8(painted).float() - to_uint8(turned).float()).abs().mean() > 10  # the profile counts there
+
+
+def test_grey_numbered_and_transparent_pictures_are_measured_as_classifiers_load_them(tmp_path):
+    rgba = picture(mode="RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
+    for number, each in enumerate((picture(mode="L"), picture(mode="P"), picture(mode="CMYK"), rgba)):
+        each.save(tmp_path / f"{number}.tif")
+        (entry,) = list_images(tmp_path)
+        assert np.array_equal(np.asarray(entry.picture(as_stored=True)), np.asarray(pil_loader(entry.place)))
+        (tmp_path / f"{number}.tif").unlink()
+    Image.fromarray(np.full((20, 20), 32896, np.uint16)).save(tmp_path / "deep.png")
+    assert list_images(tmp_path)[0].picture(as_stored=True).getpixel((0, 0)) == (128, 128, 128)
 
 
 def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(tmp_path):
@@ -216,7 +316,7 @@ def test_a_stream_stops_when_told_to_be_strict_or_when_nothing_more_can_be_read(
         list(ImageStream(entries, strict=True).chunks(range(2)))
     for path in tmp_path.iterdir():
         path.unlink()
-    told = r"32 images in a row could not be read; the first: There is no picture 00.png. What was"
+    told = r"32 images in a row could not be read; the first: There is no picture 00.png\.$"
     with pytest.raises(ToolkitError, match=told):
         list(ImageStream(entries).chunks(range(2)))
 

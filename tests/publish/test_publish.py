@@ -199,7 +199,7 @@ def test_the_card_is_filled_from_the_file(desk, capsys):
     [
         (
             ["plain.safetensors", "me/x"],
-            "plain.safetensors is not normalised: make it with `python -m toolkit normalize`",
+            "plain.safetensors is not normalised: normalise it first.",
         ),
         (["mine.safetensors", "x"], "x is no name of a repository: write OWNER/NAME."),
         (["mine.safetensors", "me/my net"], "me/my net is no name of a repository: write OWNER/NAME."),

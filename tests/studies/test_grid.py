@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolkit.errors import ToolkitError
-from toolkit.normalize import normalize_at_hand
+from toolkit.normalize import normalize_by_default
 from toolkit.pictures.sheet import Labels, boxes, grid
 from toolkit.studies import Axis, Study, Variation, data, parse_axis, picture
 from toolkit.synthesis import Recipe, Synthesis
@@ -146,8 +146,8 @@ def test_a_cell_that_fails_says_why_and_the_others_are_made(make):
 
 
 def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_network):
-    network = normalize_at_hand(tiny_network())
-    other = normalize_at_hand(tiny_network(seed=1))
+    network = normalize_by_default(tiny_network())
+    other = normalize_by_default(tiny_network(seed=1))
     networks = Axis("network", (Variation("ours"), Variation("theirs", network=other)))
     study = make(networks, "normalization", network=network, iterations=1)
     list(study)

@@ -1,28 +1,26 @@
 """The channel atlas: the image patches that excite each channel of a layer most (Zeiler & Fergus 2013, figure 2)."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
+from pydantic import Json
 from torch import Tensor
 
 from .. import __version__
 from ..data.sources import Source
 from ..data.stream import ImageStream
 from ..errors import ToolkitError, did_you_mean
-from ..files import load_tensors, save_tensors
+from ..files import Header, load_tensors, save_tensors
 from ..network import Layer, Network, fingerprint
 from ..network.geometry import receptive_field
 from ..pictures.io import resize
 from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
-
-FORMAT, VERSION = "channel-atlas", "1"
 
 #: How the name of an atlas file ends.
 SUFFIX = ".atlas"
@@ -35,6 +33,18 @@ LARGEST = 96
 
 #: Fills a patch where its receptive field extends beyond the image, of 255.
 GREY = 128
+
+
+class AtlasHeader(Header):
+    """The metadata of an atlas file."""
+
+    format: Literal["channel-atlas"] = "channel-atlas"
+    version: Literal["1"] = "1"
+    network: str
+    layers: Json[tuple[str, ...]]
+    images: Json[int]
+    names: Json[tuple[str, ...]]
+    provenance: Json[dict[str, Any]]
 
 
 class Patch(NamedTuple):
@@ -133,9 +143,8 @@ class Atlas:
             for layer, page in self.pages.items()
             for name, tensor in page._asdict().items()
         }
-        plain = {"layers": self.layers, "images": self.images, "names": self.names, "provenance": dict(self.provenance)}
-        metadata = {"format": FORMAT, "version": VERSION, "network": self.network}
-        save_tensors(tensors, path, metadata | {name: json.dumps(value) for name, value in plain.items()})
+        known = {name: getattr(self, name) for name in ("network", "layers", "images", "names", "provenance")}
+        save_tensors(tensors, path, AtlasHeader.model_construct(**known).metadata())
 
     @classmethod
     def read(cls, path: Path, network: Network | None = None) -> "Atlas":
@@ -149,18 +158,16 @@ class Atlas:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
         if not path.exists():
-            raise ToolkitError(f"There is no atlas {path}: make it with `python -m toolkit atlas`.")
+            raise ToolkitError(f"There is no atlas {path}.")
         tensors, metadata = load_tensors(path)
         try:
-            if metadata["format"] != FORMAT or metadata["version"] != VERSION:
-                raise ToolkitError(f"{path} is not an atlas that this toolkit reads: make it again.")
-            plain = {name: json.loads(metadata[name]) for name in ("layers", "images", "names", "provenance")}
-            pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in plain["layers"]}
-            atlas = cls(metadata["network"], plain["images"], tuple(plain["names"]), pages, plain["provenance"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ToolkitError(f"{path} is damaged or not an atlas: make it again.") from error
+            header = AtlasHeader.model_validate(metadata)
+            pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in header.layers}
+            atlas = cls(header.network, header.images, header.names, pages, header.provenance)
+        except (KeyError, ValueError) as error:
+            raise ToolkitError(f"{path} is damaged, or not an atlas that this toolkit reads: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
-            raise ToolkitError(f"{path} is of another network: make this one's with `python -m toolkit atlas`.")
+            raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas
 
 
@@ -183,11 +190,9 @@ def measure(
     layers: Sequence[str] = LAYERS,
     *,
     provenance: Mapping[str, Any] | None = None,
-    partial: Path | None = None,
     workers: int = 0,
-    seconds_between_saves: float = 60.0,
 ) -> Iterator[Step]:
-    """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels.
+    """Finds the patches that excite each channel most, in centre crops of 224 x 224 pixels, upright and in sRGB.
 
     One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
     images that matter are read again, and the patches cut out.
@@ -203,37 +208,36 @@ def measure(
         images: to look at.
         layers: whose channels to show.
         provenance: where the images come from.
-        partial: file that keeps the pass, so that it can be resumed after an interruption.
         workers: processes that decode images.
-        seconds_between_saves: of that file.
 
     Raises:
         ToolkitError: when a layer is unknown, or the images can't be read.
     """
-    stream = ImageStream(images, workers=workers)
+    stream = ImageStream(images, workers=workers, as_stored=False)
     done: Pass | None = None
-    for done in find_strongest(network, stream, layers, partial, seconds_between_saves):
+    for done in find_strongest(network, stream, layers):
         yield Step("reading", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
     paths = {layer: network.architecture.down_to([layer]) for layer in layers}
     patches = {layer: _blank(paths[layer], len(done.strongest[layer].scores)) for layer in layers}
     needed = defaultdict(list)
-    for layer, found in done.strongest.items():
-        for channel, place in (found.images >= 0).nonzero().tolist():
-            needed[int(found.images[channel, place])].append((layer, channel, place))
-    for count, number in enumerate(sorted(needed), 1):
+    for layer, strongest in done.strongest.items():
+        for channel, place in (strongest.images >= 0).nonzero().tolist():
+            needed[int(strongest.images[channel, place])].append((layer, channel, place))
+    numbers = sorted(needed)
+    for count, number in enumerate(numbers, 1):
         image = stream.image(images[number])[0]
         for layer, channel, place in needed[number]:
             row, column = done.strongest[layer].positions[channel, place].tolist()
             patches[layer][channel, place] = cut(image, paths[layer], (row, column))
         yield Step("cutting", count, len(needed), done.skipped)
-    index = {number: index for index, number in enumerate(sorted(needed))} | {-1: -1}
+    index = {number: index for index, number in enumerate(numbers)} | {-1: -1}
     pages = {
-        layer: Page(found.scores, found.images.clone().apply_(index.__getitem__), found.positions, patches[layer])
-        for layer, found in done.strongest.items()
+        layer: Page(strongest.scores, strongest.images.clone().apply_(index.__getitem__), strongest.positions, cut_out)
+        for (layer, strongest), cut_out in zip(done.strongest.items(), patches.values(), strict=True)
     }
-    names = tuple(images[number].name for number in sorted(needed))
+    names = tuple(images[number].name for number in numbers)
     made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
     atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
     yield Step("cutting", len(needed), len(needed), done.skipped, atlas)

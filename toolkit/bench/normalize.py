@@ -64,5 +64,5 @@ def textbook_means(network: Network, images: Sequence[Source], device: torch.dev
             module.register_forward_hook(lambda _, __, output, name=before.name: remember(name, output))
     with torch.no_grad():
         for image in images:
-            layers(network.preprocessing(to_tensor(crop(image.picture())).to(device)))
+            layers(network.preprocessing(to_tensor(crop(image.picture(as_stored=True))).to(device)))
     return means

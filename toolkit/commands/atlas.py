@@ -7,15 +7,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..atlas import LAYERS, SUFFIX, images_at_hand, measure
-from ..data.places import named
+from ..atlas import LAYERS, SUFFIX, example_images, measure
+from ..data.remote import named
 from ..data.sources import list_images
 from ..data.stream import decoders
 from ..device import find_device
 from ..errors import ToolkitError
 from ..files import check_outputs
 from ..normalize import load_normalized
-from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, print_note
+from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options
 
 
 def add_commands(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_commands(commands: Any) -> None:
         "atlas",
         help="find the image patches that excite each channel of a network most",
         description="Finds, in one pass over images, the nine image patches that excite each channel of some layers "
-        "most, at most one from each image. Ctrl-C keeps what was found; the same command goes on from there.",
+        "most, at most one from each image.",
     )
     parser.add_argument("network", help=SOURCE_HELP)
     parser.add_argument(
@@ -49,32 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs([output])
     where = find_device(arguments.device)
     network = load_normalized(arguments.network, convention=arguments.convention)
-    print_note(network)
-    images = list_images(*arguments.images) if arguments.images else images_at_hand()
-    partial = output.with_name(f"{output.name}.partial")
+    images = list_images(*arguments.images) if arguments.images else example_images()
     source = named(*arguments.images) if arguments.images else "scikit-image's photographs"
     layers = [layer.strip() for layer in arguments.layers.split(",")]
-    steps = measure(
-        network.to(where),
-        images,
-        layers,
-        provenance={"source": source},
-        partial=partial,
-        workers=decoders(where),
-    )
-    try:
-        with tqdm(unit="image") as bar:
-            for step in steps:
-                if step.stage != bar.desc.removesuffix(": "):
-                    bar.reset(step.total)
-                    bar.set_description(step.stage)
-                bar.update(step.done - bar.n)
-    except KeyboardInterrupt:
-        print("Interrupted: what was found is kept; the same command goes on from there.", file=sys.stderr)
-        return 130
+    steps = measure(network.to(where), images, layers, provenance={"source": source}, workers=decoders(where))
+    with tqdm(unit="image") as bar:
+        for step in steps:
+            if step.stage != bar.desc.removesuffix(": "):
+                bar.reset(step.total)
+                bar.set_description(step.stage)
+            bar.update(step.done - bar.n)
     assert step.atlas is not None
     step.atlas.write(output)
-    partial.unlink(missing_ok=True)
     for reason in step.skipped.values():
         print(f"skipped: {reason}", file=sys.stderr)
     channels = sum(step.atlas.channels(layer) for layer in step.atlas.layers)

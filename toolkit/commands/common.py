@@ -2,13 +2,14 @@
 
 import argparse
 import signal
-import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import ImageColor
 
+from ..errors import ToolkitWarning
 from ..network import CONVENTIONS, DEFAULT_NETWORK, POOLINGS, Network, load_network, model_folders
 from ..normalize import load_normalized
 from ..process import STOPS
@@ -100,21 +101,13 @@ def colour(text: str) -> str:
 
 
 def network(arguments: argparse.Namespace) -> Network:
-    """The network that was asked for, with a note where there is something to say about it."""
+    """The network that was asked for."""
     options = {"convention": arguments.convention, "pooling": arguments.pooling}
-    if arguments.original:
-        loaded = load_network(arguments.network, **options, normalized=False)
-        loaded.note = f"{arguments.network} is used as it was trained, so its losses will be badly scaled."
-    else:
-        loaded = load_normalized(arguments.network, **options)
-    print_note(loaded)
-    return loaded
-
-
-def print_note(network: Network) -> None:
-    """Says what there is to say about a network."""
-    if network.note:
-        print(f"note: {network.note}", file=sys.stderr)
+    if not arguments.original:
+        return load_normalized(arguments.network, **options)
+    note = f"{arguments.network} is used as it was trained, so its losses will be badly scaled."
+    warnings.warn(note, ToolkitWarning, stacklevel=2)
+    return load_network(arguments.network, **options, normalized=False)
 
 
 @contextmanager

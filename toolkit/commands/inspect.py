@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..network import Network, find_network, fingerprint, load_network
-from ..network.foreign import read_state
+from ..network import find_network, fingerprint, load_network, normalized_for
 from ..pictures.decode import SUFFIXES
 from ..pictures.formats import read_recipe
 from .common import add_source_options
@@ -33,24 +32,18 @@ def run(arguments: argparse.Namespace) -> int:
     preprocessing = network.preprocessing
     architecture = network.architecture
     filters = sum(outputs for _, outputs in architecture.convolutions.values())
+    by_file = normalized_for(find_network(arguments.file))
+    poolings = f"for {' and '.join(by_file)} pooling" if by_file else "no"
     end = f" to {architecture.last}" if architecture.last else ""
     print(f"architecture   {architecture.name}{end}, {' '.join(map(str, architecture.widths))} filters")
     print(f"preprocessing  {preprocessing.channels} x {preprocessing.range:g}", end="")
     print(f", minus {preprocessing.mean}, over {preprocessing.std}")
     print(f"weights        {'8 bits, 256 values a layer' if network.codebooks else 'one number each'}")
     print(f"pooling        {network.pooling}")
-    print(f"normalised     {_poolings(arguments.file, network)}")
+    print(f"normalised     {poolings}")
     for name, mean in network.mean_activations.items():
         print(f"  {name}: mean activations {mean.min():.3g} to {mean.max():.3g} before, 1 now")
     print(f"parameters     {sum(p.numel() for p in network.parameters()):,} in {filters:,} filters")
     print(f"fingerprint    {fingerprint(network)}")
     print(f"provenance     {json.dumps(network.provenance, indent=2)}")
     return 0
-
-
-def _poolings(source: str, network: Network) -> str:
-    """Under which poolings the file has mean activations."""
-    if not network.mean_activations:
-        return "no"
-    by_pooling = json.loads(read_state(find_network(source)).metadata.get("normalization", "{}"))
-    return f"for {' and '.join(by_pooling or [network.pooling])} pooling"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
-from ..data.places import is_remote, named
+from ..data.remote import is_remote, named
 from ..data.sources import list_images
 from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
 from ..device import find_device
@@ -17,12 +17,12 @@ from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_outputs, check_space, written_atomically
 from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
-from ..normalize import APPROXIMATE, RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
+from ..normalize import RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out
+from ..normalize.facts import facts, in_words, skipped_in_words
 from ..normalize.mean_activations import SUFFIX
 from ..normalize.measure import Arithmetic
 from ..normalize.report import report
-from ..normalize.summary import in_words, skipped_in_words, summary
 from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, not_negative, positive
 from .progress import counting
 
@@ -76,10 +76,11 @@ def add_commands(commands: Any) -> None:
         "--prepare",
         choices=PREPARATIONS,
         help="crop: shorter side to 256, centre 224 x 224; stretch: the whole image to 256 x 256; "
-        "native: the image as it is (default: the preset's)",
+        "native: the image as it is (default: the preset's); colour profiles and EXIF's turning are ignored, as they "
+        "were when the network was trained",
     )
     parser.add_argument("--sample", type=positive, metavar="N", help="use N of the images, chosen at random")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that choice (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the choice (default: 0)")
     parser.add_argument("--strict", action="store_true", help="stop at the first image or archive that cannot be read")
     parser.add_argument(
         "--recheck",
@@ -145,7 +146,7 @@ def _apply(arguments: argparse.Namespace, where: torch.device) -> int:
     photographs = held_out(where)
     result = apply(original, known, photographs)
     save_network(original, arguments.output, arguments.precision, [result.network])
-    _print(arguments, summary(None, [result]), len(photographs))
+    _print(arguments, facts(None, [result]), len(photographs))
     return 0
 
 
@@ -167,7 +168,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
         job = Job(images, arithmetic, ranks, arguments.output, progress)
         try:
             if means_only:
-                found, measurement = job.mean_activations(originals, provenance)
+                means, measurement = job.mean_activations(originals, provenance)
                 results: list[Normalized] = []
             else:
                 results, measurement = normalize(originals, job, photographs, provenance, recheck)
@@ -176,13 +177,13 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
             return 130
     if ranks.first:
         if means_only:
-            found[0].save(arguments.output)
+            means[0].save(arguments.output)
         else:
             save_network(original, arguments.output, arguments.precision, [result.network for result in results])
         if arguments.report is not None:
             with written_atomically(arguments.report) as temporary:
                 temporary.write_text(report(results, measurement), encoding="utf-8", errors="backslashreplace")
-        _print(arguments, summary(measurement, results), len(photographs))
+        _print(arguments, facts(measurement, results), len(photographs))
     ranks.all_gather(None)  # no process deletes its sums before the result is safe
     job.forget()
     return 0
@@ -219,17 +220,15 @@ def _images(
     return ImageStream(entries, preparation, arguments.batch_size, workers, arguments.strict), provenance
 
 
-def _print(arguments: argparse.Namespace, found: dict[str, Any], photographs: int) -> None:
-    """What was found, as JSON or in words."""
+def _print(arguments: argparse.Namespace, known: dict[str, Any], photographs: int) -> None:
+    """The facts, as JSON or in words."""
     written = [str(path) for path in (arguments.output, arguments.report) if path is not None]
     if arguments.json:
-        print(json.dumps({"written": written, **found}, indent=2))
+        print(json.dumps({"written": written, **known}, indent=2))
         return
-    for line in skipped_in_words(found.get("skipped", {})):
+    for line in skipped_in_words(known.get("skipped", {})):
         print(line, file=sys.stderr)
-    for line in in_words(found, photographs):
+    for line in in_words(known, photographs):
         print(line)
     for path in written:
         print(f"written to {path}")
-    if not arguments.images:
-        print(f"note: {APPROXIMATE}")

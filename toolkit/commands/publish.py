@@ -8,10 +8,11 @@ from typing import Any
 from ..errors import ToolkitError
 from ..files import check_outputs, written_atomically
 from ..publish import card, upload, write_bundle
+from ..publish.card import FILES
 from .common import SOURCE_HELP
 
 #: What an earlier run may have left in the folder.
-WRITTEN = {"README.md", "model.safetensors", "features.onnx", "step.onnx", "average.scales", "max.scales"}
+WRITTEN = {"README.md", *FILES}
 
 
 def add_commands(commands: Any) -> None:
@@ -28,7 +29,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--license", required=True, metavar="NAME", help="of the weights, by the hub's names, such as cc-by-4.0"
     )
-    parser.add_argument("--base-model", metavar="OWNER/NAME", help="the network as it was trained, where it is there")
+    parser.add_argument("--base-model", metavar="OWNER/NAME", help="Hub repository of the original weights")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--dry-run", action="store_true", help="write the folder only, to look at before")
     parser.add_argument(

@@ -8,7 +8,7 @@ from ..errors import ToolkitError
 from ..export.site import write_site
 from ..network import DEFAULT_NETWORK
 from ..normalize import load_normalized
-from .common import SOURCE_HELP, print_note
+from .common import SOURCE_HELP
 
 #: The page is the demo's. No module of it is needed, so it is found as a folder beside the toolkit, not imported.
 DEMO = Path(__file__).resolve().parents[2] / "demo"
@@ -53,8 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     if len(named) < len(arguments.network):
         raise ToolkitError("Two of the networks have the same name, by which visitors choose: rename a file.")
     networks = {name: load_normalized(source) for name, source in named.items()}
-    for network in networks.values():
-        print_note(network)
     styles = sorted((DEMO / "examples").glob("*.jpg"))
     write_site(arguments.folder, DEMO / "browser", styles, networks, arguments.runtime)
     size = sum(path.stat().st_size for path in arguments.folder.rglob("*") if path.is_file())

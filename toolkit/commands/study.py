@@ -58,9 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs(written, arguments.images)
     rows = parse_axis(arguments.rows)
     columns = parse_axis(arguments.columns) if arguments.columns else None
-    for variation in [*rows.variations, *(columns.variations if columns else ())]:
-        if variation.note:
-            print(f"note: {variation.note}", file=sys.stderr)
     recipe = chosen_recipe(arguments, arguments.synthesis, **USUAL)
     content, styles = _split(arguments.images, recipe)
     chosen = network(arguments)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import ToolkitError
-from .places import attempt, beside, opened, read_whole, shown
+from .remote import attempt, beside, opened, read_whole, shown
 
 COLUMN = "image"
 

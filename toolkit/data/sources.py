@@ -5,7 +5,8 @@ import io
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,15 +14,23 @@ from typing import Protocol
 
 from PIL import Image
 
-from ..errors import ToolkitError
+from ..errors import ToolkitError, ToolkitWarning
 from ..files import decoded
 from ..pictures.decode import SUFFIXES
 from ..pictures.io import example_photographs, open_picture, to_picture
 from . import parquet, tar
-from .places import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
+from .remote import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
 
 #: How the names of files end that hold many images, and of lists of images.
 SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".csv")
+
+#: What to do about files in which others keep images, by how their names end.
+REMEDIES = {
+    **dict.fromkeys((".zip", ".rar", ".7z"), "can't be read in parts: unpack it, and name its folder"),
+    **dict.fromkeys((".tfrecord", ".tfrecords"), "is a TFRecord: write its images into a folder, a .tar or a .parquet"),
+    **dict.fromkeys((".mdb", ".lmdb"), "is of an LMDB: write its images into a folder, a .tar or a .parquet"),
+    ".arrow": "is in Arrow's format: save it as Parquet, as datasets.Dataset.to_parquet does",
+}
 
 #: How many archives are looked through at a time.
 AT_ONCE = 16
@@ -33,8 +42,8 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
-        """Opens the image; arguments and errors are those of ``open_picture``."""
+    def picture(self, as_stored: bool = False) -> Image.Image:
+        """Opens the image; the argument and errors are those of ``open_picture``."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Example:
 
     name: str
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         return to_picture(example_photographs()[self.name])
 
@@ -55,7 +64,7 @@ class Held:
     name: str
     held: Image.Image = field(repr=False)
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         return self.held
 
@@ -77,11 +86,11 @@ class Fetched:
         """Whether all of the file could not be read that the image lies in."""
         return isinstance(self.content, ArchiveError)
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         if isinstance(self.content, ToolkitError):
             raise self.content
-        return open_picture(io.BytesIO(self.content), self.name, at_least)
+        return open_picture(io.BytesIO(self.content), self.name, as_stored=as_stored)
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,10 @@ class Entry:
     place: str
     part: tuple[int, int] | None = None
 
-    def picture(self, at_least: tuple[int, int] | None = None) -> Image.Image:
+    def picture(self, as_stored: bool = False) -> Image.Image:
         """As ``Source``."""
         (fetched,) = fetch([self])
-        return fetched.picture(at_least)
+        return fetched.picture(as_stored)
 
 
 def fetch(entries: Sequence[Source]) -> Iterator[Source]:
@@ -158,12 +167,12 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
 
     A source is a path or an address (``https://``, ``hf://``, ``s3://``), or a pattern for several: ``{0..9}``, ``*``.
 
-    - A folder, with its subfolders: its images, by name; or those of the archives and Parquet files in it.
+    - A folder, with its subfolders: its images, by name; then those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
     - A ``.parquet``: the images of the column ``image``, as bytes or as bytes and path.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
-    Files with an image's ending count, but hidden ones don't.
+    Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.
 
     Args:
         sources: in this order.
@@ -192,6 +201,8 @@ def _images(place: str) -> list[Entry]:
             return _in_folder(place)
         if lower.endswith(LISTS):
             return list(_in_list(place))
+        if remedy := _remedy(place):
+            raise ToolkitError(f"{shown(place)} {remedy}.")
         if lower.endswith(".parquet"):
             rows = attempt(place, lambda: parquet.rows(place))
             return [Entry(_text(name), place, (group, row)) for name, group, row in rows]
@@ -208,26 +219,38 @@ def _in_folder(folder: str) -> list[Entry]:
         files = {place.removeprefix(base): place for place in in_remote_folder(folder)}
     else:
         files = {str(path.relative_to(folder)): str(path) for path in sorted(_files(Path(folder)))}
-    if images := [Entry(_text(name), place) for name, place in files.items() if _counts(name)]:
-        return images
+    images = [Entry(_text(name), place) for name, place in files.items() if _counts(name)]
     shards = [place for name, place in files.items() if name.lower().endswith(SHARDS) and not _hidden(name)]
-    return [entry for place in shards for entry in _images(place)]
+    entries = [*images, *(entry for place in shards for entry in _images(place))]
+    if not entries and (
+        other := [place for name, place in files.items() if PurePosixPath(name.lower()).suffix in REMEDIES]
+    ):
+        return _images(other[0])  # which says what to do with it
+    return entries
+
+
+def _remedy(place: str) -> str | None:
+    return REMEDIES.get(PurePosixPath(shown(place).lower()).suffix)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Follows links to folders, visiting each folder once: links may form a circle."""
+    """Follows links to folders, visiting each folder once: links may form a circle. Hidden folders are left out."""
+
+    def pass_over(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        reason = f"{shown(str(error.filename))} can't be read and is passed over: {error.strerror}."
+        warnings.warn(reason, ToolkitWarning, stacklevel=2)
+
     seen = set()
-    for root, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=pass_over):
         real = Path(root).stat()
         if (real.st_dev, real.st_ino) in seen:
             folders.clear()
             continue
         seen.add((real.st_dev, real.st_ino))
+        folders[:] = [name for name in folders if not _hidden(name)]
         yield from (Path(root, name) for name in files)
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def _in_list(place: str) -> Iterator[Entry]:
@@ -259,7 +282,29 @@ def _without_label(line: str) -> str:
 
 
 def _in_archive(place: str) -> list[Entry]:
-    return [Entry(_text(name), place, (start, size)) for name, start, size in tar.members(place) if _counts(name)]
+    members, loose = tar.listing(place)
+    names = {member.name.lower() for member in members}
+    masks = [member.name for member in members if _counts(member.name) and _accompanies(member.name, names)]
+    archive = shown(place).rpartition("/")[2]
+    _pass_over(masks, f"pictures in {archive} accompany others, as masks do in WebDataset")
+    _pass_over([name for name in loose if _counts(name)], f"links in {archive} lead to pictures that it does not hold")
+    counted = (member for member in members if _counts(member.name) and member.name not in masks)
+    return [Entry(_text(name), place, (start, size)) for name, start, size in counted]
+
+
+def _accompanies(name: str, names: Collection[str]) -> bool:
+    """Whether a file belongs to an image of the same key, as ``1.seg.png`` does to ``1.jpg`` in WebDataset."""
+    folder, _, file = name.lower().rpartition("/")
+    key, _, kinds = file.partition(".")
+    start = f"{folder}/{key}" if folder else key
+    return "." in kinds and any(f"{start}{suffix}" in names for suffix in SUFFIXES)
+
+
+def _pass_over(names: Sequence[str], what: str) -> None:
+    """Says in a warning how many files don't count, why, and which they are."""
+    if names:
+        some = ", ".join(map(_text, names[:3])) + (", …" if len(names) > 3 else "")
+        warnings.warn(f"{len(names)} {what}, and are passed over: {some}.", ToolkitWarning, stacklevel=2)
 
 
 def _is_image(name: str) -> bool:

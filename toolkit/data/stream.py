@@ -24,10 +24,12 @@ SMALLEST = 16
 
 
 def crop(picture: Image.Image) -> Image.Image:
-    """Scales the shorter side to 256 pixels and crops the central 224 x 224, as ImageNet classifiers are evaluated."""
-    scale = 256 / min(picture.size)
-    width, height = (round(side * scale) for side in picture.size)
-    left, top = (width - 224) // 2, (height - 224) // 2
+    """Scales the shorter side to 256 pixels and crops the central 224 x 224, as ImageNet classifiers are evaluated.
+
+    Pixel for pixel torchvision's ``Resize(256)`` and ``CenterCrop(224)``.
+    """
+    width, height = (int(256 * side / min(picture.size)) for side in picture.size)
+    left, top = (round((side - 224) / 2) for side in (width, height))
     return picture.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
 
 
@@ -45,17 +47,16 @@ def native(picture: Image.Image) -> Image.Image:
 
 
 class Prepared(NamedTuple):
-    """A preparation, Pillow's filter in it, and the (width, height) that is enough for it when an image is decoded."""
+    """A preparation, and Pillow's filter in it."""
 
     function: Callable[[Image.Image], Image.Image]
     filter: str
-    at_least: tuple[int, int] | None
 
 
 PREPARATIONS: dict[Preparation, Prepared] = {
-    "crop": Prepared(crop, "bilinear", (512, 512)),
-    "stretch": Prepared(stretch, "bicubic", (512, 512)),
-    "native": Prepared(native, "none", None),
+    "crop": Prepared(crop, "bilinear"),
+    "stretch": Prepared(stretch, "bicubic"),
+    "native": Prepared(native, "none"),
 }
 assert set(PREPARATIONS) == set(get_args(Preparation))
 
@@ -92,6 +93,7 @@ class ImageStream(Dataset[Chunk]):
         batch_size: images in a batch, at most.
         workers: processes that decode ahead; 0 decodes in this one.
         strict: an image that can't be read is an error.
+        as_stored: pixels are those in the file, which networks are trained on; or else upright and in sRGB.
     """
 
     CHUNK = 32
@@ -101,6 +103,7 @@ class ImageStream(Dataset[Chunk]):
     batch_size: int = 8
     workers: int = 0
     strict: bool = False
+    as_stored: bool = True
 
     def __len__(self) -> int:
         """The number of chunks."""
@@ -137,12 +140,17 @@ class ImageStream(Dataset[Chunk]):
         Raises:
             ToolkitError: when it can't be read, or is smaller than ``SMALLEST``.
         """
-        prepare, _, at_least = PREPARATIONS[self.preparation]
-        picture = prepare(entry.picture(at_least))
+        picture = PREPARATIONS[self.preparation].function(entry.picture(self.as_stored))
         if min(picture.size) < SMALLEST:
             width, height = picture.size
             raise ToolkitError(f"{entry.name} is {width} x {height} pixels, too small: a VGG needs {SMALLEST}.")
         return to_uint8(picture)
+
+    @property
+    def prepared(self) -> dict[str, str]:
+        """How images are prepared, for a provenance. Before version 0.3 ``pixels`` was missing: they were in sRGB."""
+        pixels = "as stored" if self.as_stored else "upright, in sRGB"
+        return {"preparation": self.preparation, "filter": PREPARATIONS[self.preparation].filter, "pixels": pixels}
 
     def fingerprint(self) -> str:
         """SHA-256 of the images' names and places, not of their pixels."""
@@ -162,7 +170,6 @@ class ImageStream(Dataset[Chunk]):
         loader = DataLoader(
             self, batch_size=None, sampler=numbers, num_workers=min(self.workers, len(numbers)), pin_memory=pinned
         )
-        kept = "What was done is kept: the same command resumes from there."
         lost: set[str] = set()
         for chunk in loader:
             reason = next(iter(chunk.skipped.values()), "")
@@ -171,9 +178,9 @@ class ImageStream(Dataset[Chunk]):
             if chunk.lost:
                 lost |= chunk.lost
                 if not self._others_are_read(lost):
-                    raise ToolkitError(f"{reason} {kept}")
+                    raise ToolkitError(reason)
             elif len(chunk.skipped) == self.CHUNK:
-                raise ToolkitError(f"{self.CHUNK} images in a row could not be read; the first: {reason} {kept}")
+                raise ToolkitError(f"{self.CHUNK} images in a row could not be read; the first: {reason}")
             yield chunk
 
     def _others_are_read(self, lost: set[str]) -> bool:

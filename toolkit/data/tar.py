@@ -3,14 +3,15 @@
 import bz2
 import gzip
 import lzma
+import posixpath
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from ..errors import ToolkitError
-from .places import is_remote, opened, read, shown
+from .remote import is_remote, opened, read, shown
 
 #: Elsewhere, so many bytes are fetched for a header: three blocks of the format, as a long name or a time takes.
 BLOCK = 3 * 512
@@ -31,8 +32,15 @@ class Member(NamedTuple):
     size: int
 
 
-def members(place: str) -> list[Member]:
-    """The files in an archive, and in archives inside it, in their order; the last may be cut short.
+class Listing(NamedTuple):
+    """What an archive holds: its files in their order, and the names of links to what it does not hold."""
+
+    members: list[Member]
+    loose: list[str]
+
+
+def listing(place: str) -> Listing:
+    """The files in an archive, and in archives inside it; the last may be cut short. Links within it are followed.
 
     Raises:
         ToolkitError: when it is no tar, or is compressed and elsewhere.
@@ -41,7 +49,7 @@ def members(place: str) -> list[Member]:
     unpack = _unpacker(place)
     try:
         with unpack(place) if unpack else opened(place, BLOCK) as file:
-            return list(_members(file, PurePosixPath(), 0))
+            return _listing(file, PurePosixPath(), 0)
     except (tarfile.ReadError, EOFError, lzma.LZMAError) as error:
         raise ToolkitError(
             f"{shown(place)} is neither a folder, a list, a .parquet nor a whole .tar: name one of them."
@@ -49,7 +57,7 @@ def members(place: str) -> list[Member]:
 
 
 def contents(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
-    """As ``places.read``; a compressed archive is read as a stream, so the spans should ascend from call to call."""
+    """As ``remote.read``; a compressed archive is read as a stream, so the spans should ascend from call to call."""
     if _unpacker(place) is None:
         return read(place, spans)
     stream = _stream(place)
@@ -59,19 +67,40 @@ def contents(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         raise OSError("it is cut short or damaged") from error
 
 
-def _members(file: BinaryIO, folder: PurePosixPath, base: int) -> Iterator[Member]:
+def _listing(file: BinaryIO, folder: PurePosixPath, base: int) -> Listing:
+    members: list[Member | None] = []  # None: a link, until its target is known, which may come after it
+    loose: list[str] = []
+    files: dict[str, Member] = {}
+    links: dict[str, tuple[int, str]] = {}  # to the place among the members, and the target
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
-                name = folder / member.name
-                inside = archive.extractfile(member) if member.name.lower().endswith(".tar") else None
+                name, path = folder / member.name, posixpath.normpath(member.name)
+                inside = archive.extractfile(member) if member.isfile() and path.lower().endswith(".tar") else None
                 if inside is not None:
-                    yield from _members(inside, name.with_suffix(""), base + member.offset_data)  # type: ignore[arg-type]
+                    nested = _listing(inside, name.with_suffix(""), base + member.offset_data)  # type: ignore[arg-type]
+                    members += nested.members
+                    loose += nested.loose
                 elif member.isfile():
-                    yield Member(str(name), base + member.offset_data, member.size)
+                    files[path] = Member(str(name), base + member.offset_data, member.size)
+                    members.append(files[path])
+                elif member.issym() or member.islnk():
+                    beside = posixpath.dirname(path) if member.issym() else ""
+                    links[path] = len(members), posixpath.normpath(posixpath.join(beside, member.linkname))
+                    members.append(None)
     except tarfile.ReadError as error:
         if "unexpected end" not in str(error):
             raise
+    for path, (number, target) in links.items():
+        passed = {path}
+        while target in links and target not in passed:
+            passed.add(target)
+            target = links[target][1]
+        if target in files:
+            members[number] = files[target]._replace(name=str(folder / path))
+        else:
+            loose.append(str(folder / path))
+    return Listing([member for member in members if member is not None], loose)
 
 
 def _unpacker(place: str) -> Callable[[str], BinaryIO] | None:

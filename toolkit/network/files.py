@@ -11,17 +11,17 @@ Tensors, by convolution: ``NAME.weight`` (float32 or float16), or ``NAME.index``
 
 import copy
 import hashlib
-import json
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
+from pydantic import Field, Json, ValidationError
 from torch import Tensor
 
-from ..errors import ToolkitError
-from ..files import TensorFile, load_tensors, save_tensors
+from ..errors import ToolkitError, ToolkitWarning
+from ..files import Header, TensorFile, load_tensors, save_tensors
 from .architecture import Architecture
 from .codebook import Codebook, quantize
 from .find import DEFAULT_NETWORK, find_network, is_torchvision
@@ -30,7 +30,7 @@ from .rescale import original, rescale
 from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
 
 FORMAT = "normalized-vgg"
-VERSION = "2"
+VERSIONS = ("1", "2")
 
 #: Weights that differ by less than this share are the same, stored with different precision.
 NEARLY = 0.05
@@ -38,6 +38,18 @@ NEARLY = 0.05
 #: Of the weights in a file; biases are float32 in any case.
 Precision = Literal["float32", "float16", "8bit"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+class NetworkHeader(Header):
+    """The metadata of a network."""
+
+    format: str = FORMAT
+    version: str = VERSIONS[-1]
+    architecture: Json[Architecture]
+    pooling: Pooling
+    preprocessing: Json[Preprocessing]
+    provenance: Json[dict[str, Any]]
+    normalization: Json[dict[Pooling, dict[str, Any]]] = Field(default_factory=dict)
 
 
 def load_network(
@@ -72,7 +84,8 @@ def load_network(
         return _own_network(path, file, pooling, normalized)
     network = foreign_network(path, file, convention, pooling)
     if network.preprocessing == CONVENTIONS["torchvision"] and _is_the_authors(network):
-        network.note = f"{source} has the weights of the authors' release, which expect --convention caffe."
+        note = f"{source} has the weights of the authors' release, which expect the convention caffe."
+        warnings.warn(note, ToolkitWarning, stacklevel=2)
     return network
 
 
@@ -85,6 +98,21 @@ def _is_the_authors(network: Network) -> bool:
     except (ToolkitError, KeyError):  # not installed, or replaced by another network
         return False
     return weight.shape == authors.shape and bool((weight - authors).norm() < NEARLY * authors.norm())
+
+
+def normalized_for(path: Path) -> tuple[Pooling, ...]:
+    """The poolings for which a file has mean activations, average before max.
+
+    Raises:
+        ToolkitError: as ``load_network``.
+    """
+    file = read_state(path)
+    if file.metadata.get("format") != FORMAT:
+        return ()
+    header = _header(path, file.metadata)
+    if header.version == "1":
+        return (header.pooling,) if any(key.endswith(".mean_activation") for key in file.tensors) else ()
+    return tuple(pooling for pooling in POOLINGS if pooling in header.normalization)
 
 
 def save_network(
@@ -116,17 +144,14 @@ def save_network(
         for each in normalized:
             tensors[f"{name}.mean_activation.{each.pooling}"] = each.mean_activations[name].cpu().double()
     normalization = {each.pooling: each.provenance.get("normalization", {}) for each in normalized}
-    default = min(normalization, default=network.pooling)  # average before max
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "architecture": json.dumps(asdict(network.architecture)),
-        "pooling": default,
-        "preprocessing": json.dumps(asdict(network.preprocessing)),
-        "provenance": json.dumps(network.provenance),
-        "normalization": json.dumps(normalization),
-    }
-    save_tensors(tensors, path, metadata)
+    header = NetworkHeader.model_construct(
+        architecture=network.architecture,
+        pooling=min(normalization, default=network.pooling),  # average before max
+        preprocessing=network.preprocessing,
+        provenance=network.provenance,
+        normalization=normalization,
+    )
+    save_tensors(tensors, path, header.metadata())
 
 
 def rounded(network: Network, precision: Precision) -> Network:
@@ -164,7 +189,8 @@ def weights_fingerprint(network: Network) -> str:
 
 
 def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normalized: bool) -> Network:
-    network = _described(path, file.metadata)
+    header = _header(path, file.metadata)
+    network = Network(header.architecture, header.preprocessing, pooling=header.pooling, provenance=header.provenance)
     names = list(network.architecture.convolutions)
     tensors = dict(file.tensors)
     for name in names:
@@ -180,32 +206,23 @@ def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normaliz
     if means and normalized and wanted not in means:
         raise ToolkitError(
             f"{path} is normalised for {network.pooling} pooling only: normalise the original weights again "
-            f"with --pooling {wanted}."
+            f"with {wanted} pooling."
         )
-    if means and file.metadata["version"] == "1":
+    if means and header.version == "1":
         network.mean_activations = means[network.pooling]
         network = network if normalized else original(network)
     elif means and normalized:
-        network = rescale(network, means[wanted], json.loads(file.metadata["normalization"]).get(wanted, {}))
+        network = rescale(network, means[wanted], header.normalization.get(wanted, {}))
     network.pooling = wanted
     return network
 
 
-def _described(path: Path, metadata: Mapping[str, str]) -> Network:
-    """An empty network, as the metadata describe it."""
+def _header(path: Path, metadata: Mapping[str, str]) -> NetworkHeader:
+    if metadata.get("version", "1") not in VERSIONS:
+        raise ToolkitError(f"{path} was written by a newer toolkit: install that one to read it.")
     try:
-        if metadata["version"] not in ("1", VERSION):
-            raise ToolkitError(f"{path} was written by a newer toolkit: install that one to read it.")
-        architecture = json.loads(metadata["architecture"])
-        preprocessing = json.loads(metadata["preprocessing"])
-        mean, std = tuple(preprocessing["mean"]), tuple(preprocessing["std"])
-        return Network(
-            Architecture(**{**architecture, "widths": tuple(architecture["widths"])}),
-            Preprocessing(**{**preprocessing, "mean": mean, "std": std}),
-            pooling=metadata["pooling"],  # type: ignore[arg-type]  # the network refuses others
-            provenance=json.loads(metadata["provenance"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        return NetworkHeader.model_validate(metadata)
+    except ValidationError as error:
         raise ToolkitError(f"{path} does not describe its network as it should: fetch or make it again.") from error
 
 
@@ -213,7 +230,7 @@ def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Networ
     """By pooling and convolution, the mean activations in the file, float64 (O)."""
     suffixes = {f"mean_activation.{pooling}": pooling for pooling in POOLINGS}
     suffixes["mean_activation"] = network.pooling  # in version 1
-    found: dict[Pooling, dict[str, Tensor]] = {}
+    by_pooling: dict[Pooling, dict[str, Tensor]] = {}
     for suffix, pooling in suffixes.items():
         for name, (_, filters) in network.architecture.convolutions.items():
             if (mean := tensors.get(f"{name}.{suffix}")) is not None:
@@ -221,7 +238,7 @@ def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Networ
                     raise ToolkitError(
                         f"{path} has {mean.numel()} mean activations for the {filters} filters of {name}."
                     )
-                found.setdefault(pooling, {})[name] = mean.double()
-    if any(len(means) < len(network.architecture.convolutions) for means in found.values()):
+                by_pooling.setdefault(pooling, {})[name] = mean.double()
+    if any(len(means) < len(network.architecture.convolutions) for means in by_pooling.values()):
         raise ToolkitError(f"{path} is damaged: it has mean activations for some convolutions only.")
-    return found
+    return by_pooling

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import safetensors
 import torch
 from torch import Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..errors import ToolkitError, did_you_mean
 from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
@@ -31,8 +32,8 @@ PREFIXES = re.compile(r"^(module\.)?(features\.)?")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 STATE_THE_CONVENTION = (
-    "state the input they expect with --convention torchvision (RGB in [0, 1], less mean, over standard deviation) "
-    "or --convention caffe (BGR in 0..255, less mean)."
+    "state the convention, torchvision (RGB in [0, 1], less mean, over standard deviation) or caffe (BGR in 0..255, "
+    "less mean)."
 )
 
 
@@ -203,8 +204,7 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture,
                     return Architecture(name, widths, "" if whole else [*names][-1]), names
     if any(key.endswith(".mean_activation") for key in tensors):
         raise ToolkitError(
-            f"{path} is a .scales file: it holds mean activations, not a network; `python -m toolkit normalize "
-            f"NETWORK {path} --output NAME.safetensors` applies them to one."
+            f"{path} is a .scales file: it holds mean activations, not a network; normalise a network with it."
         )
     raise ToolkitError(
         f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
@@ -221,9 +221,10 @@ def _fold(network: Network, name: str, gamma: Tensor, beta: Tensor, mean: Tensor
     """Makes a convolution do what its batch normalisation does after it, in evaluation."""
     convolution = network.convolution(name)
     assert convolution.bias is not None
-    factor = gamma.double() / (variance.double() + EPSILON).sqrt()
-    convolution.weight.copy_(convolution.weight.double() * factor.view(-1, 1, 1, 1))
-    convolution.bias.copy_((convolution.bias.double() - mean.double()) * factor + beta.double())
+    trained = (convolution.weight.double(), convolution.bias.double(), mean.double(), variance.double())
+    weight, bias = fuse_conv_bn_weights(*trained, EPSILON, gamma.double(), beta.double())
+    convolution.weight.copy_(weight)
+    convolution.bias.copy_(bias)
 
 
 def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:

@@ -37,25 +37,22 @@ class Preprocessing:
     def __call__(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] -> (N, 3, H, W), the network's input."""
         ordered = image.flip(1) if self.channels == "BGR" else image
-        return ordered * self._factor(image) + self._offset(image)
+        factor, offset = _affine(self, image.dtype, image.device)
+        return ordered * factor + offset
 
     def pullback(self, gradient: Tensor) -> Tensor:
         """The gradient in the network's input -> the gradient in the image."""
-        scaled = gradient * self._factor(gradient)
+        factor, _ = _affine(self, gradient.dtype, gradient.device)
+        scaled = gradient * factor
         return scaled.flip(1) if self.channels == "BGR" else scaled
-
-    def _factor(self, like: Tensor) -> Tensor:
-        return self.range / _by_channel(self.std, like.dtype, like.device)
-
-    def _offset(self, like: Tensor) -> Tensor:
-        mean, std = (_by_channel(values, like.dtype, like.device) for values in (self.mean, self.std))
-        return -(mean / std)
 
 
 @functools.lru_cache
-def _by_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(C, 1, 1). Kept, as every evaluation would wait for a copy to the device."""
-    return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
+def _affine(preprocessing: Preprocessing, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The factor and the offset of a preprocessing, (3, 1, 1), kept: to bring them to a GPU means to wait for it."""
+    values = (preprocessing.mean, preprocessing.std)
+    mean, std = (torch.tensor(value, dtype=dtype, device=device).view(3, 1, 1) for value in values)
+    return preprocessing.range / std, -(mean / std)
 
 
 #: The input that published weights expect. ``torchvision``: the transforms of its weights. ``caffe``: the authors'
@@ -79,7 +76,6 @@ class Network(nn.Module):
         mean_activations: of a normalised network, the mean activation of every filter before it was normalised:
             float64 (O) by convolution. Empty for a network as it was trained.
         codebooks: by convolution, the codebook of the weights as trained, where the file held 8-bit weights.
-        note: a sentence to show to the person who chose this network; empty when there is nothing to say.
 
     Raises:
         ToolkitError: for an unknown pooling.
@@ -102,7 +98,6 @@ class Network(nn.Module):
         self.provenance = dict(provenance or {})
         self.mean_activations: dict[str, Tensor] = {}
         self.codebooks: dict[str, Codebook] = {}
-        self.note = ""
         self.convolutions = nn.ModuleDict(
             {name: skip_init(nn.Conv2d, i, o, 3, padding=1) for name, (i, o) in architecture.convolutions.items()}
         )

@@ -1,14 +1,11 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
-from .at_hand import APPROXIMATE, example_stream, load_normalized, normalize_at_hand
-from .check import Check
+from .default import example_stream, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
 from .normalize import RECHECK, Job, Normalized, apply, normalize
 
 __all__ = [
-    "APPROXIMATE",
     "RECHECK",
-    "Check",
     "Job",
     "MeanActivations",
     "Normalized",
@@ -16,5 +13,5 @@ __all__ = [
     "example_stream",
     "load_normalized",
     "normalize",
-    "normalize_at_hand",
+    "normalize_by_default",
 ]

@@ -1,7 +1,6 @@
 """The check of a normalisation: does the normalised network compute what the original does?"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,28 +12,6 @@ from ..pictures.io import example_photographs, fit
 
 #: The largest relative error of an output that float32's rounding of the weights can explain, with room.
 TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a normalisation was checked by.
-
-    Attributes:
-        relative_error: the largest between the outputs of the two networks on held-out images.
-        silent: how many filters never fired; they kept their scale.
-        images: over how many images the mean activations were taken again; 0 when they were not.
-        means: what was found there, by convolution, (O). On all images it is one; on a sample it spreads around one.
-    """
-
-    relative_error: float
-    silent: int
-    images: int = 0
-    means: Mapping[str, Tensor] | None = None
-
-    @property
-    def spread(self) -> float:
-        """The largest distance from one of a mean activation that was taken again."""
-        return spread_around_one(self.means or {})
 
 
 def held_out(device: torch.device | str = "cpu") -> list[Tensor]:
@@ -60,13 +37,13 @@ def largest_relative_error(original: Network, rescaled: Network, images: Iterabl
     worst = 0.0
     for image in images:
         with convolutions(image.device, tf32=False):
-            expected, found = original(image, names), rescaled(image, names)
+            expected, outputs = original(image, names), rescaled(image, names)
         for name in names:
             where = exact(image.device)
             mean = rescaled.mean_activations[name].to(where)
             scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1)
             reference = expected[name].to(where).double()
-            difference = (found[name].to(where).double() * scale - reference).abs().amax((-2, -1))
+            difference = (outputs[name].to(where).double() * scale - reference).abs().amax((-2, -1))
             magnitude = reference.abs().amax((-2, -1)).clamp(min=torch.finfo(torch.float32).tiny)
             worst = max(worst, float((difference / magnitude).max()))
     if not worst <= TOLERANCE:

@@ -1,19 +1,17 @@
 """Mean activations as a file of their own, for whoever has the weights but no images."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Json
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..files import load_tensors, save_tensors
+from ..files import Header, load_tensors, save_tensors
 from ..network import Architecture, Network, Pooling, weights_fingerprint
-
-FORMAT = "normalized-vgg-scales"
 
 #: How such a file's name ends.
 SUFFIX = ".scales"
@@ -21,6 +19,16 @@ SUFFIX = ".scales"
 #: Two sets of weights are taken to be the same, stored with different precision, when the norms of their filters
 #: differ by less than this share. Those of another training differ by a factor.
 NEARLY = 0.02
+
+
+class ScalesHeader(Header):
+    """The metadata of a file of mean activations."""
+
+    format: Literal["normalized-vgg-scales"] = "normalized-vgg-scales"
+    architecture: Json[Architecture]
+    pooling: Pooling
+    weights: str
+    provenance: Json[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,14 +77,10 @@ class MeanActivations:
         """
         tensors = {f"{name}.mean_activation": mean for name, mean in self.means.items()}
         tensors |= {f"{name}.norm": norm for name, norm in self.norms.items()}
-        metadata = {
-            "format": FORMAT,
-            "architecture": json.dumps(asdict(self.architecture)),
-            "pooling": self.pooling,
-            "weights": self.weights,
-            "provenance": json.dumps(self.provenance),
-        }
-        save_tensors(tensors, path, metadata)
+        header = ScalesHeader.model_construct(
+            architecture=self.architecture, pooling=self.pooling, weights=self.weights, provenance=self.provenance
+        )
+        save_tensors(tensors, path, header.metadata())
 
     @classmethod
     def load(cls, path: Path) -> "MeanActivations":
@@ -89,21 +93,15 @@ class MeanActivations:
             raise ToolkitError(f"There is no file of mean activations {path}.")
         try:
             tensors, metadata = load_tensors(path)
-            if metadata["format"] != FORMAT:
-                raise KeyError(FORMAT)
-            described = json.loads(metadata["architecture"])
-            architecture = Architecture(**{**described, "widths": tuple(described["widths"])})
-            return cls(
-                architecture,
-                metadata["pooling"],  # type: ignore[arg-type]
-                metadata["weights"],
-                {name: tensors[f"{name}.norm"] for name in architecture.convolutions},
-                {name: tensors[f"{name}.mean_activation"] for name in architecture.convolutions},
-                json.loads(metadata["provenance"]),
+            header = ScalesHeader.model_validate(metadata)
+            norms, means = (
+                {name: tensors[f"{name}.{kind}"] for name in header.architecture.convolutions}
+                for kind in ("norm", "mean_activation")
             )
+            return cls(header.architecture, header.pooling, header.weights, norms, means, header.provenance)
         except (ToolkitError, KeyError, ValueError) as error:
             raise ToolkitError(
-                f"{path} holds no mean activations: make it with `python -m toolkit normalize … -o NAME{SUFFIX}`."
+                f"{path} holds no mean activations: name a {SUFFIX} file that a normalisation wrote."
             ) from error
 
 

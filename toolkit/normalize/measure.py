@@ -13,6 +13,7 @@ from ..data.partial import PartialFile
 from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
+from ..errors import ToolkitError
 from ..network import Network
 from .sums import ActivationSums
 
@@ -21,8 +22,13 @@ Arithmetic = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class Share:
-    """One process's share of a pass so far: sums by network; chunks done; images read and skipped; times in seconds."""
+class Measurement:
+    """A pass over images, or one process's share of it so far.
+
+    ``sums``: one for each network. ``chunks``: of the stream, done. ``images``: how many were read; ``skipped``: the
+    others, with the reason. ``seconds``: how long it took, ``waiting`` of them for images. ``reading`` and
+    ``decoding``: what the processes that prepare images took for each, added up.
+    """
 
     sums: tuple[ActivationSums, ...]
     chunks: int = 0
@@ -40,7 +46,7 @@ class Share:
         file.save(tensors, {**plain, "counts": [total.counts for total in self.sums]})
 
     @classmethod
-    def load(cls, file: PartialFile) -> "Share | None":
+    def load(cls, file: PartialFile) -> "Measurement | None":
         """What was kept, on the CPU, if anything."""
         if (kept := file.load()) is None:
             return None
@@ -50,24 +56,6 @@ class Share:
             for n, counts in enumerate(plain.pop("counts"))
         ]
         return cls(tuple(sums), **plain)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What one pass over the images found.
-
-    ``sums``: one for each network. ``images``: how many were read; ``skipped``: the others, with the reason.
-    ``seconds``: how long it took, ``waiting`` of them for images. ``reading`` and ``decoding``: what the processes that
-    prepare images took for each, added up.
-    """
-
-    sums: tuple[ActivationSums, ...]
-    images: int
-    skipped: dict[str, str]
-    seconds: float
-    waiting: float
-    reading: float
-    decoding: float
 
     @property
     def rate(self) -> float:
@@ -90,7 +78,6 @@ class Measurement:
 def measure(
     networks: Sequence[Network],
     images: ImageStream,
-    *,
     arithmetic: Arithmetic = "float32",
     progress: Callable[[int], object] = lambda images: None,
     partial: PartialFile | None = None,
@@ -112,7 +99,7 @@ def measure(
     device = next(networks[0].parameters()).device
     if arithmetic == "bfloat16":
         networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
-    share = (Share.load(partial) if partial else None) or Share(sums=(ActivationSums(),) * len(networks))
+    share = (Measurement.load(partial) if partial else None) or Measurement(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
     first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
     numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
@@ -129,7 +116,7 @@ def measure(
                         _add_activations(network, image, sums)
                 now = time.monotonic()
                 # One assignment, so that an interruption finds a chunk counted whole or not at all.
-                share = Share(
+                share = Measurement(
                     tuple(total.to(exact(device)) + more for total, more in zip(share.sums, new, strict=True)),
                     share.chunks + 1,
                     share.images + chunk.images - len(chunk.skipped),
@@ -143,6 +130,10 @@ def measure(
                 if partial and partial.due():
                     share.save(partial)
                 progress(chunk.images)
+    except ToolkitError as error:
+        if partial is None:
+            raise
+        raise ToolkitError(f"{error} What was done is kept: run it again to resume.") from error
     finally:
         if partial and share.chunks:
             share.save(partial)
@@ -155,7 +146,7 @@ def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> N
         sums.add(names[layer], x.to(exact(x.device)).sum((2, 3), dtype=torch.float64), x[0, 0].numel())
 
 
-def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:
+def _together(share: Measurement, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:
     """Every process's share added up; the times are the slowest one's."""
     totals = []
     for network, own in zip(networks, share.sums, strict=True):
@@ -171,10 +162,11 @@ def _together(share: Share, networks: Sequence[Network], ranks: Ranks, device: t
     shares = ranks.all_gather(replace(share, sums=()))
     return Measurement(
         tuple(totals),
-        sum(each.images for each in shares),
-        dict(sorted(item for each in shares for item in each.skipped.items())),
-        max(each.seconds for each in shares),
-        max(each.waiting for each in shares),
-        sum(each.reading for each in shares),
-        sum(each.decoding for each in shares),
+        sum(share.chunks for share in shares),
+        sum(share.images for share in shares),
+        dict(sorted(item for share in shares for item in share.skipped.items())),
+        max(share.seconds for share in shares),
+        max(share.waiting for share in shares),
+        sum(share.reading for share in shares),
+        sum(share.decoding for share in shares),
     )

@@ -1,8 +1,9 @@
 """The whole normalisation: measure, rescale, check."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ from torch import Tensor
 
 from .. import __version__
 from ..data.partial import PartialFile
-from ..data.stream import PREPARATIONS, ImageStream
+from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
-from ..errors import ToolkitError
+from ..errors import ToolkitError, ToolkitWarning
 from ..network import Network, rescale, weights_fingerprint
-from .check import Check, largest_relative_error
+from .check import largest_relative_error, spread_around_one
 from .mean_activations import MeanActivations
 from .measure import Arithmetic, Measurement, measure
 
 #: Over how many images the mean activations are taken again, unless told otherwise.
 RECHECK = 1000
+
+#: Over fewer images mean activations are approximate, and said to be.
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,7 @@ class Job:
             ToolkitError: when too many images cannot be read, or an earlier pass had other images or settings.
         """
         partial = None if self.partials is None else PartialFile(self._path(self.partials), self._key(networks))
-        return measure(
-            networks,
-            self.images,
-            arithmetic=self.arithmetic,
-            progress=self.progress,
-            partial=partial,
-            ranks=self.ranks,
-        )
+        return measure(networks, self.images, self.arithmetic, self.progress, partial, self.ranks)
 
     def mean_activations(
         self, networks: Sequence[Network], provenance: Mapping[str, Any]
@@ -71,32 +68,35 @@ class Job:
         """
         if any(network.mean_activations for network in networks):
             raise ToolkitError("This network is normalised already: start from the original weights.")
+        if len(self.images.entries) < FEW and self.ranks.first:
+            count = len(self.images.entries)
+            note = f"mean activations over so few images ({count}) are approximate: use a few hundred."
+            warnings.warn(note, ToolkitWarning, stacklevel=2)
         measurement = self.measure(networks)
         if not measurement.images:
             self.forget()  # other images may take their place
         names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measurement.skipped)
         described = {
             **provenance,
+            **({"approximate": f"fewer than {FEW} images"} if measurement.images < FEW else {}),
             "images": measurement.images,
             "image_names_sha256": hashlib.sha256(names.encode(errors="surrogateescape")).hexdigest(),
             "skipped": measurement.skipped,
-            "preparation": self.images.preparation,
-            "filter": PREPARATIONS[self.images.preparation].filter,
+            **self.images.prepared,
             "arithmetic": self.arithmetic,
             "batch_size": self.images.batch_size,
             "processes": self.ranks.world_size,
             "toolkit": __version__,
             "torch": torch.__version__,
         }
-        found = [
+        return [
             MeanActivations.of(
                 network,
                 sums.means(),
                 {**described, "positions": sums.positions, "standard_errors": sums.standard_errors()},
             )
             for network, sums in zip(networks, measurement.sums, strict=True)
-        ]
-        return found, measurement
+        ], measurement
 
     def sample(self, count: int) -> "Job":
         """The same over at most so many of the images, evenly spread, without keeping sums."""
@@ -117,7 +117,7 @@ class Job:
             "images": self.images.fingerprint(),
             "weights": " ".join(weights_fingerprint(network) for network in networks),
             "pooling": " ".join(network.pooling for network in networks),
-            "preparation": f"{self.images.preparation} {PREPARATIONS[self.images.preparation].filter}",
+            "preparation": " ".join(self.images.prepared.values()),
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,
             "processes": str(self.ranks.world_size),
@@ -127,11 +127,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Normalized:
-    """A normalised network, the mean activations that it was made with, and its check."""
+    """A normalised network and how it was checked.
+
+    Attributes:
+        network: normalised.
+        mean_activations: what it was made with.
+        relative_error: the largest between the outputs of the two networks on held-out images.
+        images: over how many images the mean activations were taken again; 0 when they were not.
+        remeasured: the result, by convolution, (O). Over all images it is one; over a sample it spreads around one.
+    """
 
     network: Network
     mean_activations: MeanActivations
-    check: Check
+    relative_error: float
+    images: int = 0
+    remeasured: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def spread(self) -> float:
+        """The largest distance from one of a mean activation that was taken again."""
+        return spread_around_one(self.remeasured)
 
 
 def apply(network: Network, mean_activations: MeanActivations, held_out: Iterable[Tensor]) -> Normalized:
@@ -148,15 +163,14 @@ def apply(network: Network, mean_activations: MeanActivations, held_out: Iterabl
     """
     if network.mean_activations:
         raise ToolkitError("This network is normalised already: start from the original weights.")
-    pooling = mean_activations.pooling
     if not mean_activations.fits(network):
         raise ToolkitError("These mean activations are of other weights: normalise over images instead.")
+    pooling = mean_activations.pooling
     if network.pooling != pooling:
-        raise ToolkitError(f"These mean activations are of {pooling} pooling: use --pooling {pooling}.")
+        raise ToolkitError(f"These mean activations are of {pooling} pooling: use the network with that pooling.")
     provenance = {**mean_activations.provenance, "weights": mean_activations.weights, "pooling": pooling}
     rescaled = rescale(network, mean_activations.means, provenance)
-    silent = sum(int((mean == 0).sum()) for mean in mean_activations.means.values())
-    return Normalized(rescaled, mean_activations, Check(largest_relative_error(network, rescaled, held_out), silent))
+    return Normalized(rescaled, mean_activations, largest_relative_error(network, rescaled, held_out))
 
 
 def normalize(
@@ -184,12 +198,12 @@ def normalize(
     Raises:
         ToolkitError: when a network is normalised already, no image could be read, or the check fails.
     """
-    found, measurement = job.mean_activations(networks, provenance or {})
-    results = [apply(*pair, held_out) for pair in zip(networks, found, strict=True)]
+    means, measurement = job.mean_activations(networks, provenance or {})
+    results = [apply(network, known, held_out) for network, known in zip(networks, means, strict=True)]
     if recheck:
         again = job.sample(recheck).measure([result.network for result in results])
         results = [
-            replace(result, check=replace(result.check, images=again.images, means=sums.means()))
+            replace(result, images=again.images, remeasured=sums.means())
             for result, sums in zip(results, again.sums, strict=True)
         ]
     return results, measurement

@@ -1,87 +1,32 @@
-"""A report of a normalisation, one page of HTML that loads nothing: what was measurement, checked and skipped."""
+"""A report of a normalisation: one HTML page that loads nothing, with what was measured, checked and skipped."""
 
-import html
-import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .check import spread_around_one
+from ..templates import render
+from .facts import QUANTILES, facts
 from .measure import Measurement
 from .normalize import Normalized
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2430; --faint: #6b7280; --rule: #d8dbe2; --before: #c2410c;
-  --after: #2563eb; --paper: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ee; --faint: #9aa2b1; --rule: #343a46; --before: #fb923c;
-  --after: #7aa7ff; --paper: #14171d; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 60rem; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--rule); }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-thead th { font-weight: 600; color: var(--faint); }
-svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--faint); }
-.before { fill: var(--before); } .after { fill: var(--after); } line { stroke: var(--rule); }
-.key span { margin-right: 1.5rem; } .key b { display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
-.scroll { overflow-x: auto; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; color: var(--faint); font-size: .85rem; }
-"""
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
+#: In pixels, of the drawing: a layer's row, the space left of it, the whole width. And into how many bins a row falls.
 ROW, LEFT, WIDTH, BINS = 26, 70, 900, 90
 
 
 def report(results: Sequence[Normalized], measurement: Measurement) -> str:
-    """The page of HTML.
+    """The HTML page.
 
     Args:
         results: what ``normalize`` returned.
         measurement: likewise, of the pass over the images.
     """
-    parts = [
-        "<h1>A normalised VGG</h1>",
-        f"<p>{measurement.images:,} images were read in {_duration(measurement.seconds)}, {measurement.rate:.1f} a "
-        f"second; {measurement.working:.0%} of that time the network worked, the rest it waited for images. "
-        f"{len(measurement.skipped):,} files were skipped.</p>",
-        *(_network(result) for result in results),
-    ]
-    if measurement.skipped:
-        rows = "".join(f"<tr><td>{_text(n)}</td><td>{_text(r)}</td></tr>" for n, r in measurement.skipped.items())
-        parts.append(f"<h2>Skipped</h2><div class=scroll><table>{rows}</table></div>")
-    body = "\n".join(parts)
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>A normalised VGG</title><style>{STYLE}</style><body>{body}</body></html>\n"
-    )
-
-
-def _network(result: Normalized) -> str:
-    before, check = result.mean_activations.means, result.check
-    after = check.means or {}
-    rows = "".join(
-        f"<tr><td>{name.replace('conv', 'relu')}</td>"
-        + "".join(f"<td>{_number(value)}</td>" for value in _quartiles(mean))
-        + (f"<td>{spread_around_one({name: after[name]}):.1e}</td></tr>" if after else "<td>–</td></tr>")
-        for name, mean in before.items()
-    )
-    again = f"Taken again over {check.images:,} images, mean activations are within <b>{check.spread:.1e}</b> of one. "
-    return (
-        f"<h2>{_text(result.network.architecture.name)}, {result.network.pooling} pooling</h2>"
-        f"<p>The largest relative error of any filter's output, original against result, is "
-        f"<b>{check.relative_error:.1e}</b>. {again if after else ''}"
-        f"{check.silent} filters never fired and kept their scale.</p>"
-        "<p class=key>Mean activations of the filters, layer by layer, on a logarithmic scale: "
-        "<span><b style='background:var(--before)'></b>before</span>"
-        "<span><b style='background:var(--after)'></b>after</span></p>"
-        f"{distributions(before, after)}"
-        "<div class=scroll><table><thead><tr><th>layer</th><th>least</th><th>quartile</th><th>median</th>"
-        f"<th>quartile</th><th>largest</th><th>after: off one by</th></tr></thead>{rows}</table></div>"
-        "<details><summary>Provenance</summary>"
-        f"<pre>{_text(json.dumps(result.network.provenance, indent=2))}</pre></details>"
-    )
+    networks = [(result.network, distributions(result.mean_activations.means, result.remeasured)) for result in results]
+    return render(TEMPLATE, networks=networks, quantiles=QUANTILES, **facts(measurement, results))
 
 
 def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
@@ -119,20 +64,3 @@ def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> 
             ]
     label = "Mean activations before and after"
     return f"<svg viewBox='0 0 {WIDTH} {height}' role=img aria-label='{label}'>{''.join(marks)}</svg>"
-
-
-def _quartiles(mean: Tensor) -> list[float]:
-    return [float(value) for value in torch.quantile(mean, torch.linspace(0, 1, 5, dtype=mean.dtype))]
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-
-
-def _text(text: str) -> str:
-    return html.escape(text)

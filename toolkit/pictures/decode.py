@@ -95,6 +95,16 @@ def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return _in_srgb(picture, profile), alpha
 
 
+def stored(picture: Image.Image) -> Image.Image:
+    """A picture's pixels as RGB as they stand in the file, for no profile, turning or transparency.
+
+    Networks are trained on such pixels (torchvision's ``pil_loader``). Only numbers of more than eight bits, and LAB,
+    are taken as ``decoded`` takes them.
+    """
+    other = picture.mode.startswith("I") or picture.mode in ("F", "LAB")
+    return decoded(picture)[0] if other else picture.convert("RGB")
+
+
 def _in_eight_bits(picture: Image.Image, unsigned: bool) -> Image.Image:
     """A grey picture of larger numbers in eight bits."""
     values = np.asarray(picture)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .decode import decoded, opened
+from .decode import decoded, opened, stored
 
 
 def open_image(source: str | Path | BinaryIO, *, background: str = "white") -> Tensor:
@@ -32,26 +32,22 @@ def open_image(source: str | Path | BinaryIO, *, background: str = "white") -> T
 
 
 def open_picture(
-    source: str | Path | BinaryIO,
-    name: str | None = None,
-    at_least: tuple[int, int] | None = None,
-    *,
-    background: str = "white",
+    source: str | Path | BinaryIO, name: str | None = None, *, background: str = "white", as_stored: bool = False
 ) -> Image.Image:
     """Opens an image file as ``open_image`` does, as an RGB picture.
 
     Args:
         source: a path, or an open file.
         name: of the file in error messages; default: its path.
-        at_least: (width, height) that is enough: a JPEG may be decoded at a half, a quarter or an eighth of its size.
         background: behind transparent parts.
+        as_stored: gives the pixels as ``decode.stored`` does instead.
 
     Raises:
         ToolkitError: as ``open_image``.
     """
     with opened(source, name) as picture:
-        if at_least is not None:
-            picture.draft("RGB", at_least)
+        if as_stored:
+            return stored(picture)
         colours, alpha = decoded(picture)
         return Image.composite(colours, Image.new("RGB", colours.size, background), alpha) if alpha else colours
 

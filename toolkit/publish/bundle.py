@@ -1,6 +1,5 @@
 """What is published of a network: its file, ONNX, mean activations, and a card filled from them."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..export.graphs import Precision
 from ..files import written_atomically
-from ..network import POOLINGS, Network, Pooling, find_network, load_network, original
-from ..network.foreign import read_state
+from ..network import Network, Pooling, find_network, load_network, normalized_for, original
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
+from ..normalize.facts import network_facts
 from ..normalize.mean_activations import SUFFIX
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
@@ -29,17 +28,17 @@ class Bundle:
     """What a card tells of.
 
     Attributes:
-        networks: by pooling, normalised.
+        network: normalised, for the first pooling.
         normalization: by pooling, over which images the mean activations were taken.
-        relative_errors: by pooling, the largest of an output against the network as it was trained.
+        checks: by pooling, the facts of the network, checked anew.
         onnx: by file, the largest error against PyTorch.
         files: by name, their sizes in bytes.
         photographs: on how many the outputs were compared.
     """
 
-    networks: Mapping[Pooling, Network]
+    network: Network
     normalization: Mapping[Pooling, Mapping[str, Any]]
-    relative_errors: Mapping[Pooling, float]
+    checks: Mapping[Pooling, Mapping[str, Any]]
     onnx: Mapping[str, float]
     files: Mapping[str, int]
     photographs: int
@@ -56,13 +55,14 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
         ToolkitError: when the network is not normalised, a file can't be written, or a check fails.
     """
     path = find_network(source)
-    metadata = read_state(path).metadata
-    networks = {pooling: load_network(path, pooling=pooling) for pooling in _poolings(source, path, metadata)}
+    networks = {pooling: load_network(path, pooling=pooling) for pooling in normalized_for(path)}
+    if not networks:
+        raise ToolkitError(f"{source} is not normalised: normalise it first.")
     photographs = held_out()
-    errors, normalization = {}, {}
+    checks, normalization = {}, {}
     for pooling, network in networks.items():
         trained = original(network)
-        errors[pooling] = largest_relative_error(trained, network, photographs)
+        checks[pooling] = network_facts(network, largest_relative_error(trained, network, photographs))
         normalization[pooling] = network.provenance.get("normalization", {})
         known = MeanActivations.of(trained, network.mean_activations, normalization[pooling])
         known.save(folder / f"{pooling}{SUFFIX}")
@@ -77,13 +77,4 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
     }
     files = {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.suffix != ".md"}
     largest = {name: max(outputs.values()) for name, outputs in onnx.items()}
-    return Bundle(networks, normalization, errors, largest, files, len(photographs))
-
-
-def _poolings(source: str | Path, path: Path, metadata: Mapping[str, str]) -> list[Pooling]:
-    """Those that a file has mean activations for, average before max."""
-    default = load_network(path)
-    if not default.mean_activations:
-        raise ToolkitError(f"{source} is not normalised: make it with `python -m toolkit normalize` first.")
-    known = json.loads(metadata.get("normalization", "{}"))
-    return [pooling for pooling in POOLINGS if pooling in known or (not known and pooling == default.pooling)]
+    return Bundle(first, normalization, checks, largest, files, len(photographs))

@@ -22,14 +22,12 @@ class Variation:
         fields: the recipe's fields that it sets.
         network: used instead of the study's network.
         treatment: makes the network that is used from the one in use.
-        note: a sentence about the network for the user; empty when there is nothing to say.
     """
 
     label: str
     fields: dict[str, Any] = field(default_factory=dict)
     network: Network | None = None
     treatment: Callable[[Network], Network] | None = None
-    note: str = ""
 
     @property
     def sets(self) -> set[str]:
@@ -126,8 +124,7 @@ def _unchanged(network: Network) -> Network:
 
 
 def _network(name: str) -> Variation:
-    network = load_normalized(name)
-    return Variation(name, network=network, note=network.note)
+    return Variation(name, network=load_normalized(name))
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.

@@ -12,7 +12,7 @@ from ..pictures.io import example_photographs, open_picture, to_picture
 SIDE, STEP = 256, 224
 
 
-def images_at_hand(paths: Sequence[Path] = ()) -> list[Source]:
+def example_images(paths: Sequence[Path] = ()) -> list[Source]:
     """scikit-image's photographs and the images at ``paths``; large ones come whole and in parts as well.
 
     Raises:

@@ -1,10 +1,10 @@
-"""Files by their names, here or elsewhere: paths, or addresses such as https://, hf:// and s3://, read in parts."""
+"""Files by path or by address (https://, hf://, s3://), read in parts."""
 
 import glob
-import io
 import os
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.utils import merge_offset_ranges
 
 from ..errors import ToolkitError
 
-#: Seconds to wait before each new try of something that failed elsewhere.
+#: Seconds before each new try of a request over http; the libraries behind other addresses try again by themselves.
 WAITS = (0.5, 2.0, 8.0)
 
 #: What lies less than this apart, in bytes, is fetched in one piece: a request takes longer than reading it.
@@ -73,13 +74,13 @@ def expand(pattern: str) -> list[str]:
         if os.path.lexists(pattern):
             return [pattern]
     places: list[str] = []
-    for each in _braces(pattern):
-        if not any(mark in each for mark in ("*" if is_remote(each) else "*?[")):
-            places.append(each)
-        elif found := sorted(_matching(each)):
-            places += found
+    for place in _braces(pattern):
+        if not any(mark in place for mark in ("*" if is_remote(place) else "*?[")):
+            places.append(place)
+        elif matching := sorted(_matching(place)):
+            places += matching
         else:
-            raise ToolkitError(f"Nothing matches {shown(each)}: name a folder, an archive or a list of images.")
+            raise ToolkitError(f"Nothing matches {shown(place)}: name a folder, an archive or a list of images.")
     return places
 
 
@@ -99,7 +100,7 @@ def _matching(pattern: str) -> list[str]:
     if not is_remote(pattern):
         return glob.glob(pattern, recursive=True)  # noqa: PTH207 - it takes absolute patterns too
     files, path = _file_system(pattern)
-    return attempt(pattern, lambda: [files.unstrip_protocol(found) for found in files.glob(path)])
+    return attempt(pattern, lambda: [files.unstrip_protocol(name) for name in files.glob(path)])
 
 
 def is_folder(place: str) -> bool:
@@ -115,7 +116,7 @@ def is_folder(place: str) -> bool:
 def in_remote_folder(place: str) -> list[str]:
     """All files in a folder elsewhere and its subfolders, sorted."""
     files, path = _file_system(place)
-    return sorted(attempt(place, lambda: [files.unstrip_protocol(found) for found in files.find(path)]))
+    return sorted(attempt(place, lambda: [files.unstrip_protocol(name) for name in files.find(path)]))
 
 
 @contextmanager
@@ -133,36 +134,10 @@ def opened(place: str, block: int = 0) -> Iterator[BinaryIO]:
     files, path = _file_system(place)
     cache = {"block_size": block, "cache_type": "readahead"} if block else {"cache_type": "none"}
     with attempt(place, lambda: files.open(path, "rb", **cache)) as file:
-        yield _Patient(file, place)  # type: ignore[misc]
-
-
-class _Patient(io.RawIOBase):
-    """A file elsewhere; each part of it that can't be read is tried again."""
-
-    def __init__(self, file: BinaryIO, place: str) -> None:
-        self._file, self._place = file, place
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = self._file.seek(
-            offset if whence != os.SEEK_CUR else self._at + offset, whence if whence == os.SEEK_END else os.SEEK_SET
-        )
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        content = attempt(self._place, lambda: (self._file.seek(self._at), self._file.read(len(buffer)))[1])
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+        if place.startswith("http") and hasattr(file, "cache"):  # not where a server gives whole files only
+            fetch = file.cache.fetcher
+            file.cache.fetcher = lambda start, stop: attempt(place, lambda: fetch(start, stop))
+        yield file
 
 
 def read(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -175,16 +150,12 @@ def read(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         with open(place, "rb") as file:  # noqa: PTH123
             return [(file.seek(start), file.read(stop - start))[1] for start, stop in spans]
     files, path = _file_system(place)
-    pieces: list[list[int]] = []
-    for start, stop in sorted(spans):
-        if pieces and start - pieces[-1][1] <= GAP:
-            pieces[-1][1] = max(pieces[-1][1], stop)
-        else:
-            pieces.append([start, stop])
-    fetched = [(start, files.cat_file(path, start=start, end=stop)) for start, stop in pieces]
+    starts, stops = (list(bounds) for bounds in zip(*spans, strict=True))
+    _, starts, stops = merge_offset_ranges([path] * len(spans), starts, stops, max_gap=GAP)
+    pieces = [(start, files.cat_file(path, start, stop)) for start, stop in zip(starts, stops, strict=True)]
 
     def part(start: int, stop: int) -> bytes:
-        first, content = next((first, content) for first, content in reversed(fetched) if first <= start)
+        first, content = pieces[bisect_right(starts, start) - 1]
         return bytes(content[start - first : stop - first])
 
     return [part(start, stop) for start, stop in spans]
@@ -199,12 +170,12 @@ def read_whole(place: str) -> bytes:
 
 
 def attempt(place: str, action: Callable[[], T]) -> T:
-    """Does something with a place; elsewhere, what failed is tried again after a while.
+    """Does something with a place; over http, what failed is tried again after a while.
 
     Raises:
         ToolkitError: when it keeps failing, or failed for a reason that will last.
     """
-    for wait in (*(WAITS if is_remote(place) else ()), None):
+    for wait in (*(WAITS if place.startswith("http") else ()), None):
         try:
             return action()
         except ToolkitError:

@@ -1,19 +1,21 @@
-"""Normalisation without images: with mean activations that come with the project, or roughly."""
+"""Normalise without a data set: shipped mean activations, or an approximation."""
 
+import warnings
 from pathlib import Path
 
 from ..data.sources import Example
 from ..data.stream import ImageStream
+from ..errors import ToolkitWarning
 from ..network import Network, Pooling, load_network, model_folders
 from ..pictures.io import example_photographs
 from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations
 from .normalize import Job, apply, normalize
 
-#: The factor holds for half of a layer's filters.
+#: How a network is normalised here that no shipped mean activations fit. The factor holds for half of the filters.
 APPROXIMATE = (
     "its mean activations are those of four photographs, and typically within a factor of 1.4 of ImageNet's; "
-    "for better ones, give ImageNet's images, or a few hundred of your own, to `python -m toolkit normalize`"
+    "to have better ones, normalise it over ImageNet's images, or a few hundred of your own."
 )
 
 
@@ -23,40 +25,33 @@ def example_stream() -> ImageStream:
 
 
 def load_normalized(source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None) -> Network:
-    """Loads a network for synthesis; one that is not normalised is normalised with what is at hand.
+    """Loads a network for synthesis; one that is not normalised is normalised by default, with a warning.
 
     Args:
         source: as for ``load_network``.
         convention: likewise.
         pooling: ``average`` or ``max`` (default: ``average``, or the only one that the file is normalised for).
 
-    Returns:
-        The network. When it was normalised here, its ``note`` says so in a sentence.
-
     Raises:
-        ToolkitError: as ``load_network`` and ``normalize_at_hand``.
+        ToolkitError: as ``load_network`` and ``normalize_by_default``.
 
     Example:
-        >>> load_normalized("vgg19").note
-        ''
+        >>> bool(load_normalized("vgg19").mean_activations)
+        True
     """
     network = load_network(source, convention=convention, pooling=pooling)
     if network.mean_activations:
         return network
     network.pooling = pooling or "average"
-    normalized = normalize_at_hand(network)
-    normalized.note = f"{network.note} {source} is not normalised: {normalized.note}".lstrip()
-    return normalized
+    return normalize_by_default(network, str(source))
 
 
-def normalize_at_hand(network: Network) -> Network:
-    """Normalises a network in seconds, without ImageNet.
+def normalize_by_default(network: Network, name: str = "The network") -> Network:
+    """Normalises a network in seconds, without ImageNet; a warning says how.
 
     Args:
         network: as it was trained, with the pooling that it is to be used with.
-
-    Returns:
-        The normalised network; its ``note`` says how it was made.
+        name: of the network, for the warning.
 
     Raises:
         ToolkitError: when the check fails.
@@ -65,9 +60,12 @@ def normalize_at_hand(network: Network) -> Network:
     for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SUFFIX}")):
         known = MeanActivations.load(path)
         if known.pooling == network.pooling and known.fits(network):
-            normalized = apply(network, known, photographs).network
-            normalized.note = f"the mean activations in {path.name} fit its weights and were used."
-            return normalized
-    (result,), _ = normalize([network], Job(example_stream()), photographs)
-    result.network.note = f"{APPROXIMATE}."
+            how = f"the mean activations in {path.name} fit its weights and were used."
+            result = apply(network, known, photographs)
+            break
+    else:
+        how = APPROXIMATE
+        with warnings.catch_warnings(action="ignore", category=ToolkitWarning):  # what follows says more
+            (result,), _ = normalize([network], Job(example_stream()), photographs)
+    warnings.warn(f"{name} is not normalised: {how}", ToolkitWarning, stacklevel=2)
     return result.network
