@@ -120,6 +120,8 @@ class OnnxObjective:
             raise ToolkitError("ONNX Runtime computes the objective in float32: choose this precision.")
         if style_weights and recipe.style_statistic not in SUMMARIES:
             raise ToolkitError(f"ONNX Runtime has no style statistic {recipe.style_statistic}: compute with PyTorch.")
+        if recipe.finish:
+            raise ToolkitError("ONNX Runtime's objective has no finish: set it to 0, or compute with PyTorch.")
         if recipe.seamless:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
         inputs.check(recipe)
@@ -146,6 +148,10 @@ class OnnxObjective:
         results = self._session.run({"image": image, **self._feeds}, shapes)
         values = [(loss.name, loss.weight, results[outputs[loss.name]] * loss.scale) for loss in self._losses]
         return evaluation_of(values, results["gradient"], image, self._image_losses)
+
+    def match(self, image: Tensor) -> None:
+        """Not called, as a recipe with a finish is refused."""
+        raise NotImplementedError
 
 
 def feeds(recipe: Recipe, targets: Targets) -> Iterator[tuple[str, str, Tensor]]:

@@ -49,6 +49,9 @@ class Adam:
             self.best.lerp_(self._point, (1 - self.MEMORY) / self._mass)
         return numbers
 
+    def restart(self) -> None:
+        """As ``Optimizer``; the average of the iterates goes on."""
+
     def state(self) -> dict[str, Any]:
         """As ``Optimizer``."""
         return {"point": self._point, "best": self.best, "mass": self._mass, "adam": self._adam.state_dict()["state"]}

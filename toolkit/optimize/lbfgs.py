@@ -82,6 +82,9 @@ class LBFGS:
         if not math.isfinite(objective):
             raise DivergedError
         self._begun, self._objective = True, objective
+        if len(self._pairs):  # after a restart
+            self._gradient.copy_(gradient).mul_(self._scale)
+            return self._next_direction(torch.as_tensor(self.LARGEST_STEP))
         # Pairs are passed over by the size of their product, so the objective's scale is fixed.
         self._scale = 1 / (float(_mean_size(gradient)) or 1.0)
         self._gradient.copy_(gradient).mul_(self._scale)
@@ -103,6 +106,9 @@ class LBFGS:
                 raise DivergedError
         if math.isfinite(objective):
             self._pairs.add(self._step, change)
+        return self._next_direction(limit)
+
+    def _next_direction(self, limit: Tensor) -> Tensor:
         held = self._held(self._gradient)
         step = self._pairs.direction(self._gradient.masked_fill(held, 0)).masked_fill_(held, 0)
         return step.mul_((limit / _mean_size(step)).clamp(max=1))
@@ -111,6 +117,11 @@ class LBFGS:
         """Where a value at a bound would leave it."""
         least, largest = self._bounds
         return ((self._values <= least) & (gradient > 0)) | ((self._values >= largest) & (gradient < 0))
+
+    def restart(self) -> None:
+        """As ``Optimizer``."""
+        self._point.copy_(self.best)
+        self._least, self._begun = math.inf, False
 
     def state(self) -> dict[str, Any]:
         """As ``Optimizer``."""
@@ -162,6 +173,9 @@ class CurvaturePairs:
         self._steps, self._changes = (like.new_zeros(capacity, like.numel(), dtype=dtype) for _ in range(2))
         self._triangle = like.new_empty(0, 0)
         self._scale = like.new_ones(())
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def add(self, step: Tensor, change: Tensor) -> None:
         """Takes in a pair, (n,) each, unless the objective did not curve upwards along it."""

@@ -42,6 +42,9 @@ class ObjectiveLike(Protocol):
     def __call__(self, image: Tensor, /) -> Evaluation:
         """Every loss, and the gradient of their weighted sum."""
 
+    def match(self, image: Tensor, /) -> None:
+        """Adds the finish, a loss against the nearest neighbours of an image, or finds them anew."""
+
 
 class Optimizer(Protocol):
     """Minimises an objective within bounds, one evaluation a step, in whatever shape the tensor has."""
@@ -56,6 +59,9 @@ class Optimizer(Protocol):
         Raises:
             DivergedError: when no finite objective is found.
         """
+
+    def restart(self) -> None:
+        """Goes on from the best point when the objective changes; what is known of the curvature is kept."""
 
     def state(self) -> dict[str, Any]:
         """Everything that ``restore`` needs, as tensors, numbers, and lists and dictionaries of them.

@@ -3,7 +3,7 @@
 A layer's features are (1, C, h, w): C filters, M = h w positions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import EllipsisType
 from typing import ClassVar, Protocol
@@ -19,6 +19,12 @@ Features = Mapping[str, Tensor]
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
 Region = tuple[EllipsisType, slice, slice]
+
+#: All of an image, or of its features.
+EVERYWHERE: Region = (..., slice(None), slice(None))
+
+#: An image and layers -> by part of the image and by layer: the features of the part, and where in the whole they are.
+Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Region]]]
 
 
 class Loss(Protocol):

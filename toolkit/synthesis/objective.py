@@ -1,7 +1,7 @@
 """A recipe's losses, bound to their targets: an image in, every loss and the gradient out."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,8 +10,9 @@ from ..network import Backbone
 from ..optimize import Evaluation, ObjectiveLike
 from .image_losses import ImageLoss, image_losses_of
 from .inputs import Inputs
+from .losses import Region
 from .recipe import Recipe
-from .targets import Targets, find_targets, losses_of
+from .targets import Targets, find_targets, losses_of, matched, whole
 
 #: Makes an objective from a network, a recipe and inputs of the result's size.
 MakeObjective = Callable[[Backbone, Recipe, Inputs], ObjectiveLike]
@@ -43,10 +44,20 @@ class Objective:
     def __init__(self, network: Backbone, recipe: Recipe, inputs: Inputs, targets: Targets | None = None) -> None:
         inputs.check(recipe)
         self.runs_on = f"PyTorch on {network.device}"
-        self.targets = targets or find_targets(network, recipe, inputs)
-        self._network, self._seamless = network, recipe.seamless
-        self._losses, self._image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
-        self._layers = {layer for loss in self._losses for layer in loss.layers}
+        self._network, self._recipe, self._inputs = network, recipe, inputs
+        self._layers, self._image_losses = set().union(*recipe.layer_weights), image_losses_of(recipe)
+        self._aim(targets or find_targets(network, recipe, inputs, self._parts))
+
+    def _aim(self, targets: Targets) -> None:
+        self.targets, self._losses = targets, losses_of(self._recipe, targets)
+
+    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+        """As ``Parts``: the whole image."""
+        return whole(self._network, image, layers)
+
+    def match(self, image: Tensor) -> None:
+        """Adds the finish, a loss against the nearest neighbours of an image (1, 3, H, W), or finds them anew."""
+        self._aim(matched(self.targets, self._network, self._recipe, self._inputs, image, self._parts))
 
     def __call__(self, image: Tensor) -> Evaluation:
         """Every loss of an image (1, 3, H, W), and the gradient of their weighted sum.
@@ -54,7 +65,7 @@ class Objective:
         Raises:
             ToolkitError: when the image's size does not suit the deepest layer.
         """
-        trail = self._network.trail(image, self._layers, self._seamless)
+        trail = self._network.trail(image, self._layers, self._recipe.seamless)
         parts = [(loss, *loss.value(loss.sums(trail.features))) for loss in self._losses]
 
         def add_gradient(layer: str, gradient: Tensor) -> None:

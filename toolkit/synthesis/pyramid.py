@@ -12,10 +12,27 @@ from .inputs import Inputs
 from .recipe import Recipe
 
 #: By number of levels, each level's share of the iterations, from the coarsest on.
-ITERATION_SHARES = {1: (1.0,), 2: (0.25, 0.75), 3: (0.4, 0.3, 0.3), 4: (0.3, 0.3, 0.25, 0.15)}
+ITERATION_SHARES = {
+    1: (1.0,),
+    2: (0.25, 0.75),
+    3: (0.4, 0.3, 0.3),
+    4: (0.3, 0.3, 0.25, 0.15),
+    5: (0.3, 0.25, 0.2, 0.15, 0.1),
+    6: (0.3, 0.25, 0.2, 0.1, 0.1, 0.05),
+}
 
-#: Pixels of the coarsest level's longer and shorter side, at least: smaller ones hold no form worth finding.
-MIN_LONG_SIDE, MIN_SHORT_SIDE = 256, 32
+#: The same with a finish, which needs forms that are there: its level is the last, or all after the second.
+FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.55, 0.45)}
+FORM_LEVELS = 2
+
+#: Share of the iterations that find forms where there is one level alone.
+FORM_SHARE = 0.7
+
+#: Iterations of the finish for which neighbours are kept, about; and how often they are found on a level, at most.
+KEPT, SEARCHES = 8, 6
+
+#: Pixels of a level's shorter side, at least: smaller ones hold no form worth finding.
+MIN_SHORT_SIDE = 32
 
 #: Sides of a seamless image are multiples of this, the stride of the deepest layer: no pooling may drop an edge.
 SEAMLESS = 32
@@ -27,12 +44,19 @@ BFLOAT16_SHARE = 0.85
 NOISE = 0.1
 
 
+StagePrecision = Literal["float32", "bfloat16"]
+
+
 class Stage(NamedTuple):
-    """Iterations at one level, of (height, width), in one arithmetic. A level may have several stages."""
+    """Iterations at one level, of (height, width), in one arithmetic. A level may have several stages.
+
+    ``finish``: whether neighbours are found at its start, and compared with.
+    """
 
     size: tuple[int, int]
-    precision: Literal["float32", "bfloat16"]
+    precision: StagePrecision
     iterations: int
+    finish: bool = False
 
 
 def size_of(proportions: Sequence[int], longest: int, seamless: bool = False) -> tuple[int, int]:
@@ -53,7 +77,7 @@ def stages(recipe: Recipe, proportions: tuple[int, int], native_bfloat16: bool) 
     The other syntheses need float32 throughout.
 
     >>> [stage.size for stage in stages(Recipe.preset("transfer", size=1024), (30, 40), False)]
-    [(192, 256), (384, 512), (768, 1024)]
+    [(96, 128), (192, 256), (384, 512), (384, 512), (768, 1024)]
 
     Args:
         recipe: size, levels, iterations, precision.
@@ -62,18 +86,33 @@ def stages(recipe: Recipe, proportions: tuple[int, int], native_bfloat16: bool) 
     """
     sizes = [size_of(proportions, recipe.size >> n, recipe.seamless) for n in reversed(range(recipe.levels))]
     while len(sizes) > 1 and (
-        max(sizes[0]) < MIN_LONG_SIDE or min(sizes[0]) < MIN_SHORT_SIDE or recipe.iterations < 2 * len(sizes)
+        max(sizes[0]) < recipe.coarsest or min(sizes[0]) < MIN_SHORT_SIDE or recipe.iterations < 2 * len(sizes)
     ):
         sizes.pop(0)
-    counts = [max(1, round(recipe.iterations * share)) for share in ITERATION_SHARES[len(sizes)]]
+    finishes = recipe.finish > 0 and bool(recipe.layer_weights[1])
+    shares = (FINISHED_SHARES if finishes else ITERATION_SHARES)[len(sizes)]
+    counts = [max(1, round(recipe.iterations * share)) for share in shares]
     counts[-1] = recipe.iterations - sum(counts[:-1])
-    if recipe.precision != "mixed":
-        return [Stage(size, recipe.precision, count) for size, count in zip(sizes, counts, strict=True)]
-    if recipe.synthesis != "transfer" or not native_bfloat16:
-        return [Stage(size, "float32", count) for size, count in zip(sizes, counts, strict=True)]
-    first = int(counts[-1] * BFLOAT16_SHARE)
-    rounded = [Stage(size, "bfloat16", count) for size, count in zip(sizes, [*counts[:-1], first], strict=True)]
-    return [stage for stage in (*rounded, Stage(sizes[-1], "float32", counts[-1] - first)) if stage.iterations]
+    mixed = recipe.precision == "mixed" and recipe.synthesis == "transfer" and native_bfloat16
+    precision: StagePrecision = "bfloat16" if mixed or recipe.precision == "bfloat16" else "float32"
+    planned = []
+    for number, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        last = number == len(sizes) - 1
+        forms = count
+        if finishes and (last or number >= FORM_LEVELS):
+            forms = round(count * FORM_SHARE) if len(sizes) == 1 else 0
+        searches = min(SEARCHES, max(1, round((count - forms) / KEPT)))
+        parts = [(forms, False), *((share, True) for share in _divided(count - forms, searches))]
+        if last and mixed and forms == count:
+            rounded = int(count * BFLOAT16_SHARE)
+            parts = [(rounded, False), (count - rounded, False)]
+        planned += [Stage(size, precision, iterations, finish) for iterations, finish in parts if iterations]
+    return [*planned[:-1], planned[-1]._replace(precision="float32")] if mixed else planned
+
+
+def _divided(count: int, parts: int) -> list[int]:
+    """A number in about equal parts."""
+    return [count * (part + 1) // parts - count * part // parts for part in range(parts)]
 
 
 def start_image(recipe: Recipe, size: tuple[int, int], inputs: Inputs) -> Tensor:

@@ -42,8 +42,11 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
         "content_layers": CONTENT_LAYERS,
         "style_layers": STYLE_LAYERS["balanced"],
         "style_statistic": "moments",  # it paints every part of a picture, and keeps the forms
+        "finish": 1.0,
         "start": "content",
-        "iterations": 60,
+        "iterations": 80,
+        "levels": 6,
+        "coarsest": 96,
     },
     "reconstruction": {"content_layers": CONTENT_LAYERS, "start": "noise"},
     "texture": {"style_layers": STYLE_LAYERS["balanced"], "start": "noise"},
@@ -81,6 +84,9 @@ class Recipe(BaseModel):
     style_image_weights: Weights = _field((), "style", "weight of each style image, such as 1,3 (default: equal)")
     style_scale: float = _field(1.0, "style", "size of the style image over that of the result", gt=0, le=4)
     style_statistic: StatisticName = _field("gram", "style", "which statistic of the features defines style")
+    finish: Weight = _field(
+        0.0, "style", "weight of the nearest strokes of the style images, beside the statistic, in the last iterations"
+    )
     colour: Colour = _field("style", "colours", "which image the colours come from, and how they are matched")
     seamless: bool = _field(
         False, "texture", "a texture whose opposite edges meet; its sides become multiples of 32 pixels"
@@ -92,7 +98,10 @@ class Recipe(BaseModel):
         150, "optimisation", "steps of the optimiser, over all levels: more is finer", ge=1, le=100_000
     )
     early_stop: bool = _field(True, "optimisation", "end a level when more iterations hardly lower the loss")
-    levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=4)
+    levels: int = _field(4, "optimisation", "sizes from coarse to fine, each twice the one before", ge=1, le=6)
+    coarsest: int = _field(
+        256, "optimisation", "longest side of the coarsest level in pixels, at least", ge=16, le=16384
+    )
     optimizer: OptimizerName = _field("lbfgs", "optimisation", "L-BFGS, or Adam, which needs less memory")
     precision: Precision = _field(
         "mixed", "optimisation", "arithmetic: float32, bfloat16, or mixed (bfloat16 first, float32 last)"

@@ -13,14 +13,14 @@ from ..device import available, native_bfloat16
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Backbone
-from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
+from ..optimize import OPTIMIZERS, EarlyStop, ObjectiveLike, Optimizer
 from ..pictures.colour import with_colours_of
 from ..pictures.io import resize
 from .budget import plan
 from .inputs import Inputs
 from .objective import MakeObjective
 from .preconditioner import Preconditioner
-from .pyramid import enlarged, stages, start_image
+from .pyramid import Stage, enlarged, stages, start_image
 from .recipe import Recipe
 from .result import Result
 
@@ -106,30 +106,41 @@ class Synthesis:
         self._make_objective, self._most_pairs = objective or planned.objective, planned.pairs
         self.iteration = self.skipped = 0
         self._optimizer: Optimizer
+        self._objective: ObjectiveLike
         self._losses: dict[str, float]
         self._begin(0)
 
-    def _begin(self, number: int, previous: Tensor | None = None) -> None:
+    def _begin(self, number: int, before: Stage | None = None, matched: Tensor | None = None) -> None:
         """Prepares a stage: its objective, and an optimiser when its size is a new one.
 
         Args:
             number: of the stage.
-            previous: the best image of the stage before, of any size.
+            before: the stage that was run before.
+            matched: the image whose neighbours the finish compares with, if it is not the best so far.
         """
         stage, recipe = self.stages[number], self.recipe
-        inputs = self.inputs.at(recipe, stage.size, self._device)
-        optimizer = None
-        if previous is None or previous.shape[-2:] != stage.size:
+        another_size = before is None or before.size != stage.size
+        if another_size or (before and before.precision != stage.precision):
+            inputs = self.inputs.at(recipe, stage.size, self._device)
+            objective = self._make_objective(self._network.at(self._device, DTYPES[stage.precision]), recipe, inputs)
+        else:
+            objective = self._objective
+        if another_size:
             image = start_image(recipe, stage.size, inputs).to(self._device)
-            image = enlarged(previous, image) if previous is not None else image.clone()
+            image = enlarged(self.best, image) if before else image.clone()
             optimizer = self._make_optimizer(image.contiguous(), stage.size)
-        network = self._network.at(self._device, DTYPES[stage.precision])
-        objective = self._make_objective(network, recipe, inputs)
+        else:
+            optimizer = self._optimizer
+        if stage.finish:
+            matched = optimizer.best.clone() if matched is None else matched
+            objective.match(matched)
         # Assign last, so an interrupt leaves the previous stage intact.
-        if optimizer is not None:
-            self._optimizer, self._least, self._losses = optimizer, math.inf, {}
-        self._objective, self.runs_on = objective, objective.runs_on
+        if another_size or stage.finish:
+            self._least, self._losses = math.inf, {}
+            optimizer.restart()
+        self._optimizer, self._objective, self._matched = optimizer, objective, matched
         self._number, self._done, self._ended, self._early_stop = number, 0, False, EarlyStop()
+        self.runs_on = objective.runs_on
 
     def _make_optimizer(self, image: Tensor, size: tuple[int, int]) -> Optimizer:
         # Those of all stages of this size: the optimiser goes on from one to the next, and is restored in any of them.
@@ -190,7 +201,7 @@ class Synthesis:
                 )
             if self._number + 1 == len(self.stages):
                 return
-            self._begin(self._number + 1, self.best)
+            self._begin(self._number + 1, stage)
 
     def _left(self) -> float:
         """The iterations left, in units of one at the present size."""
@@ -212,6 +223,7 @@ class Synthesis:
             "least": self._least,
             "losses": self._losses,
             "optimizer": self._optimizer.state(),
+            "matched": self._matched,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -223,7 +235,7 @@ class Synthesis:
         """
         if (state["made_from"], state["recipe"]) != (self.made_from.model_dump_json(), self.recipe.to_json()):
             raise MismatchError("It belongs to another recipe, network or image.")
-        self._begin(state["stage"])
+        self._begin(state["stage"], matched=state["matched"])
         self._optimizer.restore(state["optimizer"])
         self.iteration, self.skipped = state["iteration"], state["skipped"]
         self._done, self._ended = state["done"], state["ended"]

@@ -1,8 +1,8 @@
 """What the losses of a recipe compare with: found once from a synthesis' inputs, whole or part by part."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from operator import add
 
 import torch
@@ -11,15 +11,13 @@ from torch import Tensor
 
 from ..network import Backbone
 from .inputs import Inputs
-from .losses import ContentLoss, Loss, Region
+from .losses import EVERYWHERE, ContentLoss, Loss, Parts, Region
+from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
 
-#: An image and layers -> by layer and part of the image: the features of the part, and where in the whole they are.
-Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Region]]]
-
-#: All of an image, or of its features.
-EVERYWHERE: Region = (..., slice(None), slice(None))
+#: A position belongs to a style image where its mask is at least this bright.
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,16 @@ class Targets:
 
     ``features``: of the content image, (1, C, h, w) by content layer. ``summaries``: of each style image, by style
     layer, what its statistic needs. ``guides``: where each style image is to show, (1, 1, h, w) by style layer; the
-    style images blend when there are none.
+    style images blend when there are none. ``candidates`` and ``matches``: for the finish, the vectors to choose from,
+    (K, C), of each style image or of all that blend, and which of them each position gets, (h, w).
     """
 
     features: Mapping[str, Tensor]
     summaries: tuple[Mapping[str, Summary], ...]
     guides: tuple[Mapping[str, Tensor], ...]
+    joint: Joint | None = None
+    candidates: tuple[Tensor, ...] = ()
+    matches: tuple[Tensor, ...] = ()
 
 
 def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
@@ -79,6 +81,38 @@ def find_targets(network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts
     return Targets(features, tuple(summaries), tuple(guides))
 
 
+def matched(
+    targets: Targets, network: Backbone, recipe: Recipe, inputs: Inputs, image: Tensor, parts: Parts | None = None
+) -> Targets:
+    """The targets with the nearest neighbours of an image, (1, 3, H, W), for the finish.
+
+    Style images that blend are chosen from together, each with as many vectors as its share says. With masks each has
+    vectors of its own, and with style masks only those from its bright part.
+
+    Args:
+        targets: of the same inputs; their candidates are kept.
+        network, recipe, inputs, parts: as ``find_targets``.
+        image: of the result's size.
+    """
+    parts = parts or functools.partial(whole, network)
+    weights = recipe.layer_weights[1]
+    shapes = network.shapes(weights, image.shape)
+    joint = targets.joint or Joint.of(weights, shapes, image.shape[-2:])
+    candidates = targets.candidates
+    if not candidates:
+        shares = [1.0] * len(inputs.styles) if inputs.masks else recipe.shares(len(inputs.styles))
+        found = []
+        for number, (style, share) in enumerate(zip(inputs.styles, shares, strict=True)):
+            sides = network.shapes([joint.grid], style.shape)[joint.grid][1:]
+            allowed = torch.ones(sides, dtype=torch.bool, device=style.device)
+            if inputs.style_masks:
+                allowed = F.interpolate(inputs.style_masks[number], sides, mode="area")[0, 0] >= HALF
+            found.append(find_candidates(joint, parts, style, allowed, round(CANDIDATES * share), recipe.seed))
+        candidates = tuple(found) if inputs.masks else (torch.cat(found),)
+    matches = find_matches(joint, parts, image, candidates, shapes[joint.grid][1:])
+    return replace(targets, joint=joint, candidates=candidates, matches=tuple(matches))
+
+
 def guides_of(mask: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """A mask at the sizes of layers, squared: how much each position counts (Gatys et al. 2017, section 4).
 
@@ -115,4 +149,10 @@ def losses_of(recipe: Recipe, targets: Targets) -> list[Loss]:
         for summary, share, guide in zip(own, shares, targets.guides, strict=bool(targets.guides)):
             make = statistic.against([summary], [1.0], recipe.seed)
             losses.append(make(layer, weight * share, guide=guide[layer], scale=scale))
+    if targets.joint:
+        weight, joint = recipe.finish * sum(style_weights.values()), targets.joint
+        within = [guide[joint.grid][0, 0] for guide in targets.guides]
+        for number, (candidates, matches) in enumerate(zip(targets.candidates, targets.matches, strict=True)):
+            share, where = (shares[number], within[number]) if within else (1.0, None)
+            losses.append(NeighboursLoss(weight * share, joint, candidates, matches, where))
     return losses

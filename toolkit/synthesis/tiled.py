@@ -22,19 +22,18 @@ from ..network import Backbone, Layer
 from ..network.geometry import reach, strides
 from ..network.pullback import Trail
 from ..optimize import Evaluation
-from .image_losses import image_losses_of
 from .inputs import Inputs
 from .losses import AdditiveLoss, Features, Region
-from .objective import evaluation_of
+from .objective import Objective, evaluation_of
 from .recipe import Recipe
 from .style import statistic_of
-from .targets import Targets, find_targets, losses_of
+from .targets import Targets
 
 #: A rectangle of positions by layer.
 Regions = Mapping[str, Region]
 
 
-class TiledObjective:
+class TiledObjective(Objective):
     """What ``Objective`` computes, tile by tile.
 
     Args:
@@ -56,17 +55,11 @@ class TiledObjective:
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
     ) -> None:
-        inputs.check(recipe)
         check_tiles(network, recipe)
-        self.runs_on = f"PyTorch on {network.device}"
-        self._network, self._pixels, self._ranks = network, pixels, ranks
-        content_weights, style_weights = recipe.layer_weights
-        self._path = network.architecture.down_to({*content_weights, *style_weights})
+        self._pixels, self._ranks = pixels, ranks
+        self._path = network.architecture.down_to(set().union(*recipe.layer_weights))
         self._strides = strides(self._path)
-        self.targets = targets or find_targets(network, recipe, inputs, self._parts)
-        self._losses = cast("list[AdditiveLoss]", losses_of(recipe, self.targets))
-        self._layers = {layer for loss in self._losses for layer in loss.layers}
-        self._image_losses = image_losses_of(recipe)
+        super().__init__(network, recipe, inputs, targets)
 
     def __call__(self, image: Tensor) -> Evaluation:
         """As ``Objective``.
@@ -74,10 +67,11 @@ class TiledObjective:
         Raises:
             ToolkitError: also when another process is gone.
         """
+        losses = cast("list[AdditiveLoss]", self._losses)
         tiles = self._tiles(image)[self._ranks.rank :: self._ranks.world_size]
         like = torch.empty((), dtype=torch.promote_types(self._network.dtype, torch.float32), device=image.device)
         channels = {layer.name: layer.channels for layer in self._path}
-        sums = [loss.no_sums(channels, like) for loss in self._losses]
+        sums = [loss.no_sums(channels, like) for loss in losses]
         trails = []
         for tile in tiles:
             part = image[tile.window]
@@ -88,7 +82,7 @@ class TiledObjective:
                 added = self._sums(tile, image, dict(self._network.walk(part, self._layers)))
             sums = [tuple(map(add, *pair)) for pair in zip(sums, added, strict=True)]
         totals = [tuple(map(self._ranks.all_reduce, own)) for own in sums]
-        results = [loss.value(own) for loss, own in zip(self._losses, totals, strict=True)]
+        results = [loss.value(own) for loss, own in zip(losses, totals, strict=True)]
         gradient = torch.zeros_like(image)
         for tile in tiles:
             trail = trails.pop() if trails else self._network.trail(image[tile.window], self._layers)
@@ -98,19 +92,19 @@ class TiledObjective:
                 layer: str, gradient: Tensor, trail: Trail = trail, inner: Regions = inner, outer: Regions = outer
             ) -> None:
                 features = {name: own[inner[name]] for name, own in trail.features.items()}
-                for loss, (_, slope) in zip(self._losses, results, strict=True):
+                for loss, (_, slope) in zip(losses, results, strict=True):
                     if layer in loss.layers:
                         loss.within(outer).add_gradient(layer, gradient[inner[layer]], features, slope)
 
             gradient[tile.window] += trail.backward(add_gradient)
-        values = [(loss.name, loss.weight, value) for loss, (value, _) in zip(self._losses, results, strict=True)]
+        values = [(loss.name, loss.weight, value) for loss, (value, _) in zip(losses, results, strict=True)]
         return evaluation_of(values, self._ranks.all_reduce(gradient), image, self._image_losses)
 
     def _sums(self, tile: "Tile", image: Tensor, features: Features) -> list[tuple[Tensor, ...]]:
         """Every loss's sums over the core of a tile."""
         inner, outer = self._cores(tile, image)
         core = {layer: own[inner[layer]] for layer, own in features.items()}
-        return [loss.within(outer).sums(core) for loss in self._losses]
+        return [loss.within(outer).sums(core) for loss in cast("list[AdditiveLoss]", self._losses)]
 
     def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
         """As ``Parts``: the cores of an image's tiles."""
