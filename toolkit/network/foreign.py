@@ -176,7 +176,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
     if path.suffix not in (".safetensors", ".pth"):
         raise ToolkitError(f"{path} must end in .safetensors or .pth.")
     preprocessing = network.preprocessing
-    convention = next((name for name, each in CONVENTIONS.items() if each == preprocessing), None)
+    convention = next((name for name, known in CONVENTIONS.items() if known == preprocessing), None)
     state = _as_convolution(preprocessing) if layout == "adain" else {}
     for name, stem in stems(network.architecture, layout).items():
         for part, parameter in network.convolution(name).named_parameters():
@@ -188,7 +188,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
             save_tensors(state, temporary, {"convention": convention} if convention and layout != "adain" else {})
         again = foreign_network(temporary, read_state(temporary), convention or "caffe", network.pooling)
         pairs = zip(again.parameters(), network.parameters(), strict=True)
-        same = all(torch.equal(found, given.float().cpu()) for found, given in pairs)
+        same = all(torch.equal(read, given.float().cpu()) for read, given in pairs)
         grey = torch.full((1, 3, 1, 1), 0.5)
         if layout == "adain":
             same &= torch.allclose(again.preprocessing(grey), preprocessing(grey), rtol=1e-4, atol=1e-4)
@@ -271,7 +271,7 @@ def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:
 
 def _as_convolution(preprocessing: Preprocessing) -> dict[str, Tensor]:
     """A preprocessing as a 1 x 1 convolution, the first layer of AdaIN's Sequential."""
-    std, mean = (torch.tensor(each, dtype=torch.float64) for each in (preprocessing.std, preprocessing.mean))
+    std, mean = (torch.tensor(values, dtype=torch.float64) for values in (preprocessing.std, preprocessing.mean))
     matrix = (preprocessing.range / std).diag()
     matrix = matrix.flip(1) if preprocessing.channels == "BGR" else matrix
     return {"0.weight": matrix.view(3, 3, 1, 1).float().contiguous(), "0.bias": (-mean / std).float()}
