@@ -77,12 +77,15 @@ def test_a_file_cut_short_is_refused(tiny_network, tmp_path, kept, suffix, state
         ),
         (lambda s: s["conv5_1.weight"].fill_(float("nan")), "conv5_1.weight holds numbers that are not finite."),
         (lambda s: s.pop("conv3_1.weight"), "does not hold a VGG's convolutions"),
-        (lambda s: s.clear(), "does not hold a VGG's convolutions"),
+        (lambda s: s.clear(), "holds no weights by name"),
         (
             lambda s: (s.clear(), s.update({"conv1_1.mean_activation": torch.ones(3)})),
             "is a .scales file: it holds mean activations, not a network",
         ),
-        (lambda s: s.update({"epoch": 3}), "holds no state dict: save the network's state_dict(), not the network."),
+        (
+            lambda s: s.update({f"ema.{key}": value for key, value in s.items()}),
+            "holds several VGGs, such as those of conv1_1.weight and ema.conv1_1.weight: save one of them.",
+        ),
     ],
 )
 def test_a_state_dict_that_is_not_a_whole_vgg_is_refused(tiny_network, tmp_path, spoil, sentence, state_of, refused):
@@ -103,6 +106,20 @@ def test_other_things_than_weights_are_refused(tmp_path, refused):
         lambda s: {f"module.{key}": value for key, value in s.items()},
         lambda s: {key.removeprefix("features."): value for key, value in s.items()},
         lambda s: {"state_dict": {f"module.{key}": value for key, value in s.items()}, "epoch": 3},
+        lambda s: {
+            "net": {"weights": s},
+            "optimizer": {"state": {0: {"exp_avg": torch.zeros(3, 3, 3, 3)}}},
+            "epoch": 3,
+        },
+        lambda s: {**s, "epoch": 3, "name": "mine"},
+        lambda s: {key.replace("features.", "features.module."): value for key, value in s.items()},
+        lambda s: {f"_orig_mod.{key}": value for key, value in s.items()},
+        lambda s: {f"model.backbone.{key}": value for key, value in s.items()},
+        lambda s: {key.replace("features.", "encoder."): value for key, value in s.items()},
+        lambda s: {
+            key.replace("features.", f"net.slice{int(key.split('.')[1]) // 9}."): value for key, value in s.items()
+        },
+        lambda s: {**s, "decoder.0.weight": torch.zeros(3, 7, 3, 3), "decoder.2.weight": torch.zeros(3, 3, 3, 3)},
         lambda s: {**s, "pre_logits.fc1.weight": torch.zeros(4, 7, 7, 7), "head.fc.weight": torch.zeros(3, 4)},
     ],
 )
@@ -132,9 +149,27 @@ def test_a_network_may_end_early(tiny_network, state_of, random_image, tmp_path,
         again(random_image(), ["relu5_4"])
 
 
+def test_several_wrapped_state_dicts_are_told_apart(tiny_network, state_of, tmp_path, refused):
+    state = state_of(tiny_network())
+    torch.save({"generator": state, "discriminator": state}, tmp_path / "w.pth")
+    assert "holds several state dicts (generator, discriminator): save one" in refused(tmp_path / "w.pth")
+    torch.save({"epoch": 3, "loss": torch.zeros(2)}, tmp_path / "w.pth")
+    assert "holds no weights by name: save the network's state_dict() with" in refused(tmp_path / "w.pth")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchscript_is_told_from_a_damaged_file(tmp_path, refused):
+    torch.jit.script(nn.Conv2d(3, 3, 3)).save(tmp_path / "w.pt")
+    assert refused(tmp_path / "w.pt").endswith("is a TorchScript program: load it, and save its state_dict().")
+
+
+@pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("name", ["vgg11_bn", "vgg16_bn", "vgg19_bn"])
-def test_batch_normalisation_is_folded_into_the_convolutions(name, torchvisions, random_image, tmp_path):
+def test_batch_normalisation_is_folded_into_the_convolutions(name, biased, torchvisions, random_image, tmp_path):
     model = torchvisions(name).train()
+    for module in model:
+        if isinstance(module, nn.Conv2d) and not biased:
+            module.bias = None
     model(torch.randn(2, 3, 32, 32))  # so that running means and variances are not 0 and 1
     for module in model.eval():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,5 +1,6 @@
 """Images are measured where they are, in whatever holds them: the means are the same, and faults are survived."""
 
+import base64
 import collections
 import io
 import itertools
@@ -55,10 +56,16 @@ def root(tmp_path, monkeypatch):
     pq.write_table(pa.table({"image": files}), tmp_path / "plain.parquet", row_group_size=20)
     elsewhere = [{"bytes": None, "path": f"folder/{name}"} for name in names]
     pq.write_table(pa.table({"image": elsewhere}), tmp_path / "paths.parquet")
+    texts = [f"folder/{name}" for name in names[:9]] + [base64.b64encode(file).decode() for file in files[9:]]
+    texts[20] = f"data:image/png;base64,{texts[20]}"
+    pq.write_table(pa.table({"image": texts}), tmp_path / "texts.parquet", row_group_size=20)
+    pq.write_table(pa.table({"label": range(COUNT), "photo": cells}), tmp_path / "photo.parquet")
     return tmp_path
 
 
-SOURCES = ["all.tar", "shard-{00..03}.tar", "all.parquet", "plain.parquet", "paths.parquet", "list.txt"]
+SHARDED = ["all.tar", "shard-{00..03}.tar"]
+TABLES = [f"{name}.parquet" for name in ("all", "plain", "paths", "texts", "photo")]
+SOURCES = [*SHARDED, *TABLES, "list.txt"]
 
 
 def means(network, entries, workers=0):
@@ -133,7 +140,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
         ("all.parquet", 403, "could not be read: the server refuses it (403); check your access to it."),
         ("none.tar", None, "could not be read: there is no such file or folder."),
         ("all.tar.gz", None, "is compressed, so it can't be read in parts: download it first."),
-        ("label.parquet", None, "has no column image; its columns are label."),
+        ("label.parquet", None, "has no column image but these: label."),
         ("cut.parquet", None, "could not be read: "),
         ("folder/000.png", None, "is neither a folder, a list, a .parquet nor a whole .tar: name one of them."),
     ],
@@ -152,6 +159,30 @@ def test_what_cannot_be_read_is_told_before_any_measuring(
     assert error.startswith(f"looking for images …\nerror: {web.address}/{source} {told}")
     assert error.count("\n") == 2 and "secret" not in error
     assert not list(root.glob("x.*"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"image": [1.5]}, "The column image of .*x.parquet holds double, not bytes, paths or base64."),
+        ({"image": [[1, 2]]}, r"The column image of .*x.parquet holds list<.*>, not bytes, paths or base64."),
+        ({"image": [{"width": 3}]}, "holds struct<width: int64>, not bytes"),
+        ({"left": [b"1"], "right": [b"2"]}, r"x.parquet has no column image but several of bytes \(left, right\)."),
+    ],
+)
+def test_columns_that_hold_no_images_are_told_when_the_file_is_listed(tmp_path, columns, told):
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(ToolkitError, match=told):
+        list_images(tmp_path / "x.parquet")
+
+
+def test_text_that_is_no_image_is_skipped_and_told(tmp_path):
+    pq.write_table(pa.table({"image": ["a cat, asleep", None]}), tmp_path / "x.parquet")
+    reasons = set(ImageStream(list_images(tmp_path / "x.parquet"))[0].skipped.values())
+    assert {reason.split("x.parquet ")[1] for reason in reasons} == {
+        "holds text that is neither a path nor base64.",
+        "holds no image.",
+    }
 
 
 def test_a_bucket_is_read_in_parts(root, web, monkeypatch):

@@ -112,7 +112,7 @@ class Atlas:
         return [
             Patch(Image.fromarray(patch.permute(1, 2, 0).numpy()), score, self.names[image], (row, column))
             for score, image, (row, column), patch in zip(
-                *(each[channel].tolist() for each in page[:3]), page.patches[channel], strict=True
+                *(values[channel].tolist() for values in page[:3]), page.patches[channel], strict=True
             )
             if image >= 0
         ]
@@ -251,7 +251,7 @@ def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Te
         path: the layers from the first to the one in question.
         position: row and column in that layer.
     """
-    (rows, columns) = (receptive_field(path, *each) for each in zip(position, image.shape[1:], strict=True))
+    (rows, columns) = (receptive_field(path, *at) for at in zip(position, image.shape[1:], strict=True))
     (top, left) = (receptive_field(path, place).start for place in position)
     side = len(receptive_field(path, 0))
     patch = image.new_full((3, side, side), GREY)

@@ -155,7 +155,7 @@ def _measure(arguments: argparse.Namespace, where: torch.device, ranks: Ranks) -
     pooling = arguments.pooling or preset.pooling
     poolings = POOLINGS if pooling == "both" else (pooling,)
     original = _original(arguments, poolings[0], where)
-    originals = [original, *(_with_pooling(original, each) for each in poolings[1:])]
+    originals = [original, *(_with_pooling(original, other) for other in poolings[1:])]
     means_only = arguments.output.suffix == SUFFIX
     check_space(arguments.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(arguments, preset, where, ranks)
@@ -210,7 +210,7 @@ def _images(
         provenance = {"source": "scikit-image's photographs"}
     else:
         chosen = {"sample": arguments.sample, "seed": arguments.seed}
-        if ranks.first and any(is_remote(each) for each in arguments.images):
+        if ranks.first and any(is_remote(place) for place in arguments.images):
             print("looking for images …", file=sys.stderr)
         # One process looks through the archives, so that all share the same images.
         entries = ranks.all_gather(list_images(*arguments.images, **chosen) if ranks.first else None)[0]

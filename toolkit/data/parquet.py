@@ -1,13 +1,22 @@
-"""Images in a Parquet file, as data sets on a hub are stored: a column ``image`` of bytes, or of bytes and path."""
+"""Images in a Parquet file, as data sets on a hub are stored.
 
+Their column is ``image``, or else the only one of bytes. It holds bytes, or bytes and path, or text: paths, or base64.
+"""
+
+import base64
+import binascii
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import ToolkitError
+from ..pictures.decode import SUFFIXES
 from .remote import attempt, beside, opened, read_whole, shown
 
 COLUMN = "image"
+
+#: Types of columns, by pyarrow's names.
+BYTES, TEXT = ("binary", "large_binary"), ("string", "large_string")
 
 
 class Row(NamedTuple):
@@ -22,25 +31,52 @@ def rows(place: str) -> list[Row]:
     """The rows of a Parquet file; of the images' column, only the names are read.
 
     Raises:
-        ToolkitError: without pyarrow, or without the column.
+        ToolkitError: without pyarrow, or without a column of images.
     """
     with opened(place) as file:
         parquet = _pyarrow().ParquetFile(file)
-        schema = parquet.schema_arrow
-        if COLUMN not in schema.names:
-            known = ", ".join(schema.names)
-            raise ToolkitError(f"{shown(place)} has no column {COLUMN}; its columns are {known}.")
-        field = getattr(schema.field(COLUMN).type, "get_field_index", lambda name: -1)  # only structs have it
-        found: list[Row] = []
+        column = _column(place, parquet.schema_arrow)
+        kind = parquet.schema_arrow.field(column).type
+        named = _is_struct(kind) and kind.get_field_index("path") >= 0
+        listed: list[Row] = []
         for group in range(parquet.num_row_groups):
             count = parquet.metadata.row_group(group).num_rows
             names: list[str | None] = [None] * count
-            if field("path") >= 0:
-                column = parquet.read_row_group(group, columns=[f"{COLUMN}.path"]).column(COLUMN)
-                names = [cell and cell["path"] for cell in column.to_pylist()]
-            first, file_name = len(found), shown(place).rpartition("/")[2]
-            found += [Row(name or f"{file_name}, row {first + n}", group, n) for n, name in enumerate(names)]
-    return found
+            if named:
+                cells = parquet.read_row_group(group, columns=[f"{column}.path"]).column(column).to_pylist()
+                names = [cell and cell["path"] for cell in cells]
+            first, file_name = len(listed), shown(place).rpartition("/")[2]
+            listed += [Row(name or f"{file_name}, row {first + n}", group, n) for n, name in enumerate(names)]
+    return listed
+
+
+def _column(place: str, schema: Any) -> str:
+    """The name of the column of images.
+
+    Raises:
+        ToolkitError: when there is none, several may be it, or it holds something else.
+    """
+    kinds = {name: schema.field(name).type for name in schema.names}
+    of_bytes = [name for name, kind in kinds.items() if _is_bytes(kind)]
+    if COLUMN not in kinds and len(of_bytes) != 1:
+        columns = f"several of bytes ({', '.join(of_bytes)})" if of_bytes else f"these: {', '.join(kinds)}"
+        raise ToolkitError(f"{shown(place)} has no column {COLUMN} but {columns}.")
+    name = COLUMN if COLUMN in kinds else of_bytes[0]
+    if not _is_bytes(kinds[name]) and str(kinds[name]) not in TEXT:
+        raise ToolkitError(f"The column {name} of {shown(place)} holds {kinds[name]}, not bytes, paths or base64.")
+    return name
+
+
+def _is_struct(kind: Any) -> bool:
+    return str(kind).startswith("struct<")
+
+
+def _is_bytes(kind: Any) -> bool:
+    """Whether a column's type is bytes, or a struct of bytes or a path."""
+    if _is_struct(kind):
+        fields = {field.name: str(field.type) for field in kind}
+        return fields.get("bytes") in BYTES or fields.get("path") in TEXT
+    return str(kind) in BYTES
 
 
 def contents(place: str, chosen: Sequence[tuple[int, int]]) -> list[bytes | ToolkitError]:
@@ -49,8 +85,14 @@ def contents(place: str, chosen: Sequence[tuple[int, int]]) -> list[bytes | Tool
 
 
 def _content(place: str, cell: Any) -> bytes | ToolkitError:
-    content = cell.get("bytes") if isinstance(cell, dict) else cell
-    path = cell.get("path") if isinstance(cell, dict) else None
+    content, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
+    if isinstance(content, str):
+        if not content.lower().endswith(SUFFIXES):
+            try:
+                return base64.b64decode(content.rpartition(",")[2], validate=True)  # after data:image/png;base64,
+            except binascii.Error:
+                return ToolkitError(f"A row of {shown(place)} holds text that is neither a path nor base64.")
+        content, path = None, content
     if content is None and path:
         file = beside(place, path)
         try:
@@ -66,7 +108,9 @@ def _group(place: str, group: int) -> Any:
 
     def load() -> Any:
         with opened(place) as file:
-            return _pyarrow().ParquetFile(file).read_row_group(group, columns=[COLUMN]).column(COLUMN)
+            parquet = _pyarrow().ParquetFile(file)
+            column = _column(place, parquet.schema_arrow)
+            return parquet.read_row_group(group, columns=[column]).column(column)
 
     return attempt(place, load)
 

@@ -93,7 +93,8 @@ def _braces(pattern: str) -> list[str]:
         choices = [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
     else:
         choices = match[1].split(",")
-    return [each for choice in choices for each in _braces(pattern[: match.start()] + choice + pattern[match.end() :])]
+    start, end = pattern[: match.start()], pattern[match.end() :]
+    return [place for choice in choices for place in _braces(start + choice + end)]
 
 
 def _matching(pattern: str) -> list[str]:

@@ -169,7 +169,7 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
 
     - A folder, with its subfolders: its images, by name; then those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
-    - A ``.parquet``: the images of the column ``image``, as bytes or as bytes and path.
+    - A ``.parquet``: the images of the column ``image``, or else of the only one of bytes; as bytes, paths or base64.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
     Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.

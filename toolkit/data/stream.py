@@ -148,7 +148,7 @@ class ImageStream(Dataset[Chunk]):
 
     @property
     def prepared(self) -> dict[str, str]:
-        """How images are prepared, for a provenance. Before version 0.3 ``pixels`` was missing: they were in sRGB."""
+        """How images are prepared, for a provenance. In files of older versions ``pixels`` is missing."""
         pixels = "as stored" if self.as_stored else "upright, in sRGB"
         return {"preparation": self.preparation, "filter": PREPARATIONS[self.preparation].filter, "pixels": pixels}
 

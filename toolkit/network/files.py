@@ -141,9 +141,9 @@ def save_network(
         else:
             tensors[f"{name}.weight"] = weight.to(getattr(torch, precision))
         tensors[f"{name}.bias"] = convolution.bias.float().cpu()
-        for each in normalized:
-            tensors[f"{name}.mean_activation.{each.pooling}"] = each.mean_activations[name].cpu().double()
-    normalization = {each.pooling: each.provenance.get("normalization", {}) for each in normalized}
+        for result in normalized:
+            tensors[f"{name}.mean_activation.{result.pooling}"] = result.mean_activations[name].cpu().double()
+    normalization = {result.pooling: result.provenance.get("normalization", {}) for result in normalized}
     header = NetworkHeader.model_construct(
         architecture=network.architecture,
         pooling=min(normalization, default=network.pooling),  # average before max

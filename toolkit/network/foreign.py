@@ -2,9 +2,9 @@
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import safetensors
 import torch
@@ -25,10 +25,7 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 #: Added to a variance by torchvision's batch normalisation.
 EPSILON = 1e-5
 
-#: What others put before the key of a convolution.
-PREFIXES = re.compile(r"^(module\.)?(features\.)?")
-
-#: Where others put a state dict inside a checkpoint.
+#: Where others put a state dict inside a checkpoint that has several.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 STATE_THE_CONVENTION = (
@@ -45,14 +42,14 @@ def stems(architecture: Architecture, layout: Layout, *, batch_norm: bool = Fals
         layout: how keys are named.
         batch_norm: whether a batch normalisation follows every convolution, as another layer.
     """
-    found, index = {}, 1 if layout == "adain" else 0
+    named, index = {}, 1 if layout == "adain" else 0
     for layer in architecture.layers:
         if layer.kind == "conv":
             index += layout == "adain"
-            found[layer.name] = {"plain": layer.name, "adain": f"{index}", "torchvision": f"features.{index}"}[layout]
+            named[layer.name] = {"plain": layer.name, "adain": f"{index}", "torchvision": f"features.{index}"}[layout]
             index += batch_norm
         index += 1
-    return found
+    return named
 
 
 def read_state(path: Path) -> TensorFile:
@@ -75,12 +72,27 @@ def read_state(path: Path) -> TensorFile:
             "use safetensors, or a state dict saved with torch.save."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        if "TorchScript" in str(error):
+            raise ToolkitError(f"{path} is a TorchScript program: load it, and save its state_dict().") from error
         raise ToolkitError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
-    if isinstance(state, dict):
-        state = next((state[key] for key in WRAPPERS if isinstance(state.get(key), dict)), state)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ToolkitError(f"{path} holds no state dict: save the network's state_dict(), not the network.")
-    return TensorFile({str(key): value for key, value in state.items()}, {})
+    states = dict(_state_dicts(state))
+    if not states:
+        raise ToolkitError(f"{path} holds no weights by name: save the network's state_dict() with torch.save.")
+    usual = next((name for name in ("", *WRAPPERS) if name in states), None)
+    if usual is None and len(states) > 1:
+        raise ToolkitError(f"{path} holds several state dicts ({', '.join(states)}): save one of them alone.")
+    chosen = states[usual] if usual is not None else next(iter(states.values()))
+    return TensorFile({str(key): value for key, value in chosen.items() if isinstance(value, Tensor)}, {})
+
+
+def _state_dicts(value: Any, name: str = "") -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """The outermost dictionaries that hold weights, by their keys."""
+    if isinstance(value, Mapping):
+        if any(str(key).endswith((".weight", ".mean_activation")) for key in value):
+            yield name, value
+        else:
+            for key, part in value.items():
+                yield from _state_dicts(part, f"{name}.{key}".lstrip("."))
 
 
 def foreign_network(path: Path, file: TensorFile, convention: str | None, pooling: Pooling | None) -> Network:
@@ -95,9 +107,8 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
     Raises:
         ToolkitError: when the file holds no VGG, is damaged, or its convention is unknown.
     """
-    originals = {PREFIXES.sub("", key): key for key in file.tensors}
-    tensors = {short: file.tensors[key] for short, key in originals.items()}
-    architecture, keys = _recognise(path, tensors)
+    architecture, tails, originals = _recognise(path, file.tensors)
+    tensors = {tail: file.tensors[key] for tail, key in originals.items()}
     if _begins_with_preprocessing(tensors):
         convention, preprocessing = "its own", _from_convolution(path, tensors)
     else:
@@ -109,9 +120,11 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
         preprocessing = CONVENTIONS[convention]
     provenance = {"source": path.name, "sha256": sha256(path), "convention": convention}
     network = Network(architecture, preprocessing, pooling=pooling or "max", provenance=provenance)
-    stems_in_file = {name: originals[f"{stem}.weight"].removesuffix(".weight") for name, stem in keys.items()}
-    fill(network, file.tensors, stems_in_file, path)
-    for name, stem in keys.items():
+    keys = {name: originals[f"{stem}.weight"].removesuffix(".weight") for name, stem in tails.items()}
+    biases = {f"{key}.bias": torch.zeros(len(file.tensors[f"{key}.weight"])) for key in keys.values()}
+    none = not any(bias in file.tensors for bias in biases)  # convolutions before a batch normalisation may have none
+    fill(network, {**file.tensors, **biases} if none else file.tensors, keys, path)
+    for name, stem in tails.items():
         if stem.isdecimal() and f"{int(stem) + 1}.running_mean" in tensors:
             parts = [f"{int(stem) + 1}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
             if missing := [part for part in parts if part not in tensors]:
@@ -136,9 +149,9 @@ def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str
         for part, parameter in network.convolution(name).named_parameters():
             given = tensors.get(f"{stem}.{part}")
             if given is None or given.shape != parameter.shape:
-                found = "missing" if given is None else f"of shape {tuple(given.shape)}"
+                fault = "missing" if given is None else f"of shape {tuple(given.shape)}"
                 raise ToolkitError(
-                    f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {found}, "
+                    f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {fault}, "
                     f"{tuple(parameter.shape)} is needed."
                 )
             if not torch.isfinite(given).all():
@@ -163,7 +176,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
     if path.suffix not in (".safetensors", ".pth"):
         raise ToolkitError(f"{path} must end in .safetensors or .pth.")
     preprocessing = network.preprocessing
-    convention = next((name for name, each in CONVENTIONS.items() if each == preprocessing), None)
+    convention = next((name for name, known in CONVENTIONS.items() if known == preprocessing), None)
     state = _as_convolution(preprocessing) if layout == "adain" else {}
     for name, stem in stems(network.architecture, layout).items():
         for part, parameter in network.convolution(name).named_parameters():
@@ -175,7 +188,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
             save_tensors(state, temporary, {"convention": convention} if convention and layout != "adain" else {})
         again = foreign_network(temporary, read_state(temporary), convention or "caffe", network.pooling)
         pairs = zip(again.parameters(), network.parameters(), strict=True)
-        same = all(torch.equal(found, given.float().cpu()) for found, given in pairs)
+        same = all(torch.equal(read, given.float().cpu()) for read, given in pairs)
         grey = torch.full((1, 3, 1, 1), 0.5)
         if layout == "adain":
             same &= torch.allclose(again.preprocessing(grey), preprocessing(grey), rtol=1e-4, atol=1e-4)
@@ -183,8 +196,39 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
             raise ToolkitError(f"What was written does not read back as the same network: {path} was not kept.")
 
 
-def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str]]:
-    """The architecture whose keys these are, and from each convolution's name to the stem of its keys."""
+def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str], dict[str, str]]:
+    """The largest VGG in a file: its architecture, by convolution the stem of its keys, and its keys by their tails.
+
+    A tail is the last two parts of a key, such as ``0.weight`` or ``conv1_1.weight``. What training or a larger network
+    puts before it is the same for all of a VGG's keys but for numbers, of the slices that it may be cut into.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for key in tensors:
+        *parents, stem, part = ["", *key.split(".")]
+        groups.setdefault(re.sub(r"\d", "", ".".join(parents)), {})[f"{stem}.{part}"] = key
+    networks = []
+    for tails in groups.values():
+        if known := _vgg({tail: tensors[key] for tail, key in tails.items()}):
+            networks.append((*known, tails))
+    if networks:
+        largest = max(len(stems) for _, stems, _ in networks)
+        chosen, *others = [network for network in networks if len(network[1]) == largest]
+        if others:
+            first, second = (next(iter(network[2].values())) for network in (chosen, others[0]))
+            raise ToolkitError(f"{path} holds several VGGs, such as those of {first} and {second}: save one of them.")
+        return chosen
+    if any(key.endswith(".mean_activation") for key in tensors):
+        raise ToolkitError(
+            f"{path} is a .scales file: it holds mean activations, not a network; normalise a network with it."
+        )
+    raise ToolkitError(
+        f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
+        f"use the weights of {', '.join(DEPTHS)}, with or without batch normalisation."
+    )
+
+
+def _vgg(tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str]] | None:
+    """The architecture whose keys these tails are, and from each convolution's name to the stem of its keys."""
     present = {key.removesuffix(".weight") for key, t in tensors.items() if key.endswith(".weight") and t.ndim == 4}
     present = {stem for stem in present if stem.isdecimal() or stem.startswith("conv")}
     if _begins_with_preprocessing(tensors):
@@ -197,19 +241,12 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture,
     for whole in (True, False):
         for name in reversed(DEPTHS):
             for layout, batch_norm in layouts:
-                found = stems(Architecture(name), layout, batch_norm=batch_norm)
-                names = {conv: PREFIXES.sub("", stem) for conv, stem in [*found.items()][: len(present)]}
-                if present and set(names.values()) == present and (len(names) == len(found)) == whole:
+                all_stems = stems(Architecture(name), layout, batch_norm=batch_norm)
+                names = {conv: stem.rpartition(".")[2] for conv, stem in [*all_stems.items()][: len(present)]}
+                if present and set(names.values()) == present and (len(names) == len(all_stems)) == whole:
                     widths = tuple(_filters(tensors, stem) for stem in names.values())
                     return Architecture(name, widths, "" if whole else [*names][-1]), names
-    if any(key.endswith(".mean_activation") for key in tensors):
-        raise ToolkitError(
-            f"{path} is a .scales file: it holds mean activations, not a network; normalise a network with it."
-        )
-    raise ToolkitError(
-        f"{path} does not hold a VGG's convolutions (features.0.weight … or conv1_1.weight …): "
-        f"use the weights of {', '.join(DEPTHS)}, with or without batch normalisation."
-    )
+    return None
 
 
 def _filters(tensors: Mapping[str, Tensor], stem: str) -> int:
@@ -234,7 +271,7 @@ def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:
 
 def _as_convolution(preprocessing: Preprocessing) -> dict[str, Tensor]:
     """A preprocessing as a 1 x 1 convolution, the first layer of AdaIN's Sequential."""
-    std, mean = (torch.tensor(each, dtype=torch.float64) for each in (preprocessing.std, preprocessing.mean))
+    std, mean = (torch.tensor(values, dtype=torch.float64) for values in (preprocessing.std, preprocessing.mean))
     matrix = (preprocessing.range / std).diag()
     matrix = matrix.flip(1) if preprocessing.channels == "BGR" else matrix
     return {"0.weight": matrix.view(3, 3, 1, 1).float().contiguous(), "0.bias": (-mean / std).float()}

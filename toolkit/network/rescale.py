@@ -28,14 +28,14 @@ def scales(mean_activations: Mapping[str, Tensor]) -> dict[str, Scale]:
     Args:
         mean_activations: by convolution in order, (O), of the network as it was trained.
     """
-    found = {}
+    factors = {}
     below = torch.ones(3, dtype=torch.float64)
     for name, mean in mean_activations.items():
         mean = mean.cpu().double()
         mean = mean.where(mean > 0, 1.0)
-        found[name] = Scale(1 / mean, below)
+        factors[name] = Scale(1 / mean, below)
         below = mean
-    return found
+    return factors
 
 
 def rescale(network: Network, mean_activations: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> Network:

@@ -42,7 +42,7 @@ def implied_mean_activations(network: Network, original: Network) -> dict[str, T
     scales = {}
     below = torch.ones(3, dtype=torch.float64)
     for name in network.architecture.convolutions:
-        expected, given = (_weights_on_rgb(each, name).flatten(2) for each in (original, network))
+        expected, given = (_weights_on_rgb(vgg, name).flatten(2) for vgg in (original, network))
         expected = expected * below.view(1, -1, 1)
         squares = given.square().sum((1, 2))
         mean = (expected * given).sum((1, 2)) / squares.where(squares > 0, 1.0)
@@ -75,7 +75,7 @@ def agreement(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[
     Raises:
         ToolkitError: when they have no layer in common, or a different number of filters there.
     """
-    found = {}
+    by_layer = {}
     for name in (name for name in ours if name in theirs):
         if ours[name].shape != theirs[name].shape:
             raise ToolkitError(
@@ -84,7 +84,7 @@ def agreement(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[
         fires = (ours[name] > 0) & (theirs[name] > 0)
         logs = torch.stack([ours[name][fires].log(), theirs[name][fires].log()])
         correlation = float(torch.corrcoef(logs)[0, 1]) if logs.shape[1] > 1 else float("nan")
-        found[name] = Agreement(correlation, float((logs[0] - logs[1]).median().exp()), logs.shape[1])
-    if not found:
+        by_layer[name] = Agreement(correlation, float((logs[0] - logs[1]).median().exp()), logs.shape[1])
+    if not by_layer:
         raise ToolkitError("The two have no layer in common, so there is nothing to compare.")
-    return found
+    return by_layer

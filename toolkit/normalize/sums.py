@@ -20,10 +20,10 @@ class ActivationSums:
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
-    def add(self, convolution: str, each: Tensor, positions: int) -> None:
+    def add(self, convolution: str, of_images: Tensor, positions: int) -> None:
         """Adds images: float64 (N, O), each one's sums over so many positions."""
-        images, total = len(each), each.sum(0)
-        sums = torch.stack([total, each.square().sum(0), total * positions])
+        images, total = len(of_images), of_images.sum(0)
+        sums = torch.stack([total, of_images.square().sum(0), total * positions])
         self.merge(convolution, sums, (images * positions, images * positions**2, images))
 
     def merge(self, convolution: str, sums: Tensor, counts: tuple[int, int, int]) -> None:
