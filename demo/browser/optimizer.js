@@ -3,7 +3,7 @@
  *
  * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves
  * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can
- * be made again. What each constant is for, and where the method comes from: toolkit/optimize.
+ * be made again. Where the method comes from, and what each of site.json's constants is for: toolkit/optimize.
  */
 
 const LEAST = 0, LARGEST = 1;
@@ -15,21 +15,18 @@ export class DivergedError extends Error {
 }
 
 export class LBFGS {
-  static FIRST_STEP = 0.01;
-  static LARGEST_STEP = 0.1;
-  static RISE = 1.5;
-  static SMALLEST_STEP = 1e-6;
-
   /**
    * @param {Float32Array} start  where to begin
    * @param {number} pairs  steps, with the gradient's change over each, that the inverse Hessian is made from
    * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of that matrix, in place
+   * @param {import("./types.js").Constants} constants
    */
-  constructor(start, pairs, precondition) {
+  constructor(start, pairs, precondition, constants) {
+    this.constants = constants.LBFGS;
     this.point = clamped(start.slice());
     this.best = this.point.slice();
     this.precondition = precondition;
-    this.pairs = new CurvaturePairs(pairs, precondition);
+    this.pairs = new CurvaturePairs(pairs, precondition, constants.CurvaturePairs);
     this.least = this.objective = Infinity;
     this.gradient = null;
     this.move = null;
@@ -58,20 +55,20 @@ export class LBFGS {
     this.scale = 1 / (meanSize(gradient) || 1);
     this.gradient = scaled(gradient.slice(), this.scale);
     const step = this.#free(this.precondition(scaled(this.#free(this.gradient.slice()), -1)));
-    return scaled(step, LBFGS.FIRST_STEP / (meanSize(step) || 1));
+    return scaled(step, this.constants.FIRST_STEP / (meanSize(step) || 1));
   }
 
   #next(found, objective) {
-    const gradient = scaled(found.slice(), this.scale);
-    const change = difference(gradient, this.gradient);
-    let limit = LBFGS.LARGEST_STEP;
-    if (objective <= LBFGS.RISE * this.objective) {
+    const gradient = scaled(found.slice(), this.scale), change = difference(gradient, this.gradient);
+    const { LARGEST_STEP, RISE, SMALLEST_STEP } = this.constants;
+    let limit = LARGEST_STEP;
+    if (objective <= RISE * this.objective) {
       this.objective = objective;
       this.gradient = gradient;
     } else {
       add(this.point, -1, this.move);
       limit = meanSize(this.move) / 2;
-      if (limit < LBFGS.SMALLEST_STEP && !Number.isFinite(objective)) throw new DivergedError();
+      if (limit < SMALLEST_STEP && !Number.isFinite(objective)) throw new DivergedError();
     }
     if (Number.isFinite(objective)) this.pairs.add(this.move, change);
     const step = this.#free(this.pairs.direction(this.#free(this.gradient.slice())));
@@ -89,10 +86,9 @@ export class LBFGS {
 
 /** The latest steps s with the gradient's change y over each, and the inverse Hessian that they make. */
 export class CurvaturePairs {
-  static LEAST_PRODUCT = 1e-10;
-
-  constructor(capacity, precondition) {
+  constructor(capacity, precondition, { LEAST_PRODUCT }) {
     this.capacity = capacity;
+    this.leastProduct = LEAST_PRODUCT;
     this.precondition = precondition;
     this.steps = [];
     this.changes = [];
@@ -103,7 +99,7 @@ export class CurvaturePairs {
   /** Takes in a pair, unless the objective did not curve upwards along it. */
   add(step, change) {
     const product = dot(change, step);
-    if (!(product > CurvaturePairs.LEAST_PRODUCT)) return;
+    if (!(product > this.leastProduct)) return;
     if (this.steps.length === this.capacity) {
       this.steps.shift();
       this.changes.shift();
@@ -141,13 +137,16 @@ export class CurvaturePairs {
 }
 
 export class Adam {
-  static STEP_SIZE = 0.02;
-  static MEMORY = 0.99;
+  // PyTorch's usual ones.
   static DECAY = [0.9, 0.999];
   static EPSILON = 1e-8;
 
-  /** @param {Float32Array} start  where to begin */
-  constructor(start) {
+  /**
+   * @param {Float32Array} start  where to begin
+   * @param {import("./types.js").Constants} constants
+   */
+  constructor(start, { Adam: constants }) {
+    this.constants = constants;
     this.point = clamped(start.slice());
     this.best = this.point.slice();
     this.moments = [new Float32Array(start.length), new Float32Array(start.length)];
@@ -159,11 +158,11 @@ export class Adam {
     const evaluation = await evaluate(this.point);
     if (!Number.isFinite(evaluation.objective)) throw new DivergedError();
     const { point, best, moments: [first, second] } = this, { gradient } = evaluation;
-    const [a, b] = Adam.DECAY;
+    const [a, b] = Adam.DECAY, { STEP_SIZE, MEMORY } = this.constants;
     this.steps += 1;
-    this.mass += (1 - this.mass) * (1 - Adam.MEMORY);
-    const size = Adam.STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
-    const share = (1 - Adam.MEMORY) / this.mass;
+    this.mass += (1 - this.mass) * (1 - MEMORY);
+    const size = STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
+    const share = (1 - MEMORY) / this.mass;
     for (let i = 0; i < point.length; i++) {
       first[i] += (1 - a) * (gradient[i] - first[i]);
       second[i] += (1 - b) * (gradient[i] * gradient[i] - second[i]);
@@ -177,17 +176,19 @@ export class Adam {
 
 /** Ends an optimisation when its least objective fell by less than GAIN over the last ITERATIONS. */
 export class EarlyStop {
-  static ITERATIONS = 50;
-  static GAIN = 0.005;
   #least = [];
+
+  /** @param {import("./types.js").Constants} constants */
+  constructor({ EarlyStop: constants }) {
+    this.constants = constants;
+  }
 
   /** Takes in an iteration's objective; whether it is time to end. */
   ends(objective) {
     const least = this.#least.at(-1) ?? Infinity;
+    const { ITERATIONS, GAIN } = this.constants;
     this.#least.push(objective < least ? objective : least);
-    if (this.#least.length <= EarlyStop.ITERATIONS) return false;
-    const before = this.#least.at(-1 - EarlyStop.ITERATIONS);
-    return this.#least.at(-1) > (1 - EarlyStop.GAIN) * before;
+    return this.#least.length > ITERATIONS && this.#least.at(-1) > (1 - GAIN) * this.#least.at(-1 - ITERATIONS);
   }
 }
 

@@ -36,13 +36,13 @@ let worker;
 await start();
 
 async function start() {
-  if (await isolating()) return;
   try {
     site = await (await fetch("site.json")).json();
   } catch {
     $("#incomplete").hidden = false;
     return;
   }
+  if (await isolating()) return;
   site.base = new URL(".", location.href).href;
   recipe = { ...site.recipe };
   if (site.server) Object.assign($("#server"), { href: site.server, hidden: false });
@@ -63,7 +63,7 @@ async function isolating() {
   try {
     if (sessionStorage.isolated) return false;
     sessionStorage.isolated = "tried";
-    await navigator.serviceWorker.register("isolation.js");
+    await navigator.serviceWorker.register(`service.js?${new URLSearchParams(site.isolation)}`);
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
     if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return false;
   } catch {

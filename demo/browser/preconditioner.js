@@ -1,57 +1,61 @@
 /** A guess of the inverse Hessian of any image objective: the coarser a structure, the further it may go. */
 
-const POWER = 0.7;
-
-/** Cycles per pixel: what is finer the network averages away; nothing coarser is seen by the deepest layers. */
-const FINEST = 0.2, COARSEST = 0.004;
-
-/** Prime factors above this are left to Bluestein's algorithm. */
-const LARGEST_RADIX = 13;
-
 /**
  * Multiplies the frequencies f of an image by (4 f)^-0.7, between the coarsest and the finest.
  *
  * The factors are real and the same for f and -f, so two channels pass through one complex transform, one as its real
- * and one as its imaginary part, and never mix.
+ * and one as its imaginary part, and never mix. Zeros pad the image to sides with fast transforms.
  *
  * @param {number} height
  * @param {number} width
+ * @param {{POWER: number, FINEST: number, COARSEST: number}} constants  the toolkit's
  * @returns {(vector: Float32Array) => Float32Array}  for a vector of 3 channels, in place
  */
-export function preconditioner(height, width) {
-  const pixels = height * width;
-  const gains = new Float64Array(pixels); // by column, as the spectrum lies
-  for (let x = 0; x < width; x++)
-    for (let y = 0; y < height; y++) {
-      const square = frequency(y, height) ** 2 + frequency(x, width) ** 2 + COARSEST ** 2;
-      gains[x * height + y] = (4 * (square ** -2 + FINEST ** -4) ** -0.25) ** -POWER / pixels;
+export function preconditioner(height, width, { POWER, FINEST, COARSEST }) {
+  const tall = padded(height), wide = padded(width), area = tall * wide, pixels = height * width;
+  const gains = new Float64Array(area); // by column, as the spectrum lies
+  for (let x = 0; x < wide; x++)
+    for (let y = 0; y < tall; y++) {
+      const square = frequency(y, tall) ** 2 + frequency(x, wide) ** 2 + COARSEST ** 2;
+      gains[x * tall + y] = (4 * (square ** -2 + FINEST ** -4) ** -0.25) ** -POWER / area;
     }
-  const along = transform(width), down = transform(height);
-  const [re, im, turnedRe, turnedIm] = Array.from({ length: 4 }, () => new Float64Array(pixels));
+  const along = transform(wide), down = transform(tall);
+  const [re, im, turnedRe, turnedIm] = Array.from({ length: 4 }, () => new Float64Array(area));
   return (vector) => {
     for (const first of [0, 2]) {
       const one = vector.subarray(first * pixels, (first + 1) * pixels);
       const two = vector.subarray((first + 1) * pixels, (first + 2) * pixels); // empty beyond the last channel
-      re.set(one);
-      two.length ? im.set(two) : im.fill(0);
-      down(re, im, width);
-      turn(re, turnedRe, height, width);
-      turn(im, turnedIm, height, width);
-      along(turnedRe, turnedIm, height);
-      for (let i = 0; i < pixels; i++) {
+      re.fill(0);
+      im.fill(0);
+      for (let y = 0; y < height; y++) {
+        re.set(one.subarray(y * width, (y + 1) * width), y * wide);
+        im.set(two.subarray(y * width, (y + 1) * width), y * wide);
+      }
+      down(re, im, wide);
+      turn(re, turnedRe, tall, wide);
+      turn(im, turnedIm, tall, wide);
+      along(turnedRe, turnedIm, tall);
+      for (let i = 0; i < area; i++) {
         turnedRe[i] *= gains[i];
         turnedIm[i] *= gains[i];
       }
-      // With the two parts swapped, a transform is its own inverse up to 1 / pixels.
-      along(turnedIm, turnedRe, height);
-      turn(turnedRe, re, width, height);
-      turn(turnedIm, im, width, height);
-      down(im, re, width);
-      one.set(re);
-      if (two.length) two.set(im);
+      // With the two parts swapped, a transform is its own inverse up to 1 / area.
+      along(turnedIm, turnedRe, tall);
+      turn(turnedRe, re, wide, tall);
+      turn(turnedIm, im, wide, tall);
+      down(im, re, wide);
+      for (let y = 0; y < height; y++) {
+        one.set(re.subarray(y * wide, y * wide + width), y * width);
+        if (two.length) two.set(im.subarray(y * wide, y * wide + width), y * width);
+      }
     }
     return vector;
   };
+}
+
+/** The least length from this one on whose only prime factors are 2, 3 and 5. */
+function padded(length) {
+  return Math.max(...factorised(length)) <= 5 ? length : padded(length + 1);
 }
 
 function turn(from, to, height, width) {
@@ -60,18 +64,6 @@ function turn(from, to, height, width) {
 
 function frequency(index, length) {
   return (index < (length + 1) / 2 ? index : index - length) / length;
-}
-
-/**
- * The discrete Fourier transform of a length.
- *
- * @param {number} length
- * @returns {(re: Float64Array, im: Float64Array, stride: number) => void}  transforms, in place, `stride` interleaved
- *   sequences at once
- */
-export function transform(length) {
-  const factors = factorised(length);
-  return Math.max(...factors) > LARGEST_RADIX ? bluestein(length) : stockham(length, factors);
 }
 
 /** Fours first, then primes in ascending order. */
@@ -83,8 +75,15 @@ function factorised(length) {
   return factors;
 }
 
-/** Stockham's algorithm, which needs no reordering, for small factors. */
-function stockham(length, factors) {
+/**
+ * The discrete Fourier transform of a length, by Stockham's algorithm, which needs no reordering.
+ *
+ * @param {number} length
+ * @returns {(re: Float64Array, im: Float64Array, stride: number) => void}  transforms, in place, `stride` interleaved
+ *   sequences at once
+ */
+function transform(length) {
+  const factors = factorised(length);
   const cosines = new Float64Array(length), sines = new Float64Array(length);
   for (let k = 0; k < length; k++) {
     cosines[k] = Math.cos((2 * Math.PI * k) / length);
@@ -142,41 +141,5 @@ function stockham(length, factors) {
         }
       }
     }
-  }
-}
-
-/** Bluestein's algorithm: any length, as a convolution of a power of two. */
-function bluestein(length) {
-  const padded = 2 ** Math.ceil(Math.log2(2 * length - 1));
-  const inner = transform(padded);
-  const cosines = new Float64Array(length), sines = new Float64Array(length);
-  const chirpRe = new Float64Array(padded), chirpIm = new Float64Array(padded);
-  for (let k = 0; k < length; k++) {
-    const angle = (Math.PI * ((k * k) % (2 * length))) / length;
-    cosines[k] = chirpRe[k] = chirpRe[(padded - k) % padded] = Math.cos(angle);
-    sines[k] = chirpIm[k] = chirpIm[(padded - k) % padded] = Math.sin(angle);
-  }
-  inner(chirpRe, chirpIm, 1);
-  let [ar, ai] = [new Float64Array(0), new Float64Array(0)];
-  return (re, im, stride) => {
-    const total = padded * stride;
-    if (ar.length !== total) [ar, ai] = [new Float64Array(total), new Float64Array(total)];
-    ar.fill(0, length * stride);
-    ai.fill(0, length * stride);
-    for (let k = 0; k < length; k++) rotated(re, im, ar, ai, k * stride, stride, cosines[k], -sines[k]);
-    inner(ar, ai, stride);
-    for (let k = 0; k < padded; k++)
-      rotated(ar, ai, ar, ai, k * stride, stride, chirpRe[k] / padded, chirpIm[k] / padded);
-    inner(ai, ar, stride);
-    for (let k = 0; k < length; k++) rotated(ar, ai, re, im, k * stride, stride, cosines[k], -sines[k]);
-  };
-}
-
-/** Multiplies complex numbers by c + s i, from one pair of arrays into another. */
-function rotated(fromRe, fromIm, re, im, first, count, c, s) {
-  for (let i = first; i < first + count; i++) {
-    const product = fromRe[i] * c - fromIm[i] * s;
-    im[i] = fromRe[i] * s + fromIm[i] * c;
-    re[i] = product;
   }
 }

@@ -2,17 +2,8 @@
 
 import { cover, frameOf, resize, round } from "./image.js";
 
-/** By number of levels, each level's share of the iterations, from the coarsest on. */
-const SHARES = { 1: [1], 2: [0.25, 0.75], 3: [0.4, 0.3, 0.3], 4: [0.3, 0.3, 0.25, 0.15] };
-
-/** Longest and shortest side of the coarsest level in pixels, at least. */
-const LEAST_LONGEST = 256, LEAST_SHORTEST = 32;
-
-/** Contrast of the noise that a synthesis may start from. */
-const NOISE = 0.1;
-
 /** The levels of a recipe for an image's proportions: [{width, height, iterations}, …]. */
-export function levels(recipe, image) {
+export function levels(recipe, image, { pyramid: { SHARES, LEAST_LONGEST, LEAST_SHORTEST } }) {
   const frames = Array.from({ length: recipe.levels }, (_, n) => frameOf(image, recipe.size >> n)).reverse();
   const tooSmall = ({ width, height }) =>
     Math.max(width, height) < LEAST_LONGEST || Math.min(width, height) < LEAST_SHORTEST;
@@ -23,7 +14,7 @@ export function levels(recipe, image) {
 }
 
 /** The image that an optimisation of that size begins with. `images` holds content, style and start. */
-export function startImage(recipe, frame, images) {
+export function startImage(recipe, frame, images, { pyramid: { NOISE } }) {
   const { width, height } = frame, length = 3 * width * height;
   if (recipe.start === "grey") return { width, height, data: new Float32Array(length).fill(0.5) };
   if (recipe.start === "noise") {

@@ -7,19 +7,17 @@ import { preconditioner } from "./preconditioner.js";
 import { LostError } from "./engine.js";
 import { Objective } from "./objective.js";
 
-/** The most pairs of steps and gradients that L-BFGS remembers. */
-const PAIRS = 12;
-
 /**
  * Paints; yields {iteration, iterations, objective, losses, image} after each iteration. `image` is the best so far.
  *
  * @param {object} recipe
  * @param {{content, style, start}} images  `start` only when the recipe starts from an image
  * @param {object} network  one of the site's
+ * @param {import("./types.js").Constants} constants
  * @param {(lost: boolean) => Promise<object>} engineFor  gives the engine; another one when the present was lost
  */
-export async function* synthesis(recipe, images, network, engineFor) {
-  const stages = levels(recipe, images.content);
+export async function* synthesis(recipe, images, network, constants, engineFor) {
+  const stages = levels(recipe, images.content, constants);
   const { width, height } = stages[0];
   if (Math.min(width, height) < least(network))
     throw new Error(`A picture of ${width} x ${height} pixels is too small for the network: choose a larger size.`);
@@ -31,9 +29,9 @@ export async function* synthesis(recipe, images, network, engineFor) {
     const style = fit(images.style, Math.max(1, round(longest * recipe.style_scale)));
     if (Math.min(style.width, style.height) < least(network))
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
-    const start = startImage(recipe, stage, { ...images, content, style });
+    const start = startImage(recipe, stage, { ...images, content, style }, constants);
     const { data } = best ? enlarged(best, start) : start;
-    const optimizer = makeOptimizer(recipe, stage, data), earlyStop = new EarlyStop();
+    const optimizer = makeOptimizer(recipe, stage, data, constants), earlyStop = new EarlyStop(constants);
     best = { width: stage.width, height: stage.height, data: optimizer.best };
     let objective = null;
     // What was lost is made again by another engine; the optimiser goes on where it was.
@@ -65,10 +63,10 @@ export async function* synthesis(recipe, images, network, engineFor) {
   }
 }
 
-function makeOptimizer(recipe, { width, height, iterations }, data) {
-  if (recipe.optimizer === "adam") return new Adam(data);
-  const pairs = Math.max(1, Math.min(PAIRS, Math.ceil(iterations / 2))); // the last ones would hardly be used
-  return new LBFGS(data, pairs, preconditioner(height, width));
+function makeOptimizer(recipe, { width, height, iterations }, data, constants) {
+  if (recipe.optimizer === "adam") return new Adam(data, constants);
+  const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(iterations / 2))); // the last ones would hardly be used
+  return new LBFGS(data, pairs, preconditioner(height, width, constants.Preconditioner), constants);
 }
 
 /** The recipe of a result, with the fingerprints of what it was made from. */

@@ -43,7 +43,7 @@ async function painted(site, network, wanted, recipe, images) {
   const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
   let last = null, shown = -Infinity, trouble = "", restart = false;
   try {
-    for await (const progress of synthesis(recipe, images, network, engineFor)) {
+    for await (const progress of synthesis(recipe, images, network, site.constants, engineFor)) {
       last = progress;
       const { image, ...rest } = progress;
       const due = performance.now() - shown > BETWEEN;

@@ -81,7 +81,7 @@ def pictures(picture):
     return [picture(), picture("style.png", (80, 60), (20, 60, 180))]
 
 
-def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(visit, pictures, tmp_path):
+def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(visit, facts, pictures, tmp_path):
     page = visit()
     set_up(page, pictures, "vgg19-small", iterations=40)
     assert paint(page).startswith("Done after 40 iterations")
@@ -89,9 +89,8 @@ def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(vi
     recipe = saved(page, tmp_path / "painted.png")
     network = load_network("vgg19-small")
     content, style = map(open_image, pictures)
-    ours = Synthesis(
-        network, recipe.with_(made_from=None), content=content, styles=[style], objective=OnnxObjective, pairs=12
-    )
+    how = {"objective": OnnxObjective, "pairs": facts["constants"]["pairs"]}
+    ours = Synthesis(network, recipe.with_(made_from=None), content=content, styles=[style], **how)
     for _ in ours:
         pass
     assert recipe == ours.recipe

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from demo.app import main
-from demo.on_device import HEADERS
 from demo.settings import read_settings
+from toolkit.export.site import ISOLATION
 from toolkit.pictures.formats import read_recipe
 from toolkit.synthesis import Recipe
 
@@ -71,9 +71,9 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path_and_headers_are_on_its
         for path in ("on-device/", "on-device/site.json", "on-device/networks/vgg19-small.onnx"):
             answer = httpx.get(f"{address}{path}", timeout=60)
             assert answer.status_code == 200 and answer.headers["content-encoding"] == "gzip"
-            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+            assert {name: answer.headers[name] for name in ISOLATION} == ISOLATION
         config = httpx.get(f"{address}config", timeout=60)
-        assert not {name.lower() for name in HEADERS} & {*config.headers}
+        assert not {name.lower() for name in ISOLATION} & {*config.headers}
         assert "(/paint/on-device/)" in config.text
         assert config.json()["root"].endswith("/paint")
         assert "/paint/gradio_api/file=" in json.dumps(config.json()["components"])

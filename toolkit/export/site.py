@@ -15,8 +15,12 @@ from .. import __version__
 from ..errors import ToolkitError
 from ..network import Network, fingerprint
 from ..network.geometry import strides
+from ..optimize import LBFGS, Adam, EarlyStop
+from ..optimize.lbfgs import CurvaturePairs
 from ..pictures.io import example_photographs, open_picture, to_picture
+from ..synthesis import pyramid
 from ..synthesis.notation import STRENGTHS
+from ..synthesis.preconditioner import Preconditioner
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import SCALES
 from .graphs import SUMMARIES, Precision, step_model, summary_shape
@@ -27,6 +31,16 @@ RECIPE = Recipe.preset("transfer", precision="float32", size=384)
 
 #: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
 MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}
+
+#: L-BFGS' pairs, at most: each takes 19 MB at 1024 pixels, and a browser gives a page little memory.
+PAIRS = 12
+
+#: With these headers a browser gives a page threads.
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 
 #: Longest side of an example's small picture in pixels.
 SMALL = 160
@@ -42,9 +56,7 @@ sdk: static
 app_file: index.html
 license: mit
 custom_headers:
-  cross-origin-opener-policy: same-origin
-  cross-origin-embedder-policy: require-corp
-  cross-origin-resource-policy: cross-origin
+{headers}
 ---
 
 A page that paints a photograph in the style of another picture, on the visitor's own device. Any static host serves it:
@@ -88,6 +100,8 @@ def write_site(
             "toolkit": __version__,
             "recipe": RECIPE.model_dump(mode="json"),
             "limits": _limits(),
+            "constants": _constants(),
+            "isolation": ISOLATION,
             "help": {name: field.description for name, field in Recipe.model_fields.items()},
             "strengths": STRENGTHS,
             "networks": [_network(folder, name, network, check) for name, network in networks.items()],
@@ -97,7 +111,8 @@ def write_site(
         }
         (folder / "runtime.json").unlink()
         (folder / "site.json").write_text(json.dumps(site), encoding="utf-8")
-        (folder / "README.md").write_text(README.replace("{version}", __version__), encoding="utf-8")
+        headers = "\n".join(f"  {name.lower()}: {value}" for name, value in ISOLATION.items())
+        (folder / "README.md").write_text(README.format(version=__version__, headers=headers), encoding="utf-8")
     except OSError as error:
         raise ToolkitError(f"Could not write the site into {folder}: {error.strerror or error}.") from error
 
@@ -124,6 +139,16 @@ def _limits() -> dict[str, Any]:
     for name, most in MOST.items():
         limits[name]["most"] = most
     return limits
+
+
+def _constants() -> dict[str, Any]:
+    """What the page computes with as the toolkit does: the constants of these classes and of the pyramid."""
+    homes = {kind.__name__: kind for kind in (LBFGS, CurvaturePairs, Adam, EarlyStop, Preconditioner)}
+    constants: dict[str, Any] = {
+        name: {constant: value for constant, value in vars(home).items() if constant.isupper()}
+        for name, home in {**homes, "pyramid": pyramid}.items()
+    }
+    return {**constants, "pairs": PAIRS}
 
 
 def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str, Any]:
