@@ -41,6 +41,17 @@ async function keep(cache, key, blob) {
   await cache?.put(key, new Response(blob));
 }
 
+/** Keeps the page's own files, as one version that takes the place of earlier ones: service.js serves them. */
+export async function keepPage({ base, version, page, ...site }) {
+  await navigator.serviceWorker.ready;
+  const ours = `paint-page ${base} `, cache = await caches.open(ours + version);
+  if (await cache.match("site.json")) return;
+  await cache.addAll(Object.entries(page).map(([file, integrity]) => new Request(file, { integrity })));
+  await cache.put("site.json", new Response(JSON.stringify({ ...site, version, page })));
+  for (const name of await caches.keys())
+    if (name.startsWith(ours) && name !== ours + version) await caches.delete(name);
+}
+
 async function received(address, signal, progress) {
   const response = await fetch(address, { signal });
   if (!response.ok) throw new Error(response.statusText);

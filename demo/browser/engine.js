@@ -1,7 +1,7 @@
 /** onnxruntime-web: which way to compute, its files, and a network's session. */
 
 import { download } from "./download.js";
-import { BrokenError, explained } from "./errors.js";
+import { BrokenError, explained, ForbiddenError } from "./errors.js";
 
 /** More threads hardly help, and leave nothing for the page. */
 const MOST_THREADS = 8;
@@ -25,6 +25,9 @@ export class LostError extends Error {}
 export async function chosenWay(wanted, largest) {
   if (!WebAssembly.validate(SIMD))
     throw new Error("This browser lacks WebAssembly SIMD, which painting needs: use a newer one.");
+  await WebAssembly.compile(SIMD).catch(() => {
+    throw new ForbiddenError("wasm-eval", "script-src");
+  });
   if (wanted === "wasm") return "wasm";
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (!adapter) return "wasm";

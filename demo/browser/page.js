@@ -2,13 +2,15 @@
 
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
+import { keepPage } from "./download.js";
+import { ForbiddenError } from "./errors.js";
 
 const $ = (selector) => document.querySelector(selector);
 const wanted = new URLSearchParams(location.search).get("engine");
 
 const RESTORED =
   "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. " +
-  "Then Paint makes it again, and Continue goes on from it.";
+  "Then Paint makes it again, and Refine further goes on from it.";
 
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;
@@ -17,8 +19,6 @@ const PATIENCE = 2000;
 let site;
 /** The recipe that the controls show; some of its fields have no control and travel along. */
 let recipe;
-/** The examples that are chosen at first. */
-const USUAL = { content: "chelsea", style: "stained_glass" };
 /** What the page calls a picture of each role. */
 const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
@@ -31,17 +31,15 @@ let touched = "content";
 /** The last result: a PNG, to continue from and to download. */
 let result = null;
 let objectives = [];
-let worker;
+/** What paints; there is none after it has broken down. */
+let worker = null;
+/** What the host's content security policy forbade: the reason of the trouble that comes with it. */
+let forbidden = "";
 
 await start();
 
 async function start() {
-  try {
-    site = await (await fetch("site.json")).json();
-  } catch {
-    $("#incomplete").hidden = false;
-    return;
-  }
+  site = await (await fetch("site.json")).json();
   if (await isolating()) return;
   site.base = new URL(".", location.href).href;
   recipe = { ...site.recipe };
@@ -54,16 +52,18 @@ async function start() {
   listen();
   show();
   worker = newWorker();
+  $("#unstarted").remove();
   $("main").hidden = false;
+  keepPage(site).catch(() => {}); // a full disk only costs the visit without a connection
 }
 
-/** Reloads once under a service worker that gives the page threads, where the host's headers do not. */
+/** Starts the service worker. Reloads once under it for threads, where the host's headers give the page none. */
 async function isolating() {
-  if (crossOriginIsolated || !navigator.serviceWorker) return false;
   try {
-    if (sessionStorage.isolated) return false;
+    const registered = navigator.serviceWorker.register(`service.js?${new URLSearchParams(site.isolation)}`);
+    if (crossOriginIsolated || sessionStorage.isolated) return false;
     sessionStorage.isolated = "tried";
-    await navigator.serviceWorker.register(`service.js?${new URLSearchParams(site.isolation)}`);
+    await registered;
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
     if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return false;
   } catch {
@@ -81,7 +81,7 @@ function radio(word, weight) {
 }
 
 function pictures(role) {
-  const box = $(`[data-role=${role}]`), examples = box.querySelector(".examples");
+  const box = $(`[data-role=${role}]`), examples = $(`[data-examples=${role}]`);
   for (const name of site.examples[role]) {
     const button = document.createElement("button"), image = new Image(), title = name.replaceAll("_", " ");
     Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
@@ -97,13 +97,11 @@ function pictures(role) {
     };
     button.onclick = () => (coming[role] = fetched());
     examples.append(button);
-    if (name === USUAL[role]) button.click();
+    if (name === site.usual[role]) button.click();
   }
   const drop = box.querySelector(".picture");
-  for (const input of box.querySelectorAll("input"))
-    input.onchange = () => input.files[0] && choose(role, input.files[0]);
-  box.addEventListener("focusin", () => (touched = role));
-  box.addEventListener("pointerenter", () => (touched = role));
+  for (const input of box.querySelectorAll("input")) onFile(input, (file) => choose(role, file));
+  for (const event of ["focusin", "pointerenter"]) box.addEventListener(event, () => (touched = role));
   drop.ondragover = (event) => {
     event.preventDefault();
     drop.classList.add("over");
@@ -113,6 +111,15 @@ function pictures(role) {
     event.preventDefault();
     drop.classList.remove("over");
     if (event.dataTransfer.files[0]) choose(role, event.dataTransfer.files[0]);
+  };
+}
+
+/** Tells of each file that an input is given, even of the same one twice. */
+function onFile(input, tell) {
+  input.onchange = () => {
+    const [file] = input.files;
+    input.value = "";
+    if (file) tell(file);
   };
 }
 
@@ -128,7 +135,7 @@ function choose(role, file) {
     files[role] = null;
     say(`The ${NAMES[role]} is not a picture that this browser can read: use PNG, JPEG or WebP.`, true);
   };
-  for (const button of document.querySelectorAll(`[data-role=${role}] .examples button`)) button.ariaPressed = "false";
+  for (const button of document.querySelectorAll(`[data-examples=${role}] button`)) button.ariaPressed = "false";
 }
 
 function listen() {
@@ -147,12 +154,13 @@ function listen() {
       showNumbers();
     };
   $("#start").onchange = ({ target }) => (recipe.start = target.value);
-  $("#recipe").onchange = ({ target }) => target.files[0] && restore(target.files[0]);
+  onFile($("#recipe"), restore);
   document.onpaste = ({ clipboardData }) => {
     const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
   };
-  document.ondragover = document.ondrop = (event) => event.preventDefault(); // a miss must not leave the page
+  for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
+  document.addEventListener("securitypolicyviolation", forbid);
 }
 
 /** Shows the recipe in the controls. */
@@ -185,6 +193,7 @@ async function paint(changes, start) {
   say("Starting …");
   $(".easel").scrollIntoView({ block: "nearest", behavior: "smooth" });
   const task = { site, networkName: $("#network").value, wanted, recipe: { ...recipe, ...changes } };
+  worker ??= newWorker();
   worker.postMessage({ type: "paint", ...task, files: start ? { ...files, start } : files });
 }
 
@@ -193,17 +202,23 @@ function newWorker() {
   made.onmessage = ({ data }) => told[data.type](data);
   made.onerror = (event) => {
     event.preventDefault();
-    restarted();
+    dismiss();
     busy(false);
     say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or reload.", true);
   };
   return made;
 }
 
-/** A new worker in place of one that has run out of memory. */
-function restarted() {
+/** Ends a worker that has broken down. */
+function dismiss() {
   worker.terminate();
-  worker = newWorker();
+  worker = null;
+}
+
+/** Takes in a violation of the content security policy. */
+function forbid({ effectiveDirective, blockedURI }) {
+  forbidden = new ForbiddenError(blockedURI, effectiveDirective).message;
+  if ($("#status").classList.contains("trouble")) say(forbidden, true);
 }
 
 /** What the worker tells. */
@@ -230,15 +245,21 @@ const told = {
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   },
 
+  // A thread that may not start is waited for in vain, so painting ends here.
+  forbidden: (violation) => {
+    forbid(violation);
+    told.failed({ sentence: forbidden, restart: true });
+  },
+
   done: async ({ blob, ending, trouble, iteration, seconds, restart }) => {
-    if (restart) restarted();
+    if (restart) dismiss();
     await hold(blob);
     busy(false);
     say(`${ending} after ${iteration} iterations in ${duration(seconds)}. ${trouble}`, Boolean(trouble));
   },
 
   failed: ({ sentence, restart }) => {
-    if (restart) restarted();
+    if (restart) dismiss();
     busy(false);
     say(sentence, true);
   },
@@ -276,12 +297,11 @@ function busy(yes) {
   $("#continue").disabled = yes || !result;
   $("#larger").disabled = yes || !result || recipe.size >= site.limits.size.most;
   $("#recipe").disabled = yes;
-  if (yes) $("#download").hidden = true;
-  else $("#download").hidden = !result;
+  $("#download").hidden = yes || !result;
 }
 
 function say(text, trouble = false) {
-  $("#status").textContent = text;
+  $("#status").textContent = (trouble && forbidden) || text;
   $("#status").classList.toggle("trouble", trouble);
 }
 

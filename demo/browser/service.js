@@ -1,6 +1,7 @@
 /**
- * A service worker that adds the headers with which a browser gives a page threads, where the host does not send them.
- * They stand in its own address. What the page loads from elsewhere must then allow it, as the CDN of the runtime does.
+ * A service worker. It adds the headers with which a browser gives a page threads, where the host does not send them:
+ * they stand in its own address. (What the page loads from elsewhere must then allow it, as the runtime's CDN does.)
+ * Without a connection it serves what the page has kept.
  */
 
 const HEADERS = new URL(location.href).searchParams;
@@ -8,11 +9,15 @@ const HEADERS = new URL(location.href).searchParams;
 addEventListener("install", () => skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
 addEventListener("fetch", (event) => {
-  if (new URL(event.request.url).origin === location.origin) event.respondWith(isolated(event.request));
+  if (event.request.url.startsWith(registration.scope)) event.respondWith(isolated(event.request));
 });
 
 async function isolated(request) {
-  const response = await fetch(request);
+  const response = await fetch(request).catch(async (error) => {
+    const kept = await caches.match(request, { ignoreSearch: true });
+    if (kept) return kept;
+    throw error;
+  });
   const headers = new Headers(response.headers);
   for (const [name, value] of HEADERS) headers.set(name, value);
   const { status, statusText } = response;

@@ -15,6 +15,10 @@ let stopping = new AbortController();
 let running = Promise.resolve();
 let kept = null; // the engine of the last painting, and the name of its network
 
+addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
+  postMessage({ type: "forbidden", effectiveDirective, blockedURI }),
+);
+
 onmessage = ({ data: { type, ...task } }) => {
   if (type === "stop") stopping.abort(new StoppedError());
   else running = running.then(() => paint(task));

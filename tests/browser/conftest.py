@@ -78,7 +78,9 @@ def visit(browser, address):
     contexts, elsewhere = [], []
 
     def open_page(at="", *, to=address, by=browser, others=(), **options):
-        context = by.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        # Requests of a service worker's could not be told from here.
+        usual = {"viewport": {"width": 1200, "height": 900}, "service_workers": "block"}
+        context = by.new_context(**{**usual, **options})
         contexts.append(context)
         context.set_default_timeout(120_000)
 

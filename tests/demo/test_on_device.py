@@ -11,6 +11,12 @@ from toolkit.export.site import ISOLATION
 from toolkit.pictures.formats import read_recipe
 from toolkit.synthesis import Recipe
 
+#: What both pages have, by id.
+SHARED = ("paint", "stop", "continue", "larger", "strength")
+
+#: Of what is to be pressed.
+COLOUR = "getComputedStyle(document.querySelector('#paint')).backgroundColor"
+
 
 def paint(page, path):
     """Paints a little, and saves it."""
@@ -38,10 +44,15 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.goto(address)
         page.wait_for_selector("main:not([hidden])")
         assert page.url == f"{address}on-device/" and page.evaluate("crossOriginIsolated")
+        words = {name: set(page.inner_text(f"#{name}").split("\n")) for name in SHARED}
+        colour = page.evaluate(COLOUR)
         painted = paint(page, tmp_path / "device.png")
         page.get_by_text("Paint on the server instead").click()
         page.wait_for_selector("#paint")
         assert page.url == f"{address}?here" and not page.evaluate("crossOriginIsolated")
+        for name, ours in words.items():
+            assert ours <= set(page.inner_text(f"#{name}").split("\n"))
+        assert page.evaluate(COLOUR) == colour
         page.get_by_text("Share and restore").click()
         page.set_input_files("#recipe input[type=file]", tmp_path / "device.png")
         page.wait_for_function("() => document.querySelector('#transfer-status')?.innerText.includes('this image')")
@@ -61,7 +72,7 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.wait_for_selector("main:not([hidden])")
         page.set_input_files("#recipe", tmp_path / "server.png")
         page.wait_for_function("() => document.querySelector('#status').innerText.includes('recipe')")
-        assert page.inner_text("#status").endswith("Continue goes on from it.")  # nothing in it is unknown here
+        assert page.inner_text("#status").endswith("Refine further goes on from it.")  # nothing in it is unknown here
         assert page.input_value("#size") == "64"
         context.close()
 
