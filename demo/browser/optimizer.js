@@ -2,24 +2,21 @@
  * The toolkit's optimisers in JavaScript: projected L-BFGS and Adam, on plain Float32Arrays.
  *
  * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves
- * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can
- * be made again. Where the method comes from, and what each of site.json's constants is for: toolkit/optimize.
+ * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step
+ * can be made again. Where the method comes from, and what the constants are for: toolkit/optimize.
  */
 
-const LEAST = 0, LARGEST = 1;
+/** @import { Constants } from "./types.d.ts" */
 
-export class DivergedError extends Error {
-  constructor() {
-    super("The optimisation diverged: choose a lower strength.");
-  }
-}
+const LEAST = 0, LARGEST = 1;
+const DIVERGED = "The optimisation diverged: choose a lower strength.";
 
 export class LBFGS {
   /**
    * @param {Float32Array} start  where to begin
    * @param {number} pairs  steps, with the gradient's change over each, that the inverse Hessian is made from
    * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of that matrix, in place
-   * @param {import("./types.js").Constants} constants
+   * @param {Constants} constants
    */
   constructor(start, pairs, precondition, constants) {
     this.constants = constants.LBFGS;
@@ -28,28 +25,24 @@ export class LBFGS {
     this.precondition = precondition;
     this.pairs = new CurvaturePairs(pairs, precondition, constants.CurvaturePairs);
     this.least = this.objective = Infinity;
-    this.gradient = null;
-    this.move = null;
+    this.gradient = this.move = null;
   }
 
   async step(evaluate) {
     const evaluation = await evaluate(this.point);
-    const { objective } = evaluation;
+    const { objective, gradient } = evaluation;
     if (objective < this.least) {
       this.least = objective;
       this.best.set(this.point);
     }
-    const { gradient } = evaluation;
     const step = this.gradient ? this.#next(gradient, objective) : this.#first(gradient, objective);
     const before = this.point.slice();
-    add(this.point, 1, step);
-    clamped(this.point);
-    this.move = difference(this.point, before);
+    this.move = add(clamped(add(this.point, 1, step)).slice(), -1, before);
     return evaluation;
   }
 
   #first(gradient, objective) {
-    if (!Number.isFinite(objective)) throw new DivergedError();
+    if (!Number.isFinite(objective)) throw new Error(DIVERGED);
     this.objective = objective;
     // Pairs are passed over by the size of their product, so the objective's scale is fixed.
     this.scale = 1 / (meanSize(gradient) || 1);
@@ -59,7 +52,7 @@ export class LBFGS {
   }
 
   #next(found, objective) {
-    const gradient = scaled(found.slice(), this.scale), change = difference(gradient, this.gradient);
+    const gradient = scaled(found.slice(), this.scale), change = add(gradient.slice(), -1, this.gradient);
     const { LARGEST_STEP, RISE, SMALLEST_STEP } = this.constants;
     let limit = LARGEST_STEP;
     if (objective <= RISE * this.objective) {
@@ -68,7 +61,7 @@ export class LBFGS {
     } else {
       add(this.point, -1, this.move);
       limit = meanSize(this.move) / 2;
-      if (limit < SMALLEST_STEP && !Number.isFinite(objective)) throw new DivergedError();
+      if (limit < SMALLEST_STEP && !Number.isFinite(objective)) throw new Error(DIVERGED);
     }
     if (Number.isFinite(objective)) this.pairs.add(this.move, change);
     const step = this.#free(this.pairs.direction(this.#free(this.gradient.slice())));
@@ -100,12 +93,8 @@ export class CurvaturePairs {
   add(step, change) {
     const product = dot(change, step);
     if (!(product > this.leastProduct)) return;
-    if (this.steps.length === this.capacity) {
-      this.steps.shift();
-      this.changes.shift();
-      this.triangle.shift();
-      for (const row of this.triangle) row.shift();
-    }
+    const full = this.steps.length === this.capacity, rows = this.triangle.slice(1);
+    if (full) for (const list of [this.steps, this.changes, this.triangle, ...rows]) list.shift();
     this.triangle = [
       ...this.triangle.map((row, i) => [...row, dot(this.steps[i], change)]),
       [...new Array(this.steps.length).fill(0), product],
@@ -124,14 +113,14 @@ export class CurvaturePairs {
       for (let j = i + 1; j < alphas.length; j++) alphas[i] -= triangle[i][j] * alphas[j];
       alphas[i] /= triangle[i][i];
     }
-    changes.forEach((change, i) => add(gradient, -alphas[i], change));
+    for (const [i, change] of changes.entries()) add(gradient, -alphas[i], change);
     const found = scaled(this.precondition(gradient), this.scale);
     const rest = changes.map((change, i) => triangle[i][i] * alphas[i] - dot(change, found));
     for (let i = 0; i < rest.length; i++) {
       for (let j = 0; j < i; j++) rest[i] -= triangle[j][i] * rest[j];
       rest[i] /= triangle[i][i];
     }
-    steps.forEach((step, i) => add(found, rest[i], step));
+    for (const [i, step] of steps.entries()) add(found, rest[i], step);
     return scaled(found, -1);
   }
 }
@@ -143,7 +132,7 @@ export class Adam {
 
   /**
    * @param {Float32Array} start  where to begin
-   * @param {import("./types.js").Constants} constants
+   * @param {Constants} constants
    */
   constructor(start, { Adam: constants }) {
     this.constants = constants;
@@ -156,7 +145,7 @@ export class Adam {
 
   async step(evaluate) {
     const evaluation = await evaluate(this.point);
-    if (!Number.isFinite(evaluation.objective)) throw new DivergedError();
+    if (!Number.isFinite(evaluation.objective)) throw new Error(DIVERGED);
     const { point, best, moments: [first, second] } = this, { gradient } = evaluation;
     const [a, b] = Adam.DECAY, { STEP_SIZE, MEMORY } = this.constants;
     this.steps += 1;
@@ -178,7 +167,7 @@ export class Adam {
 export class EarlyStop {
   #least = [];
 
-  /** @param {import("./types.js").Constants} constants */
+  /** @param {Constants} constants */
   constructor({ EarlyStop: constants }) {
     this.constants = constants;
   }
@@ -200,12 +189,6 @@ function add(vector, factor, other) {
 function scaled(vector, factor) {
   for (let i = 0; i < vector.length; i++) vector[i] *= factor;
   return vector;
-}
-
-function difference(a, b) {
-  const result = new Float32Array(a.length);
-  for (let i = 0; i < a.length; i++) result[i] = a[i] - b[i];
-  return result;
 }
 
 function dot(a, b) {

@@ -1,11 +1,12 @@
 /** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
 
+/** @import { Recipe, Site } from "./types.d.ts" */
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
 import { keepPage } from "./download.js";
-import { ForbiddenError } from "./errors.js";
+import { forbids } from "./errors.js";
 
-const $ = (selector) => document.querySelector(selector);
+const $ = (selector) => /** @type {any} */ (document.querySelector(selector));
 const wanted = new URLSearchParams(location.search).get("engine");
 
 const RESTORED =
@@ -15,23 +16,22 @@ const RESTORED =
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;
 
-/** What the page offers: site.json. */
+/** @type {Site} What the page offers: site.json. */
 let site;
-/** The recipe that the controls show; some of its fields have no control and travel along. */
+/** @type {Recipe} What the controls show; some of its fields have no control and travel along. */
 let recipe;
 /** What the page calls a picture of each role. */
 const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
 const files = { content: null, style: null };
-/** By role, the fetching of the example that was chosen last. */
-const coming = {};
-/** By role, how often a picture was chosen: what comes late counts only while it is the last choice. */
-const choices = { content: 0, style: 0 };
+/** By role, the fetching of an example while it is the last choice: what comes later than another choice is dropped. */
+const coming = { content: null, style: null };
 let touched = "content";
-/** The last result: a PNG, to continue from and to download. */
+/** @type {Blob | null} The last result: a PNG, to continue from and to download. */
 let result = null;
+/** @type {number[]} */
 let objectives = [];
-/** What paints; there is none after it has broken down. */
+/** @type {Worker | null} What paints; there is none after it has broken down. */
 let worker = null;
 /** What the host's content security policy forbade: the reason of the trouble that comes with it. */
 let forbidden = "";
@@ -44,7 +44,10 @@ async function start() {
   site.base = new URL(".", location.href).href;
   recipe = { ...site.recipe };
   if (site.server) Object.assign($("#server"), { href: site.server, hidden: false });
-  for (const [word, weight] of Object.entries(site.strengths)) $("#strengths").append(radio(word, weight));
+  for (const [word, weight] of Object.entries(site.strengths)) {
+    const input = made("input", { type: "radio", name: "strength", value: weight });
+    $("#strengths").append(made("label", {}, input, word));
+  }
   for (const { name, bytes } of site.networks)
     $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
   for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
@@ -73,45 +76,38 @@ async function isolating() {
   return true;
 }
 
-function radio(word, weight) {
-  const label = document.createElement("label");
-  const input = Object.assign(document.createElement("input"), { type: "radio", name: "strength", value: weight });
-  label.append(input, word);
-  return label;
+function made(tag, properties, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
 }
 
 function pictures(role) {
   const box = $(`[data-role=${role}]`), examples = $(`[data-examples=${role}]`);
   for (const name of site.examples[role]) {
-    const button = document.createElement("button"), image = new Image(), title = name.replaceAll("_", " ");
-    Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
-    Object.assign(button, { type: "button", title }).append(image);
-    const fetched = async () => {
-      const choice = ++choices[role];
-      const address = `examples/${role}/${name}.jpg`;
-      const file = await fetch(address).then((response) => response.ok && response.blob()).catch(() => null);
-      if (choices[role] !== choice) return;
-      if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
-      choose(role, file);
-      button.ariaPressed = "true";
+    const title = name.replaceAll("_", " "), src = `examples/${role}/small/${name}.jpg`;
+    const button = made("button", { type: "button", title }, made("img", { src, alt: title, loading: "lazy" }));
+    button.onclick = () => {
+      const fetched = fetch(`examples/${role}/${name}.jpg`).then((response) => (response.ok ? response.blob() : null));
+      const arrived = fetched.catch(() => null).then((file) => {
+        if (coming[role] !== arrived) return;
+        if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
+        choose(role, file);
+        button.ariaPressed = "true";
+      });
+      coming[role] = arrived;
     };
-    button.onclick = () => (coming[role] = fetched());
     examples.append(button);
     if (name === site.usual[role]) button.click();
   }
   const drop = box.querySelector(".picture");
   for (const input of box.querySelectorAll("input")) onFile(input, (file) => choose(role, file));
   for (const event of ["focusin", "pointerenter"]) box.addEventListener(event, () => (touched = role));
-  drop.ondragover = (event) => {
-    event.preventDefault();
-    drop.classList.add("over");
-  };
-  drop.ondragleave = () => drop.classList.remove("over");
-  drop.ondrop = (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    if (event.dataTransfer.files[0]) choose(role, event.dataTransfer.files[0]);
-  };
+  for (const event of ["dragover", "dragleave", "drop"])
+    drop.addEventListener(event, ({ dataTransfer }) => {
+      drop.classList.toggle("over", event === "dragover");
+      if (event === "drop" && dataTransfer.files[0]) choose(role, dataTransfer.files[0]);
+    });
 }
 
 /** Tells of each file that an input is given, even of the same one twice. */
@@ -124,7 +120,7 @@ function onFile(input, tell) {
 }
 
 function choose(role, file) {
-  choices[role]++;
+  coming[role] = null;
   files[role] = file;
   const image = $(`[data-role=${role}] .picture img`);
   URL.revokeObjectURL(image.src);
@@ -143,7 +139,7 @@ function listen() {
     event.preventDefault();
     paint({});
   };
-  $("#stop").onclick = () => worker.postMessage({ type: "stop" });
+  $("#stop").onclick = () => worker?.postMessage({ type: "stop" });
   $("#continue").onclick = () => goOn(recipe.size);
   $("#larger").onclick = () => goOn(Math.min(2 * recipe.size, site.limits.size.most));
   $("#strengths").onchange = ({ target }) => (recipe.style_weight = Number(target.value));
@@ -156,7 +152,7 @@ function listen() {
   $("#start").onchange = ({ target }) => (recipe.start = target.value);
   onFile($("#recipe"), restore);
   document.onpaste = ({ clipboardData }) => {
-    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
   };
   for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
@@ -165,8 +161,7 @@ function listen() {
 
 /** Shows the recipe in the controls. */
 function show() {
-  for (const input of document.getElementsByName("strength"))
-    input.checked = Number(input.value) === recipe.style_weight;
+  for (const input of $("#form").elements.strength) input.checked = Number(input.value) === recipe.style_weight;
   for (const name of ["size", "iterations", "seed", "start"]) $(`#${name}`).value = recipe[name];
   showNumbers();
 }
@@ -198,26 +193,26 @@ async function paint(changes, start) {
 }
 
 function newWorker() {
-  const made = new Worker("worker.js", { type: "module" });
-  made.onmessage = ({ data }) => told[data.type](data);
-  made.onerror = (event) => {
+  const started = new Worker("worker.js", { type: "module" });
+  started.onmessage = ({ data }) => told[data.type](data);
+  started.onerror = (event) => {
     event.preventDefault();
     dismiss();
     busy(false);
     say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or reload.", true);
   };
-  return made;
+  return started;
 }
 
 /** Ends a worker that has broken down. */
 function dismiss() {
-  worker.terminate();
+  worker?.terminate();
   worker = null;
 }
 
 /** Takes in a violation of the content security policy. */
 function forbid({ effectiveDirective, blockedURI }) {
-  forbidden = new ForbiddenError(blockedURI, effectiveDirective).message;
+  forbidden = forbids(blockedURI, effectiveDirective);
   if ($("#status").classList.contains("trouble")) say(forbidden, true);
 }
 
@@ -228,9 +223,8 @@ const told = {
   engine: ({ about, lost }) => {
     const alone = about.endsWith("1 thread)") && !crossOriginIsolated;
     const why = alone ? " This page's host allows no more threads." : "";
-    $("#engine").textContent = lost
-      ? `The graphics processor stopped answering. Going on with ${about}.${why}`
-      : `Computing with ${about}.${why}`;
+    const what = lost ? "The graphics processor stopped answering. Going on" : "Computing";
+    $("#engine").textContent = `${what} with ${about}.${why}`;
   },
 
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
@@ -240,8 +234,7 @@ const told = {
     plot();
     if (!pixels) return;
     const canvas = $("#canvas");
-    if (canvas.width !== pixels.width || canvas.height !== pixels.height)
-      [canvas.width, canvas.height] = [pixels.width, pixels.height];
+    for (const side of ["width", "height"]) if (canvas[side] !== pixels[side]) canvas[side] = pixels[side];
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   },
 
@@ -285,7 +278,7 @@ async function restore(file) {
     show();
     await hold(file);
     say([RESTORED, ...notes].join(" "));
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     say(error.message, true);
   }
   busy(false);

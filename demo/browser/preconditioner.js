@@ -66,11 +66,10 @@ function frequency(index, length) {
   return (index < (length + 1) / 2 ? index : index - length) / length;
 }
 
-/** Fours first, then primes in ascending order. */
+/** The primes that a length is the product of, in ascending order. */
 function factorised(length) {
   const factors = [];
   let rest = length;
-  for (; rest % 4 === 0; rest /= 4) factors.push(4);
   for (let factor = 2; rest > 1; factor++) for (; rest % factor === 0; rest /= factor) factors.push(factor);
   return factors;
 }
@@ -89,15 +88,15 @@ function transform(length) {
     cosines[k] = Math.cos((2 * Math.PI * k) / length);
     sines[k] = -Math.sin((2 * Math.PI * k) / length);
   }
-  let spare = [new Float64Array(0), new Float64Array(0)];
+  /** @type {Float64Array[]} */ let spare = [new Float64Array(0), new Float64Array(0)];
   return (re, im, stride) => {
     const total = length * stride;
     if (spare[0].length !== total) spare = [new Float64Array(total), new Float64Array(total)];
-    let [from, to] = [[re, im], spare];
+    let from = [re, im], to = spare;
     let size = length, step = stride;
     for (const factor of factors) {
-      const part = size / factor;
-      for (let p = 0; p < part; p++) (factor === 4 ? byFour : byAny)(from, to, p, part, step, factor, length / size);
+      const part = size / factor, pass = factor === 2 ? byTwo : byAny;
+      for (let p = 0; p < part; p++) pass(from, to, p, part, step, factor, length / size);
       [from, to] = [to, from];
       [size, step] = [part, step * factor];
     }
@@ -106,28 +105,19 @@ function transform(length) {
     im.set(from[1]);
   };
 
-  function byFour([xr, xi], [yr, yi], p, part, step, _, turns) {
-    const [c1, c2, c3] = [1, 2, 3].map((k) => cosines[turns * p * k]);
-    const [s1, s2, s3] = [1, 2, 3].map((k) => sines[turns * p * k]);
-    const apart = step * part, near = step * 4 * p;
+  function byTwo(/** @type {any} */ [xr, xi], /** @type {any} */ [yr, yi], p, part, step, _, turns) {
+    const c = cosines[turns * p], s = sines[turns * p];
     for (let q = 0; q < step; q++) {
-      const a = step * p + q, b = a + apart, c = b + apart, d = c + apart, at = near + q;
-      const sumR = xr[a] + xr[c], sumI = xi[a] + xi[c], gapR = xr[a] - xr[c], gapI = xi[a] - xi[c];
-      const oddR = xr[b] + xr[d], oddI = xi[b] + xi[d], turnR = xi[b] - xi[d], turnI = xr[d] - xr[b];
-      yr[at] = sumR + oddR;
-      yi[at] = sumI + oddI;
-      const r1 = gapR + turnR, r2 = sumR - oddR, r3 = gapR - turnR;
-      const i1 = gapI + turnI, i2 = sumI - oddI, i3 = gapI - turnI;
-      yr[at + step] = c1 * r1 - s1 * i1;
-      yi[at + step] = c1 * i1 + s1 * r1;
-      yr[at + 2 * step] = c2 * r2 - s2 * i2;
-      yi[at + 2 * step] = c2 * i2 + s2 * r2;
-      yr[at + 3 * step] = c3 * r3 - s3 * i3;
-      yi[at + 3 * step] = c3 * i3 + s3 * r3;
+      const a = step * p + q, b = a + step * part, at = 2 * step * p + q;
+      const gapR = xr[a] - xr[b], gapI = xi[a] - xi[b];
+      yr[at] = xr[a] + xr[b];
+      yi[at] = xi[a] + xi[b];
+      yr[at + step] = c * gapR - s * gapI;
+      yi[at + step] = c * gapI + s * gapR;
     }
   }
 
-  function byAny([xr, xi], [yr, yi], p, part, step, factor, turns) {
+  function byAny(/** @type {any} */ [xr, xi], /** @type {any} */ [yr, yi], p, part, step, factor, turns) {
     for (let k = 0; k < factor; k++) {
       const at = step * (factor * p + k);
       yr.fill(0, at, at + step);

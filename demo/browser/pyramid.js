@@ -1,9 +1,11 @@
 /** Coarse to fine, as toolkit/synthesis/pyramid.py: a recipe's levels, and the image that each begins with. */
 
+/** @import { Constants, Picture, Recipe, Size } from "./types.d.ts" */
 import { cover, frameOf, resize, round } from "./image.js";
 
 /** The levels of a recipe for an image's proportions: [{width, height, iterations}, …]. */
-export function levels(recipe, image, { pyramid: { SHARES, LEAST_LONGEST, LEAST_SHORTEST } }) {
+export function levels(/** @type {Recipe} */ recipe, image, /** @type {Constants} */ { pyramid }) {
+  const { SHARES, LEAST_LONGEST, LEAST_SHORTEST } = pyramid;
   const frames = Array.from({ length: recipe.levels }, (_, n) => frameOf(image, recipe.size >> n)).reverse();
   const tooSmall = ({ width, height }) =>
     Math.max(width, height) < LEAST_LONGEST || Math.min(width, height) < LEAST_SHORTEST;
@@ -13,19 +15,19 @@ export function levels(recipe, image, { pyramid: { SHARES, LEAST_LONGEST, LEAST_
   return frames.map((frame, n) => ({ ...frame, iterations: counts[n] }));
 }
 
-/** The image that an optimisation of that size begins with. `images` holds content, style and start. */
-export function startImage(recipe, frame, images, { pyramid: { NOISE } }) {
+/** The image that an optimisation of that size begins with. */
+export function startImage(recipe, /** @type {Size} */ frame, /** @type {any} */ images, { pyramid: { NOISE } }) {
   const { width, height } = frame, length = 3 * width * height;
   if (recipe.start === "grey") return { width, height, data: new Float32Array(length).fill(0.5) };
   if (recipe.start === "noise") {
     const next = twister(recipe.seed);
     return { width, height, data: Float32Array.from({ length }, () => 0.5 + NOISE * (next() - 0.5)) };
   }
-  return cover(images[recipe.start === "image" ? "start" : recipe.start], frame);
+  return cover({ ...images, image: images.start }[recipe.start], frame);
 }
 
 /** A coarser level's image, enlarged, with the detail of another image: up(image) + detailed - up(down(detailed)). */
-export function enlarged(image, detailed) {
+export function enlarged(/** @type {Picture} */ image, /** @type {Picture} */ detailed) {
   const large = resize(image, detailed), blurred = resize(resize(detailed, image), detailed);
   const data = large.data.map((value, i) => Math.min(1, Math.max(0, value + detailed.data[i] - blurred.data[i])));
   return { width: detailed.width, height: detailed.height, data };

@@ -6,13 +6,15 @@
 
 const HEADERS = new URL(location.href).searchParams;
 
-addEventListener("install", () => skipWaiting());
-addEventListener("activate", (event) => event.waitUntil(clients.claim()));
-addEventListener("fetch", (event) => {
-  if (event.request.url.startsWith(registration.scope)) event.respondWith(isolated(event.request));
+const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
+
+worker.addEventListener("install", () => worker.skipWaiting());
+worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener("fetch", (event) => {
+  if (event.request.url.startsWith(worker.registration.scope)) event.respondWith(isolated(event.request));
 });
 
-async function isolated(request) {
+async function isolated(/** @type {Request} */ request) {
   const response = await fetch(request).catch(async (error) => {
     const kept = await caches.match(request, { ignoreSearch: true });
     if (kept) return kept;

@@ -212,7 +212,7 @@ def test_a_recipe_goes_into_a_png_and_comes_out(modules, random_image):
     Image.new("RGB", (3, 2)).save(plain, "png")
     script = f"""async ([b, t]) => {{
       const bytes = new Uint8Array(await (await ({BLOB})(b)).arrayBuffer());
-      const made = m.withRecipe(bytes, t);
+      const made = new Uint8Array(await m.withRecipe(bytes, t).arrayBuffer());
       return [btoa(String.fromCharCode(...made)), await m.recipeIn(made), await m.recipeIn(bytes)];
     }}"""
     made, read, none = modules("png.js", script, [in_base64(plain.getvalue()), text])

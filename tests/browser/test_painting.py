@@ -154,14 +154,14 @@ def test_a_recipe_of_the_command_line_paints_the_same_picture_here(visit, pictur
 
 #: Starts the page's own engine and computes one objective, as its worker would.
 EVALUATE = """async ([way, content, style, point]) => {
-  const [{ Engine }, { Objective }, image] = await Promise.all(
+  const [{ Engine }, { objectiveOf }, image] = await Promise.all(
     ["engine", "objective", "image"].map((name) => import(`/${name}.js`)));
   const site = { ...(await (await fetch("/site.json")).json()), base: location.origin + "/" };
   const network = site.networks[0];
   const opened = await Promise.all([content, style, point].map(async (b) =>
     image.opened(await (await fetch(`data:;base64,${b}`)).blob(), "picture")));
   const engine = await Engine.start(way, site, network, new AbortController().signal, () => {});
-  const objective = await Objective.of(engine, network, site.recipe, opened[0], opened[1]);
+  const objective = await objectiveOf(engine, network, site.recipe, opened[0], opened[1]);
   const { objective: value, losses, gradient } = await objective.evaluate(opened[2].data);
   const model = new Uint8Array(await (await fetch("/" + network.address)).arrayBuffer());
   await engine.ort.InferenceSession.create(model, { executionProviders: [way], logSeverityLevel: 0 }); // tells its plan

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 
 from toolkit.cli import main
-from toolkit.export.site import integrity, write_site
+from toolkit.export.site import NOT_SERVED, integrity, write_site
 from toolkit.network import fingerprint, save_network
 from toolkit.normalize import load_normalized
 from toolkit.optimize import EarlyStop
@@ -40,8 +40,13 @@ def test_a_site_is_complete_and_says_what_is_in_it(tiny_network, tmp_path, capsy
             assert (site / f"examples/{role}/{name}.jpg").is_file()
             assert (site / f"examples/{role}/small/{name}.jpg").stat().st_size < 30_000
     for file in (DEMO / "browser").glob("*.*s*"):
-        assert (site / file.name).is_file() != (file.name == "runtime.json")
-    assert (site / "README.md").read_text().startswith("---\ntitle: ")
+        assert (site / file.name).is_file() != (file.name in NOT_SERVED)
+    assert facts["page"].keys() >= {"./", "page.js", "service.js", "examples/content/chelsea.jpg"}
+    for name, kept in facts["page"].items():
+        assert integrity(site / name.replace("./", "index.html")) == kept
+    readme = (site / "README.md").read_text()
+    assert readme.startswith("---\ntitle: ") and "  cross-origin-opener-policy: same-origin\n" in readme
+    assert "connect-src 'self' blob: https://cdn.jsdelivr.net; " in readme
 
 
 def test_a_runtime_that_is_not_the_pinned_one_is_refused(tmp_path, capsys):
