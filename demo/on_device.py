@@ -13,20 +13,13 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from toolkit.export.site import write_site
+from toolkit.export.site import ISOLATION, write_site
 from toolkit.network import Network
 
 from .examples import style_files
 
 #: Below the page's own address.
 PATH = "/on-device"
-
-#: With these a browser gives a page threads. They would keep the Gradio page from being embedded, so it has none.
-HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
 
 #: What an address ends in that asks for the Gradio page where the other one is the default.
 HERE = "?here"
@@ -66,7 +59,7 @@ def redirected(root_path: str) -> Middleware:
 class _Site(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(HEADERS)
+        response.headers.update(ISOLATION)  # it would keep the Gradio page from being embedded
         return response
 
 

@@ -1,7 +1,8 @@
 /** onnxruntime-web: which way to compute, its files, and a network's session. */
 
+/** @import { Download, Network, Site } from "./types.d.ts" */
 import { download } from "./download.js";
-import { BrokenError, explained } from "./errors.js";
+import { BrokenError, explained, forbids } from "./errors.js";
 
 /** More threads hardly help, and leave nothing for the page. */
 const MOST_THREADS = 8;
@@ -25,34 +26,43 @@ export class LostError extends Error {}
 export async function chosenWay(wanted, largest) {
   if (!WebAssembly.validate(SIMD))
     throw new Error("This browser lacks WebAssembly SIMD, which painting needs: use a newer one.");
+  await WebAssembly.compile(SIMD).catch(() => {
+    throw new Error(forbids("wasm-eval", "script-src"));
+  });
   if (wanted === "wasm") return "wasm";
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   if (!adapter) return "wasm";
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   const software = adapter.info?.isFallbackAdapter || adapter.info?.architecture === "swiftshader";
-  return Math.min(maxBufferSize, maxStorageBufferBindingSize) >= largest && (!software || wanted === "webgpu")
-    ? "webgpu"
-    : "wasm";
+  const fits = Math.min(maxBufferSize, maxStorageBufferBindingSize) >= largest;
+  return fits && (!software || wanted === "webgpu") ? "webgpu" : "wasm";
 }
 
 /** A network ready to run. `about` says, in words, what computes. */
 export class Engine {
   /** By build, onnxruntime-web once it is loaded. */
   static #runtimes = new Map();
+  /** @type {any} */ ort;
+  /** @type {any} */ session;
+  /** @type {Promise<any>} */ lost = new Promise(() => {});
+  about = "";
+
+  constructor(way) {
+    this.way = way;
+    this.build = way === "wasm" ? "wasm" : "Suspending" in WebAssembly ? "jspi" : "webgpu";
+  }
 
   /**
    * Fetches what is needed, and starts.
    *
    * @param {"webgpu" | "wasm"} way
-   * @param {object} site  what the page offers
-   * @param {object} network  one of the site's
+   * @param {Site} site  what the page offers
+   * @param {Network} network  one of the site's
    * @param {AbortSignal} stop  ends the fetching
    * @param {(text: string) => void} tell  is told what happens
    */
   static async start(way, site, network, stop, tell) {
-    const engine = new Engine();
-    engine.way = way;
-    engine.build = way === "wasm" ? "wasm" : "Suspending" in WebAssembly ? "jspi" : "webgpu";
+    const engine = new Engine(way);
     const runtime = site.runtime.files[engine.build];
     const files = [network, ...runtime.map((file) => ({ ...file, address: site.runtime.address + file.name }))];
     const [model, script, binary] = await fetched(files, site.base, stop, tell);
@@ -78,16 +88,14 @@ export class Engine {
       }),
     );
     const device = way === "webgpu" ? await engine.ort.env.webgpu.device : null;
-    engine.lost = device ? device.lost.then(() => Promise.reject(new LostError())) : new Promise(() => {});
+    if (device) engine.lost = device.lost.then(() => Promise.reject(new LostError()));
     engine.lost.catch(() => {}); // whoever runs the network hears of it
-    engine.about =
-      way === "webgpu"
-        ? "your graphics processor (WebGPU)"
-        : `your processor (WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"})`;
+    const counted = threads === 1 ? "1 thread" : `${threads} threads`;
+    engine.about = device ? "your graphics processor (WebGPU)" : `your processor (WebAssembly, ${counted})`;
     return engine;
   }
 
-  /** A tensor, float32. */
+  /** A tensor, float32, of numbers. */
   tensor(data, shape) {
     return new this.ort.Tensor("float32", data, shape);
   }
@@ -105,7 +113,7 @@ export class Engine {
   async #guarded(work) {
     try {
       return await work();
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       Engine.#runtimes.delete(this.build);
       console.warn(error);
       if (this.way === "webgpu") throw new LostError(error.message);
@@ -115,8 +123,9 @@ export class Engine {
 }
 
 async function fetched(files, base, stop, tell) {
-  const counts = files.map(() => 0), sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
-  const total = megabytes(sum(files.map(({ bytes }) => bytes)));
+  const counts = files.map(() => 0);
+  const megabytes = (counts) => (counts.reduce((sum, bytes) => sum + bytes, 0) / 1e6).toFixed(1);
+  const total = megabytes(files.map(({ bytes }) => bytes));
   const halt = new AbortController();
   stop.addEventListener("abort", () => halt.abort(stop.reason));
   try {
@@ -125,15 +134,11 @@ async function fetched(files, base, stop, tell) {
       files.map((file, i) =>
         download(new URL(file.address, base).href, file, halt.signal, (count) => {
           counts[i] = count;
-          tell(`Fetching what is needed to paint: ${megabytes(sum(counts))} of ${total} MB`);
+          tell(`Fetching what is needed to paint: ${megabytes(counts)} of ${total} MB`);
         }),
       ),
     );
   } finally {
     halt.abort(); // when one fails, the others are not needed
   }
-}
-
-function megabytes(bytes) {
-  return (bytes / 1e6).toFixed(1);
 }

@@ -1,19 +1,17 @@
 /** Errors as sentences that say what to do. */
 
-import { DivergedError } from "./optimizer.js";
-
-export class StoppedError extends Error {
-  constructor() {
-    super("Stopped before the first iteration.");
-  }
-}
-
 /** What computes has failed, and may not be used again. */
 export class BrokenError extends Error {}
 
+/** That the host's content security policy forbids something. */
+export function forbids(what, directive) {
+  const sentence = `The content security policy of this page's host forbids ${what} as ${directive}.`;
+  return `${sentence} README.md beside this page names a policy that works.`;
+}
+
 /** An error whose message a visitor understands: our own are such already. */
 export function explained(error) {
-  if ([Error, StoppedError, BrokenError, DivergedError].includes(error?.constructor)) return error;
+  if ([Error, BrokenError].includes(error?.constructor)) return error;
   const message = String(error?.message ?? error);
   // onnxruntime-web throws the number of a C++ exception when its memory cannot grow.
   if (error instanceof RangeError || typeof error === "number" || /memory|alloc|\b\d{5,}\b/i.test(message))

@@ -1,4 +1,6 @@
-/** Images: {width, height, data}, data a Float32Array of planes, RGB in [0, 1]. As toolkit/images/io.py. */
+/** Images, as toolkit/pictures/io.py. */
+
+/** @import { Picture, Size } from "./types.d.ts" */
 
 /** More pixels than a canvas holds everywhere; a larger picture is scaled down as it is opened. */
 const MOST_PIXELS = 2 ** 24;
@@ -13,51 +15,51 @@ export async function opened(file, role) {
   }
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
   const width = Math.max(1, Math.floor(bitmap.width * scale)), height = Math.max(1, Math.floor(bitmap.height * scale));
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  const context = context2d(new OffscreenCanvas(width, height));
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  return fromPixels(context.getImageData(0, 0, width, height));
-}
-
-/** From ImageData, whose transparency is ignored. */
-export function fromPixels({ width, height, data: bytes }) {
-  const pixels = width * height, data = new Float32Array(3 * pixels);
-  for (let channel = 0; channel < 3; channel++)
-    for (let i = 0; i < pixels; i++) data[channel * pixels + i] = bytes[4 * i + channel] / 255;
+  const pixels = width * height, bytes = context.getImageData(0, 0, width, height).data;
+  const data = new Float32Array(3 * pixels);
+  for (let i = 0; i < data.length; i++) data[i] = bytes[4 * (i % pixels) + Math.floor(i / pixels)] / 255;
   return { width, height, data };
 }
 
+/** A canvas' means to draw, for pixels that are read again. */
+export function context2d(/** @type {HTMLCanvasElement | OffscreenCanvas} */ canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+}
+
 /** To ImageData, in eight bits. */
-export function toPixels({ width, height, data }) {
+export function toPixels(/** @type {Picture} */ { width, height, data }) {
   const pixels = width * height, bytes = new Uint8ClampedArray(4 * pixels).fill(255);
   for (let channel = 0; channel < 3; channel++)
     for (let i = 0; i < pixels; i++) bytes[4 * i + channel] = 255 * data[channel * pixels + i]; // it rounds and clamps
   return new ImageData(bytes, width, height);
 }
 
-/** The SHA-256 of an image as float32, or null where the browser computes none (on pages without https). */
-export async function fingerprint(image) {
-  if (!globalThis.crypto?.subtle) return null;
+/** The SHA-256 of an image as float32; null where there is none, or the browser computes none (without https). */
+export async function fingerprint(/** @type {Picture | undefined} */ image) {
+  if (!image || !globalThis.crypto?.subtle) return null;
   const digest = await crypto.subtle.digest("SHA-256", image.data);
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** {width, height} in an image's proportions with that longest side. */
-export function frameOf({ width, height }, longest) {
+export function frameOf(/** @type {Size} */ { width, height }, /** @type {number} */ longest) {
   const side = Math.max(width, height);
   const scaled = (length) => Math.max(1, round((length * longest) / side));
   return { width: scaled(width), height: scaled(height) };
 }
 
 /** Resized in its proportions, so that its longest side has that length. */
-export function fit(image, longest) {
+export function fit(/** @type {Picture} */ image, /** @type {number} */ longest) {
   return resize(image, frameOf(image, longest));
 }
 
 /** Resized in its proportions to cover a frame, and cropped to it. */
-export function cover(image, frame) {
+export function cover(/** @type {Picture} */ image, /** @type {Size} */ frame) {
   const scale = Math.max(frame.height / image.height, frame.width / image.width);
   const larger = resize(image, {
     width: Math.max(frame.width, round(image.width * scale)),
@@ -74,7 +76,7 @@ export function cover(image, frame) {
 }
 
 /** Resized to {width, height}: bicubic, antialiased, clamped to [0, 1]. */
-export function resize(image, { width, height }) {
+export function resize(/** @type {Picture} */ image, /** @type {Size} */ { width, height }) {
   if (image.width === width && image.height === height) return image;
   const across = along(image.data, image.width, width, 3 * image.height, true);
   const data = new Float32Array(3 * width * height);

@@ -2,76 +2,66 @@
  * The toolkit's optimisers in JavaScript: projected L-BFGS and Adam, on plain Float32Arrays.
  *
  * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves
- * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step can
- * be made again. What each constant is for, and where the method comes from: toolkit/optimize.
+ * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step
+ * can be made again. Where the method comes from, and what the constants are for: toolkit/optimize.
  */
 
-const LEAST = 0, LARGEST = 1;
+/** @import { Constants } from "./types.d.ts" */
 
-export class DivergedError extends Error {
-  constructor() {
-    super("The optimisation diverged: choose a lower strength.");
-  }
-}
+const LEAST = 0, LARGEST = 1;
+const DIVERGED = "The optimisation diverged: choose a lower strength.";
 
 export class LBFGS {
-  static FIRST_STEP = 0.01;
-  static LARGEST_STEP = 0.1;
-  static RISE = 1.5;
-  static SMALLEST_STEP = 1e-6;
-
   /**
    * @param {Float32Array} start  where to begin
    * @param {number} pairs  steps, with the gradient's change over each, that the inverse Hessian is made from
    * @param {(vector: Float32Array) => Float32Array} precondition  multiplies by a guess of that matrix, in place
+   * @param {Constants} constants
    */
-  constructor(start, pairs, precondition) {
+  constructor(start, pairs, precondition, constants) {
+    this.constants = constants.LBFGS;
     this.point = clamped(start.slice());
     this.best = this.point.slice();
     this.precondition = precondition;
-    this.pairs = new CurvaturePairs(pairs, precondition);
+    this.pairs = new CurvaturePairs(pairs, precondition, constants.CurvaturePairs);
     this.least = this.objective = Infinity;
-    this.gradient = null;
-    this.move = null;
+    this.gradient = this.move = null;
   }
 
   async step(evaluate) {
     const evaluation = await evaluate(this.point);
-    const { objective } = evaluation;
+    const { objective, gradient } = evaluation;
     if (objective < this.least) {
       this.least = objective;
       this.best.set(this.point);
     }
-    const { gradient } = evaluation;
     const step = this.gradient ? this.#next(gradient, objective) : this.#first(gradient, objective);
     const before = this.point.slice();
-    add(this.point, 1, step);
-    clamped(this.point);
-    this.move = difference(this.point, before);
+    this.move = add(clamped(add(this.point, 1, step)).slice(), -1, before);
     return evaluation;
   }
 
   #first(gradient, objective) {
-    if (!Number.isFinite(objective)) throw new DivergedError();
+    if (!Number.isFinite(objective)) throw new Error(DIVERGED);
     this.objective = objective;
     // Pairs are passed over by the size of their product, so the objective's scale is fixed.
     this.scale = 1 / (meanSize(gradient) || 1);
     this.gradient = scaled(gradient.slice(), this.scale);
     const step = this.#free(this.precondition(scaled(this.#free(this.gradient.slice()), -1)));
-    return scaled(step, LBFGS.FIRST_STEP / (meanSize(step) || 1));
+    return scaled(step, this.constants.FIRST_STEP / (meanSize(step) || 1));
   }
 
   #next(found, objective) {
-    const gradient = scaled(found.slice(), this.scale);
-    const change = difference(gradient, this.gradient);
-    let limit = LBFGS.LARGEST_STEP;
-    if (objective <= LBFGS.RISE * this.objective) {
+    const gradient = scaled(found.slice(), this.scale), change = add(gradient.slice(), -1, this.gradient);
+    const { LARGEST_STEP, RISE, SMALLEST_STEP } = this.constants;
+    let limit = LARGEST_STEP;
+    if (objective <= RISE * this.objective) {
       this.objective = objective;
       this.gradient = gradient;
     } else {
       add(this.point, -1, this.move);
       limit = meanSize(this.move) / 2;
-      if (limit < LBFGS.SMALLEST_STEP && !Number.isFinite(objective)) throw new DivergedError();
+      if (limit < SMALLEST_STEP && !Number.isFinite(objective)) throw new Error(DIVERGED);
     }
     if (Number.isFinite(objective)) this.pairs.add(this.move, change);
     const step = this.#free(this.pairs.direction(this.#free(this.gradient.slice())));
@@ -89,10 +79,9 @@ export class LBFGS {
 
 /** The latest steps s with the gradient's change y over each, and the inverse Hessian that they make. */
 export class CurvaturePairs {
-  static LEAST_PRODUCT = 1e-10;
-
-  constructor(capacity, precondition) {
+  constructor(capacity, precondition, { LEAST_PRODUCT }) {
     this.capacity = capacity;
+    this.leastProduct = LEAST_PRODUCT;
     this.precondition = precondition;
     this.steps = [];
     this.changes = [];
@@ -103,13 +92,9 @@ export class CurvaturePairs {
   /** Takes in a pair, unless the objective did not curve upwards along it. */
   add(step, change) {
     const product = dot(change, step);
-    if (!(product > CurvaturePairs.LEAST_PRODUCT)) return;
-    if (this.steps.length === this.capacity) {
-      this.steps.shift();
-      this.changes.shift();
-      this.triangle.shift();
-      for (const row of this.triangle) row.shift();
-    }
+    if (!(product > this.leastProduct)) return;
+    const full = this.steps.length === this.capacity, rows = this.triangle.slice(1);
+    if (full) for (const list of [this.steps, this.changes, this.triangle, ...rows]) list.shift();
     this.triangle = [
       ...this.triangle.map((row, i) => [...row, dot(this.steps[i], change)]),
       [...new Array(this.steps.length).fill(0), product],
@@ -128,26 +113,29 @@ export class CurvaturePairs {
       for (let j = i + 1; j < alphas.length; j++) alphas[i] -= triangle[i][j] * alphas[j];
       alphas[i] /= triangle[i][i];
     }
-    changes.forEach((change, i) => add(gradient, -alphas[i], change));
+    for (const [i, change] of changes.entries()) add(gradient, -alphas[i], change);
     const found = scaled(this.precondition(gradient), this.scale);
     const rest = changes.map((change, i) => triangle[i][i] * alphas[i] - dot(change, found));
     for (let i = 0; i < rest.length; i++) {
       for (let j = 0; j < i; j++) rest[i] -= triangle[j][i] * rest[j];
       rest[i] /= triangle[i][i];
     }
-    steps.forEach((step, i) => add(found, rest[i], step));
+    for (const [i, step] of steps.entries()) add(found, rest[i], step);
     return scaled(found, -1);
   }
 }
 
 export class Adam {
-  static STEP_SIZE = 0.02;
-  static MEMORY = 0.99;
+  // PyTorch's usual ones.
   static DECAY = [0.9, 0.999];
   static EPSILON = 1e-8;
 
-  /** @param {Float32Array} start  where to begin */
-  constructor(start) {
+  /**
+   * @param {Float32Array} start  where to begin
+   * @param {Constants} constants
+   */
+  constructor(start, { Adam: constants }) {
+    this.constants = constants;
     this.point = clamped(start.slice());
     this.best = this.point.slice();
     this.moments = [new Float32Array(start.length), new Float32Array(start.length)];
@@ -157,13 +145,13 @@ export class Adam {
 
   async step(evaluate) {
     const evaluation = await evaluate(this.point);
-    if (!Number.isFinite(evaluation.objective)) throw new DivergedError();
+    if (!Number.isFinite(evaluation.objective)) throw new Error(DIVERGED);
     const { point, best, moments: [first, second] } = this, { gradient } = evaluation;
-    const [a, b] = Adam.DECAY;
+    const [a, b] = Adam.DECAY, { STEP_SIZE, MEMORY } = this.constants;
     this.steps += 1;
-    this.mass += (1 - this.mass) * (1 - Adam.MEMORY);
-    const size = Adam.STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
-    const share = (1 - Adam.MEMORY) / this.mass;
+    this.mass += (1 - this.mass) * (1 - MEMORY);
+    const size = STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
+    const share = (1 - MEMORY) / this.mass;
     for (let i = 0; i < point.length; i++) {
       first[i] += (1 - a) * (gradient[i] - first[i]);
       second[i] += (1 - b) * (gradient[i] * gradient[i] - second[i]);
@@ -177,17 +165,19 @@ export class Adam {
 
 /** Ends an optimisation when its least objective fell by less than GAIN over the last ITERATIONS. */
 export class EarlyStop {
-  static ITERATIONS = 50;
-  static GAIN = 0.005;
   #least = [];
+
+  /** @param {Constants} constants */
+  constructor({ EarlyStop: constants }) {
+    this.constants = constants;
+  }
 
   /** Takes in an iteration's objective; whether it is time to end. */
   ends(objective) {
     const least = this.#least.at(-1) ?? Infinity;
+    const { ITERATIONS, GAIN } = this.constants;
     this.#least.push(objective < least ? objective : least);
-    if (this.#least.length <= EarlyStop.ITERATIONS) return false;
-    const before = this.#least.at(-1 - EarlyStop.ITERATIONS);
-    return this.#least.at(-1) > (1 - EarlyStop.GAIN) * before;
+    return this.#least.length > ITERATIONS && this.#least.at(-1) > (1 - GAIN) * this.#least.at(-1 - ITERATIONS);
   }
 }
 
@@ -199,12 +189,6 @@ function add(vector, factor, other) {
 function scaled(vector, factor) {
   for (let i = 0; i < vector.length; i++) vector[i] *= factor;
   return vector;
-}
-
-function difference(a, b) {
-  const result = new Float32Array(a.length);
-  for (let i = 0; i < a.length; i++) result[i] = a[i] - b[i];
-  return result;
 }
 
 function dot(a, b) {

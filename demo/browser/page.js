@@ -1,52 +1,53 @@
 /** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
 
+/** @import { Recipe, Site } from "./types.d.ts" */
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
+import { keepPage } from "./download.js";
+import { forbids } from "./errors.js";
 
-const $ = (selector) => document.querySelector(selector);
+const $ = (selector) => /** @type {any} */ (document.querySelector(selector));
 const wanted = new URLSearchParams(location.search).get("engine");
 
 const RESTORED =
   "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. " +
-  "Then Paint makes it again, and Continue goes on from it.";
+  "Then Paint makes it again, and Refine further goes on from it.";
 
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;
 
-/** What the page offers: site.json. */
+/** @type {Site} What the page offers: site.json. */
 let site;
-/** The recipe that the controls show; some of its fields have no control and travel along. */
+/** @type {Recipe} What the controls show; some of its fields have no control and travel along. */
 let recipe;
-/** The examples that are chosen at first. */
-const USUAL = { content: "chelsea", style: "stained_glass" };
 /** What the page calls a picture of each role. */
 const NAMES = { content: "photograph", style: "style picture" };
 /** The chosen pictures by role, and which role was touched last: a pasted picture goes there. */
 const files = { content: null, style: null };
-/** By role, the fetching of the example that was chosen last. */
-const coming = {};
-/** By role, how often a picture was chosen: what comes late counts only while it is the last choice. */
-const choices = { content: 0, style: 0 };
+/** By role, the fetching of an example while it is the last choice: what comes later than another choice is dropped. */
+const coming = { content: null, style: null };
 let touched = "content";
-/** The last result: a PNG, to continue from and to download. */
+/** @type {Blob | null} The last result: a PNG, to continue from and to download. */
 let result = null;
+/** @type {number[]} */
 let objectives = [];
-let worker;
+/** @type {Worker | null} What paints; there is none after it has broken down. */
+let worker = null;
+/** What the host's content security policy forbade: the reason of the trouble that comes with it. */
+let forbidden = "";
 
 await start();
 
 async function start() {
+  site = await (await fetch("site.json")).json();
   if (await isolating()) return;
-  try {
-    site = await (await fetch("site.json")).json();
-  } catch {
-    $("#incomplete").hidden = false;
-    return;
-  }
   site.base = new URL(".", location.href).href;
   recipe = { ...site.recipe };
   if (site.server) Object.assign($("#server"), { href: site.server, hidden: false });
-  for (const [word, weight] of Object.entries(site.strengths)) $("#strengths").append(radio(word, weight));
+  for (const [word, weight] of Object.entries(site.strengths)) {
+    const input = made("input", { type: "radio", name: "strength", value: weight });
+    $("#strengths").append(made("label", {}, input, word));
+  }
   for (const { name, bytes } of site.networks)
     $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
   for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
@@ -54,16 +55,18 @@ async function start() {
   listen();
   show();
   worker = newWorker();
+  $("#unstarted").remove();
   $("main").hidden = false;
+  keepPage(site).catch(() => {}); // a full disk only costs the visit without a connection
 }
 
-/** Reloads once under a service worker that gives the page threads, where the host's headers do not. */
+/** Starts the service worker. Reloads once under it for threads, where the host's headers give the page none. */
 async function isolating() {
-  if (crossOriginIsolated || !navigator.serviceWorker) return false;
   try {
-    if (sessionStorage.isolated) return false;
+    const registered = navigator.serviceWorker.register(`service.js?${new URLSearchParams(site.isolation)}`);
+    if (crossOriginIsolated || sessionStorage.isolated) return false;
     sessionStorage.isolated = "tried";
-    await navigator.serviceWorker.register("isolation.js");
+    await registered;
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
     if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return false;
   } catch {
@@ -73,51 +76,51 @@ async function isolating() {
   return true;
 }
 
-function radio(word, weight) {
-  const label = document.createElement("label");
-  const input = Object.assign(document.createElement("input"), { type: "radio", name: "strength", value: weight });
-  label.append(input, word);
-  return label;
+function made(tag, properties, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
 }
 
 function pictures(role) {
-  const box = $(`[data-role=${role}]`), examples = box.querySelector(".examples");
+  const box = $(`[data-role=${role}]`), examples = $(`[data-examples=${role}]`);
   for (const name of site.examples[role]) {
-    const button = document.createElement("button"), image = new Image(), title = name.replaceAll("_", " ");
-    Object.assign(image, { src: `examples/${role}/small/${name}.jpg`, alt: title, loading: "lazy" });
-    Object.assign(button, { type: "button", title }).append(image);
-    const fetched = async () => {
-      const choice = ++choices[role];
-      const address = `examples/${role}/${name}.jpg`;
-      const file = await fetch(address).then((response) => response.ok && response.blob()).catch(() => null);
-      if (choices[role] !== choice) return;
-      if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
-      choose(role, file);
-      button.ariaPressed = "true";
+    const title = name.replaceAll("_", " "), src = `examples/${role}/small/${name}.jpg`;
+    const button = made("button", { type: "button", title }, made("img", { src, alt: title, loading: "lazy" }));
+    button.onclick = () => {
+      const fetched = fetch(`examples/${role}/${name}.jpg`).then((response) => (response.ok ? response.blob() : null));
+      const arrived = fetched.catch(() => null).then((file) => {
+        if (coming[role] !== arrived) return;
+        if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
+        choose(role, file);
+        button.ariaPressed = "true";
+      });
+      coming[role] = arrived;
     };
-    button.onclick = () => (coming[role] = fetched());
     examples.append(button);
-    if (name === USUAL[role]) button.click();
+    if (name === site.usual[role]) button.click();
   }
   const drop = box.querySelector(".picture");
-  for (const input of box.querySelectorAll("input"))
-    input.onchange = () => input.files[0] && choose(role, input.files[0]);
-  box.addEventListener("focusin", () => (touched = role));
-  box.addEventListener("pointerenter", () => (touched = role));
-  drop.ondragover = (event) => {
-    event.preventDefault();
-    drop.classList.add("over");
-  };
-  drop.ondragleave = () => drop.classList.remove("over");
-  drop.ondrop = (event) => {
-    event.preventDefault();
-    drop.classList.remove("over");
-    if (event.dataTransfer.files[0]) choose(role, event.dataTransfer.files[0]);
+  for (const input of box.querySelectorAll("input")) onFile(input, (file) => choose(role, file));
+  for (const event of ["focusin", "pointerenter"]) box.addEventListener(event, () => (touched = role));
+  for (const event of ["dragover", "dragleave", "drop"])
+    drop.addEventListener(event, ({ dataTransfer }) => {
+      drop.classList.toggle("over", event === "dragover");
+      if (event === "drop" && dataTransfer.files[0]) choose(role, dataTransfer.files[0]);
+    });
+}
+
+/** Tells of each file that an input is given, even of the same one twice. */
+function onFile(input, tell) {
+  input.onchange = () => {
+    const [file] = input.files;
+    input.value = "";
+    if (file) tell(file);
   };
 }
 
 function choose(role, file) {
-  choices[role]++;
+  coming[role] = null;
   files[role] = file;
   const image = $(`[data-role=${role}] .picture img`);
   URL.revokeObjectURL(image.src);
@@ -128,7 +131,7 @@ function choose(role, file) {
     files[role] = null;
     say(`The ${NAMES[role]} is not a picture that this browser can read: use PNG, JPEG or WebP.`, true);
   };
-  for (const button of document.querySelectorAll(`[data-role=${role}] .examples button`)) button.ariaPressed = "false";
+  for (const button of document.querySelectorAll(`[data-examples=${role}] button`)) button.ariaPressed = "false";
 }
 
 function listen() {
@@ -136,7 +139,7 @@ function listen() {
     event.preventDefault();
     paint({});
   };
-  $("#stop").onclick = () => worker.postMessage({ type: "stop" });
+  $("#stop").onclick = () => worker?.postMessage({ type: "stop" });
   $("#continue").onclick = () => goOn(recipe.size);
   $("#larger").onclick = () => goOn(Math.min(2 * recipe.size, site.limits.size.most));
   $("#strengths").onchange = ({ target }) => (recipe.style_weight = Number(target.value));
@@ -147,18 +150,18 @@ function listen() {
       showNumbers();
     };
   $("#start").onchange = ({ target }) => (recipe.start = target.value);
-  $("#recipe").onchange = ({ target }) => target.files[0] && restore(target.files[0]);
+  onFile($("#recipe"), restore);
   document.onpaste = ({ clipboardData }) => {
-    const file = [...clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
   };
-  document.ondragover = document.ondrop = (event) => event.preventDefault(); // a miss must not leave the page
+  for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
+  document.addEventListener("securitypolicyviolation", forbid);
 }
 
 /** Shows the recipe in the controls. */
 function show() {
-  for (const input of document.getElementsByName("strength"))
-    input.checked = Number(input.value) === recipe.style_weight;
+  for (const input of $("#form").elements.strength) input.checked = Number(input.value) === recipe.style_weight;
   for (const name of ["size", "iterations", "seed", "start"]) $(`#${name}`).value = recipe[name];
   showNumbers();
 }
@@ -185,25 +188,32 @@ async function paint(changes, start) {
   say("Starting …");
   $(".easel").scrollIntoView({ block: "nearest", behavior: "smooth" });
   const task = { site, networkName: $("#network").value, wanted, recipe: { ...recipe, ...changes } };
+  worker ??= newWorker();
   worker.postMessage({ type: "paint", ...task, files: start ? { ...files, start } : files });
 }
 
 function newWorker() {
-  const made = new Worker("worker.js", { type: "module" });
-  made.onmessage = ({ data }) => told[data.type](data);
-  made.onerror = (event) => {
+  const started = new Worker("worker.js", { type: "module" });
+  started.onmessage = ({ data }) => told[data.type](data);
+  started.onerror = (event) => {
     event.preventDefault();
-    restarted();
+    dismiss();
     busy(false);
     say("Painting ended unexpectedly, perhaps for lack of memory: choose a smaller size, or reload.", true);
   };
-  return made;
+  return started;
 }
 
-/** A new worker in place of one that has run out of memory. */
-function restarted() {
-  worker.terminate();
-  worker = newWorker();
+/** Ends a worker that has broken down. */
+function dismiss() {
+  worker?.terminate();
+  worker = null;
+}
+
+/** Takes in a violation of the content security policy. */
+function forbid({ effectiveDirective, blockedURI }) {
+  forbidden = forbids(blockedURI, effectiveDirective);
+  if ($("#status").classList.contains("trouble")) say(forbidden, true);
 }
 
 /** What the worker tells. */
@@ -213,9 +223,8 @@ const told = {
   engine: ({ about, lost }) => {
     const alone = about.endsWith("1 thread)") && !crossOriginIsolated;
     const why = alone ? " This page's host allows no more threads." : "";
-    $("#engine").textContent = lost
-      ? `The graphics processor stopped answering. Going on with ${about}.${why}`
-      : `Computing with ${about}.${why}`;
+    const what = lost ? "The graphics processor stopped answering. Going on" : "Computing";
+    $("#engine").textContent = `${what} with ${about}.${why}`;
   },
 
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
@@ -225,20 +234,25 @@ const told = {
     plot();
     if (!pixels) return;
     const canvas = $("#canvas");
-    if (canvas.width !== pixels.width || canvas.height !== pixels.height)
-      [canvas.width, canvas.height] = [pixels.width, pixels.height];
+    for (const side of ["width", "height"]) if (canvas[side] !== pixels[side]) canvas[side] = pixels[side];
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   },
 
+  // A thread that may not start is waited for in vain, so painting ends here.
+  forbidden: (violation) => {
+    forbid(violation);
+    told.failed({ sentence: forbidden, restart: true });
+  },
+
   done: async ({ blob, ending, trouble, iteration, seconds, restart }) => {
-    if (restart) restarted();
+    if (restart) dismiss();
     await hold(blob);
     busy(false);
     say(`${ending} after ${iteration} iterations in ${duration(seconds)}. ${trouble}`, Boolean(trouble));
   },
 
   failed: ({ sentence, restart }) => {
-    if (restart) restarted();
+    if (restart) dismiss();
     busy(false);
     say(sentence, true);
   },
@@ -264,7 +278,7 @@ async function restore(file) {
     show();
     await hold(file);
     say([RESTORED, ...notes].join(" "));
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     say(error.message, true);
   }
   busy(false);
@@ -276,12 +290,11 @@ function busy(yes) {
   $("#continue").disabled = yes || !result;
   $("#larger").disabled = yes || !result || recipe.size >= site.limits.size.most;
   $("#recipe").disabled = yes;
-  if (yes) $("#download").hidden = true;
-  else $("#download").hidden = !result;
+  $("#download").hidden = yes || !result;
 }
 
 function say(text, trouble = false) {
-  $("#status").textContent = text;
+  $("#status").textContent = (trouble && forbidden) || text;
   $("#status").classList.toggle("trouble", trouble);
 }
 

@@ -3,7 +3,7 @@
 const KEY = "recipe";
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
-/** A PNG's bytes with a text in them. */
+/** A PNG with a text in it, from its bytes. */
 export function withRecipe(png, text) {
   const [encoded, key] = [new TextEncoder().encode(text), new TextEncoder().encode(KEY)];
   // Keyword, then: not compressed, by no method, in no language, with no translated keyword.
@@ -13,11 +13,7 @@ export function withRecipe(png, text) {
   chunk.set(body, 4);
   view.setUint32(4 + body.length, checksum(body));
   const [header] = chunks(png); // always the first
-  const bytes = new Uint8Array(png.length + chunk.length);
-  bytes.set(png.subarray(0, header.end));
-  bytes.set(chunk, header.end);
-  bytes.set(png.subarray(header.end), header.end + chunk.length);
-  return bytes;
+  return new Blob([png.subarray(0, header.end), chunk, png.subarray(header.end)], { type: "image/png" });
 }
 
 /** The text that `withRecipe` or the toolkit put into a PNG, or null. */

@@ -1,40 +1,33 @@
 /** Coarse to fine, as toolkit/synthesis/pyramid.py: a recipe's levels, and the image that each begins with. */
 
+/** @import { Constants, Picture, Recipe, Size } from "./types.d.ts" */
 import { cover, frameOf, resize, round } from "./image.js";
 
-/** By number of levels, each level's share of the iterations, from the coarsest on. */
-const SHARES = { 1: [1], 2: [0.25, 0.75], 3: [0.4, 0.3, 0.3], 4: [0.3, 0.3, 0.25, 0.15] };
-
-/** Longest and shortest side of the coarsest level in pixels, at least. */
-const LEAST_LONGEST = 256, LEAST_SHORTEST = 32;
-
-/** Contrast of the noise that a synthesis may start from. */
-const NOISE = 0.1;
-
 /** The levels of a recipe for an image's proportions: [{width, height, iterations}, …]. */
-export function levels(recipe, image) {
+export function levels(/** @type {Recipe} */ recipe, image, /** @type {Constants} */ { pyramid }) {
+  const { ITERATION_SHARES, MIN_SHORT_SIDE } = pyramid;
   const frames = Array.from({ length: recipe.levels }, (_, n) => frameOf(image, recipe.size >> n)).reverse();
   const tooSmall = ({ width, height }) =>
-    Math.max(width, height) < LEAST_LONGEST || Math.min(width, height) < LEAST_SHORTEST;
+    Math.max(width, height) < recipe.coarsest || Math.min(width, height) < MIN_SHORT_SIDE;
   while (frames.length > 1 && (tooSmall(frames[0]) || recipe.iterations < 2 * frames.length)) frames.shift();
-  const counts = SHARES[frames.length].map((share) => Math.max(1, round(recipe.iterations * share)));
+  const counts = ITERATION_SHARES[frames.length].map((share) => Math.max(1, round(recipe.iterations * share)));
   counts[counts.length - 1] = recipe.iterations - counts.slice(0, -1).reduce((sum, count) => sum + count, 0);
   return frames.map((frame, n) => ({ ...frame, iterations: counts[n] }));
 }
 
-/** The image that an optimisation of that size begins with. `images` holds content, style and start. */
-export function startImage(recipe, frame, images) {
+/** The image that an optimisation of that size begins with. */
+export function startImage(recipe, /** @type {Size} */ frame, /** @type {any} */ images, { pyramid: { NOISE } }) {
   const { width, height } = frame, length = 3 * width * height;
   if (recipe.start === "grey") return { width, height, data: new Float32Array(length).fill(0.5) };
   if (recipe.start === "noise") {
     const next = twister(recipe.seed);
     return { width, height, data: Float32Array.from({ length }, () => 0.5 + NOISE * (next() - 0.5)) };
   }
-  return cover(images[recipe.start === "image" ? "start" : recipe.start], frame);
+  return cover({ ...images, image: images.start }[recipe.start], frame);
 }
 
 /** A coarser level's image, enlarged, with the detail of another image: up(image) + detailed - up(down(detailed)). */
-export function enlarged(image, detailed) {
+export function enlarged(/** @type {Picture} */ image, /** @type {Picture} */ detailed) {
   const large = resize(image, detailed), blurred = resize(resize(detailed, image), detailed);
   const data = large.data.map((value, i) => Math.min(1, Math.max(0, value + detailed.data[i] - blurred.data[i])));
   return { width: detailed.width, height: detailed.height, data };

@@ -1,52 +1,44 @@
 /** Recipes, by the toolkit's words. What a field is and may be is said in toolkit/synthesis/recipe.py alone. */
 
+/** @import { Recipe, Site } from "./types.d.ts" */
+
 /** What the page does as the toolkit does. Of a recipe's other fields it knows only the usual value. */
 const KNOWN = new Set([
   "content_layers", "content_weight", "style_layers", "style_weight", "style_scale", "size", "start", "seed",
-  "iterations", "early_stop", "levels", "optimizer",
+  "iterations", "early_stop", "levels", "coarsest", "optimizer",
 ]);
 
 /** The browser computes in float32, and fingerprints tell of what is past. */
 const ASIDE = new Set(["precision", "made_from"]);
 
-/** The losses' weights in the order of the network's layers, as its step takes them. */
-export function layerWeights(recipe, network) {
-  const weights = (kind, factor) =>
-    network[`${kind}_layers`].map((name) => recipe[`${kind}_weight`] * factor * (recipe[`${kind}_layers`][name] ?? 0));
-  return {
-    content: Float32Array.from(weights("content", 1)),
-    style: Float32Array.from(weights("style", network.style_factor)),
-  };
-}
-
 /**
  * A recipe out of a picture, as this page can make it.
  *
  * @param {string | null} text  JSON
- * @param {object} site  what the page offers
- * @returns {{recipe: object, network: string, notes: string[]}}  `notes` tell, in sentences, what it does differently
+ * @param {Site} site  what the page offers
+ * @returns {{recipe: Recipe, network: string, notes: string[]}}  `notes` tell, in sentences, what it does differently
  */
 export function restored(text, site) {
   if (text === null) throw new Error("This picture holds no recipe: only PNG files saved here or by the toolkit do.");
-  let given;
+  /** @type {any} */ let given = null;
   try {
     given = JSON.parse(text);
-  } catch {
-    given = null;
-  }
+  } catch {} // it is none
   if (!given || typeof given !== "object" || typeof given.synthesis !== "string")
     throw new Error("The recipe in this picture is damaged.");
   if (given.synthesis !== "transfer")
     throw new Error(`This is the recipe of a ${given.synthesis}, not of a transfer.`);
   given.iterations ??= given.evaluations; // as version 0.1 called them
-  const recipe = { ...site.recipe }, notes = [];
+  given.coarsest ??= 256; // as it was before it could be chosen
+  /** @type {string[]} */ const notes = [];
+  const recipe = { ...site.recipe };
   for (const [name, usual] of Object.entries(site.recipe)) {
     const value = given[name];
-    if (value === undefined || ASIDE.has(name) || same(value, usual)) continue;
+    if (value === undefined || ASIDE.has(name) || show(value) === show(usual)) continue;
     if (!KNOWN.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
     else recipe[name] = (name.endsWith("_layers") ? layers : checked)(name, value, usual, site.limits, notes);
   }
-  if (recipe.start === "image") recipe.start = site.recipe.start; // what Continue does
+  if (recipe.start === "image") recipe.start = site.recipe.start; // what Refine further does
   const network = site.networks.find(({ fingerprint }) => fingerprint === given.made_from?.network);
   if (!network) notes.push("It was made with a network that is not offered here.");
   return { recipe, network: (network ?? site.networks[0]).name, notes };
@@ -72,10 +64,6 @@ function layers(name, value, usual, _, notes) {
   const usually = `the usual ${words(name).toLowerCase()} are compared`;
   notes.push(`It compares ${unknown.join(", ")}, which this page cannot: ${usually}.`);
   return usual;
-}
-
-function same(a, b) {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function words(name) {

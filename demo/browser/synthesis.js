@@ -1,46 +1,47 @@
 /** A transfer, as a stream of progress that can be left at any point with the best image in hand. */
 
+/** @import { Constants, Network, Picture, Pictures, Recipe } from "./types.d.ts" */
 import { Adam, EarlyStop, LBFGS } from "./optimizer.js";
 import { fingerprint, fit, round } from "./image.js";
 import { enlarged, levels, startImage } from "./pyramid.js";
 import { preconditioner } from "./preconditioner.js";
 import { LostError } from "./engine.js";
-import { Objective } from "./objective.js";
-
-/** The most pairs of steps and gradients that L-BFGS remembers. */
-const PAIRS = 12;
+import { objectiveOf } from "./objective.js";
 
 /**
  * Paints; yields {iteration, iterations, objective, losses, image} after each iteration. `image` is the best so far.
  *
- * @param {object} recipe
- * @param {{content, style, start}} images  `start` only when the recipe starts from an image
- * @param {object} network  one of the site's
- * @param {(lost: boolean) => Promise<object>} engineFor  gives the engine; another one when the present was lost
+ * @param {Recipe} recipe
+ * @param {Pictures} images  `start` only when the recipe starts from an image
+ * @param {Network} network  one of the site's
+ * @param {Constants} constants
+ * @param {(lost: boolean) => Promise<import("./engine.js").Engine>} engineFor  another one when the present was lost
  */
-export async function* synthesis(recipe, images, network, engineFor) {
-  const stages = levels(recipe, images.content);
-  const { width, height } = stages[0];
-  if (Math.min(width, height) < least(network))
+export async function* synthesis(recipe, images, network, constants, engineFor) {
+  const stages = levels(recipe, images.content, constants);
+  const { width, height } = stages[0], least = Math.max(...Object.values(network.strides)); // less is pooled away
+  if (Math.min(width, height) < least)
     throw new Error(`A picture of ${width} x ${height} pixels is too small for the network: choose a larger size.`);
   let engine = await engineFor(false);
-  let done = 0, total = recipe.iterations, best = null;
+  let done = 0, total = recipe.iterations;
+  /** @type {Picture | null} */ let best = null;
   for (const stage of stages) {
     const longest = Math.max(stage.width, stage.height);
     const content = fit(images.content, longest);
     const style = fit(images.style, Math.max(1, round(longest * recipe.style_scale)));
-    if (Math.min(style.width, style.height) < least(network))
+    if (Math.min(style.width, style.height) < least)
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
-    const start = startImage(recipe, stage, { ...images, content, style });
+    const start = startImage(recipe, stage, { ...images, content, style }, constants);
     const { data } = best ? enlarged(best, start) : start;
-    const optimizer = makeOptimizer(recipe, stage, data), earlyStop = new EarlyStop();
-    best = { width: stage.width, height: stage.height, data: optimizer.best };
-    let objective = null;
+    const optimizer = makeOptimizer(recipe, stage, data, constants), earlyStop = new EarlyStop(constants);
+    const image = { width: stage.width, height: stage.height, data: optimizer.best };
+    best = image;
+    /** @type {any} */ let objective = null;
     // What was lost is made again by another engine; the optimiser goes on where it was.
     const evaluate = async (point) => {
       for (;;)
         try {
-          objective ??= await Objective.of(engine, network, recipe, content, style);
+          objective ??= await objectiveOf(engine, network, recipe, content, style);
           return await objective.evaluate(point);
         } catch (error) {
           if (!(error instanceof LostError)) throw error;
@@ -57,7 +58,7 @@ export async function* synthesis(recipe, images, network, engineFor) {
           total -= stage.iterations - made;
           made = stage.iterations;
         }
-        yield { iteration: done, iterations: total, objective: value, losses, image: best };
+        yield { iteration: done, iterations: total, objective: value, losses, image };
       }
     } finally {
       objective?.release();
@@ -65,31 +66,15 @@ export async function* synthesis(recipe, images, network, engineFor) {
   }
 }
 
-function makeOptimizer(recipe, { width, height, iterations }, data) {
-  if (recipe.optimizer === "adam") return new Adam(data);
-  const pairs = Math.max(1, Math.min(PAIRS, Math.ceil(iterations / 2))); // the last ones would hardly be used
-  return new LBFGS(data, pairs, preconditioner(height, width));
+function makeOptimizer(recipe, { width, height, iterations }, data, constants) {
+  if (recipe.optimizer === "adam") return new Adam(data, constants);
+  const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(iterations / 2))); // the last ones would hardly be used
+  return new LBFGS(data, pairs, preconditioner(height, width, constants.Preconditioner), constants);
 }
 
 /** The recipe of a result, with the fingerprints of what it was made from. */
-export async function withIngredients(recipe, images, site, network) {
-  const [content, style, start] = await Promise.all(
-    [images.content, images.style, images.start].map((image) => (image ? fingerprint(image) : null)),
-  );
-  return {
-    ...recipe,
-    made_from: {
-      toolkit: site.toolkit,
-      network: network.fingerprint,
-      content,
-      styles: style === null ? [] : [style],
-      start,
-      masks: [],
-    },
-  };
-}
-
-/** The shortest side that the network's poolings do not shrink to nothing. */
-function least(network) {
-  return Math.max(...Object.values(network.strides));
+export async function withIngredients(recipe, /** @type {Pictures} */ { content, style, start }, { toolkit }, network) {
+  const [contents, styles, starts] = await Promise.all([content, style, start].map(fingerprint));
+  const images = { content: contents, styles: styles ? [styles] : [], start: starts, masks: [] };
+  return { ...recipe, made_from: { toolkit, network: network.fingerprint, ...images } };
 }

@@ -1,9 +1,10 @@
 /** The worker: opens pictures, computes, and tells the page how it goes. It alone knows onnxruntime-web. */
 
+/** @import { Pictures, Site } from "./types.d.ts" */
 import { chosenWay, Engine, LostError } from "./engine.js";
-import { BrokenError, explained, StoppedError } from "./errors.js";
+import { BrokenError, explained } from "./errors.js";
 import { synthesis, withIngredients } from "./synthesis.js";
-import { frameOf, opened, resize, toPixels } from "./image.js";
+import { context2d, frameOf, opened, resize, toPixels } from "./image.js";
 import { withRecipe } from "./png.js";
 
 const NAMES = { content: "photograph", style: "style picture", start: "last painting" };
@@ -13,18 +14,23 @@ const BETWEEN = 100;
 
 let stopping = new AbortController();
 let running = Promise.resolve();
-let kept = null; // the engine of the last painting, and the name of its network
+/** @type {{engine: Engine, network: string} | null} The engine of the last painting, and the name of its network. */
+let kept = null;
 
-onmessage = ({ data: { type, ...task } }) => {
-  if (type === "stop") stopping.abort(new StoppedError());
+addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
+  postMessage({ type: "forbidden", effectiveDirective, blockedURI }),
+);
+
+addEventListener("message", ({ data: { type, ...task } }) => {
+  if (type === "stop") stopping.abort(new Error("Stopped before the first iteration."));
   else running = running.then(() => paint(task));
-};
+});
 
 async function paint({ site, networkName, wanted, recipe, files }) {
   stopping = new AbortController();
   try {
     const network = site.networks.find(({ name }) => name === networkName);
-    const images = {};
+    /** @type {any} */ const images = {};
     for (const [role, file] of Object.entries(files)) images[role] = await opened(file, NAMES[role]);
     postMessage({ type: "done", ...(await painted(site, network, wanted, recipe, images)) });
   } catch (error) {
@@ -32,7 +38,7 @@ async function paint({ site, networkName, wanted, recipe, files }) {
   }
 }
 
-async function painted(site, network, wanted, recipe, images) {
+async function painted(/** @type {Site} */ site, network, wanted, recipe, /** @type {Pictures} */ images) {
   const [full] = Object.values(network.channels);
   const way = await chosenWay(wanted, 4 * full * recipe.size ** 2);
   const engineFor = async (lost) => {
@@ -41,9 +47,10 @@ async function painted(site, network, wanted, recipe, images) {
     return engine;
   };
   const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
-  let last = null, shown = -Infinity, trouble = "", restart = false;
+  /** @type {any} */ let last = null;
+  let shown = -Infinity, trouble = "", restart = false;
   try {
-    for await (const progress of synthesis(recipe, images, network, engineFor)) {
+    for await (const progress of synthesis(recipe, images, network, site.constants, engineFor)) {
       last = progress;
       const { image, ...rest } = progress;
       const due = performance.now() - shown > BETWEEN;
@@ -65,13 +72,14 @@ async function painted(site, network, wanted, recipe, images) {
 
 /** The engine for a network: the one at hand, else a new one. WebAssembly's when WebGPU's cannot start. */
 async function ready(way, site, network) {
-  if (kept?.network === network.name && kept.engine.way === way) return kept.engine;
+  if (kept && kept.network === network.name && kept.engine.way === way) return kept.engine;
   await kept?.engine.release();
   kept = null;
   const tell = (text) => postMessage({ type: "status", text });
   try {
-    kept = { network: network.name, engine: await Engine.start(way, site, network, stopping.signal, tell) };
-    return kept.engine;
+    const engine = await Engine.start(way, site, network, stopping.signal, tell);
+    kept = { network: network.name, engine };
+    return engine;
   } catch (error) {
     if (!(error instanceof LostError)) throw error;
     return ready("wasm", site, network);
@@ -80,8 +88,7 @@ async function ready(way, site, network) {
 
 async function asPng(image, recipe) {
   const pixels = toPixels(image), canvas = new OffscreenCanvas(pixels.width, pixels.height);
-  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  context2d(canvas).putImageData(pixels, 0, 0);
   const png = await canvas.convertToBlob({ type: "image/png" });
-  const bytes = withRecipe(new Uint8Array(await png.arrayBuffer()), JSON.stringify(recipe, null, 2));
-  return new Blob([bytes], { type: "image/png" });
+  return withRecipe(new Uint8Array(await png.arrayBuffer()), JSON.stringify(recipe, null, 2));
 }

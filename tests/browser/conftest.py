@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from toolkit.export.site import write_site
+from toolkit.export.site import ISOLATION, write_site
 from toolkit.network import load_network
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
-ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +36,7 @@ def site(make_site, runtime):
 
 
 @contextmanager
-def _served(folder, headers=ISOLATED):
+def _served(folder, headers=ISOLATION):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def end_headers(self):
             for name, value in headers.items():
@@ -79,7 +78,9 @@ def visit(browser, address):
     contexts, elsewhere = [], []
 
     def open_page(at="", *, to=address, by=browser, others=(), **options):
-        context = by.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        # Requests of a service worker's could not be told from here.
+        usual = {"viewport": {"width": 1200, "height": 900}, "service_workers": "block"}
+        context = by.new_context(**{**usual, **options})
         contexts.append(context)
         context.set_default_timeout(120_000)
 

@@ -48,36 +48,37 @@ def valley(x):
     return Evaluation((w * (d**2 + d**4)).sum(), {}, gradient)
 
 
-@pytest.mark.parametrize("name", ["LBFGS", "Adam"])
-def test_optimisers_take_the_toolkits_steps(modules, name):
+@pytest.mark.parametrize("call", ["LBFGS(start, 4, v => v, constants)", "Adam(start, constants)"])
+def test_optimisers_take_the_toolkits_steps(modules, facts, call):
     start = torch.rand(12, generator=torch.Generator().manual_seed(0))
     found = modules(
         "optimizer.js",
-        f"""async start => {{
-          const optimizer = new m.{name}(Float32Array.from(start), 4, v => v), points = [];
+        f"""async ([start, constants]) => {{
+          start = Float32Array.from(start);
+          const optimizer = new m.{call}, points = [];
           for (let i = 0; i < 25; i++) {{
             const {{ objective }} = await optimizer.step({VALLEY});
             points.push([objective, [...optimizer.point], [...optimizer.best]]);
           }}
           return points;
         }}""",
-        start.tolist(),
+        [start.tolist(), facts["constants"]],
     )
     point = start.clone()
-    optimizer = LBFGS(point, pairs=4) if name == "LBFGS" else Adam(point)
+    optimizer = LBFGS(point, pairs=4) if "LBFGS" in call else Adam(point)
     for objective, here, best in found:
         assert optimizer.step(valley).objective == pytest.approx(objective, rel=1e-3)
         torch.testing.assert_close(torch.tensor(here), point, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(torch.tensor(best), optimizer.best, rtol=1e-3, atol=1e-4)
 
 
-def test_a_step_that_fails_can_be_made_again(modules):
+def test_a_step_that_fails_can_be_made_again(modules, facts):
     same = modules(
         "optimizer.js",
-        f"""async () => {{
+        f"""async constants => {{
           const evaluate = {VALLEY}, ends = [];
           for (const breaks of [false, true]) {{
-            const optimizer = new m.LBFGS(new Float32Array(8).fill(0.3), 4, v => v);
+            const optimizer = new m.LBFGS(new Float32Array(8).fill(0.3), 4, v => v, constants);
             for (let i = 0; i < 9; i++) {{
               if (breaks) await optimizer.step(() => {{ throw new Error("lost"); }}).catch(() => {{}});
               await optimizer.step(evaluate);
@@ -86,47 +87,54 @@ def test_a_step_that_fails_can_be_made_again(modules):
           }}
           return ends[0] === ends[1];
         }}""",
+        facts["constants"],
     )
     assert same
 
 
-def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules):
-    sentence = (
-        "new m.{}(new Float32Array(3), 4, v => v).step(() => ({{ objective: NaN, gradient: new Float32Array(3) }}))"
-    )
-    for name in ("LBFGS", "Adam"):
-        told = modules("optimizer.js", f"() => {sentence.format(name)}.catch(e => e.message)")
-        assert told == "The optimisation diverged: choose a lower strength."
+@pytest.mark.parametrize("optimizer", ["LBFGS(new Float32Array(3), 4, v => v, c)", "Adam(new Float32Array(3), c)"])
+def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules, facts, optimizer):
+    step = f"new m.{optimizer}.step(() => ({{ objective: NaN, gradient: new Float32Array(3) }}))"
+    told = modules("optimizer.js", f"c => {step}.catch(e => e.message)", facts["constants"])
+    assert told == "The optimisation diverged: choose a lower strength."
 
 
-def test_levels_end_as_early_as_the_toolkits(modules):
+def test_levels_end_as_early_as_the_toolkits(modules, facts):
     generator = random.Random(0)
     objectives = [100 * 0.97**n + 30 + generator.random() for n in range(300)]
     ours = EarlyStop()
-    found = modules("optimizer.js", "o => { const s = new m.EarlyStop(); return o.map(v => s.ends(v)); }", objectives)
+    script = "([o, c]) => { const s = new m.EarlyStop(c); return o.map(v => s.ends(v)); }"
+    found = modules("optimizer.js", script, [objectives, facts["constants"]])
     assert found == [ours.ends(objective) for objective in objectives] and True in found
 
 
-@pytest.mark.parametrize(("height", "width"), [(24, 32), (17, 37), (30, 49), (1, 5)])
-def test_the_preconditioner_is_the_toolkits(modules, random_image, height, width):
+@pytest.mark.parametrize(
+    ("height", "width", "padded"),
+    [(24, 32, (24, 32)), (17, 37, (18, 40)), (30, 49, (30, 50)), (1, 5, (1, 5)), (121, 7, (125, 8))],
+)
+def test_the_preconditioner_is_the_toolkits_on_an_image_padded_to_fast_sides(
+    modules, facts, random_image, height, width, padded
+):
     image = random_image(height, width)
     found = modules(
         "preconditioner.js",
-        "([h, w, v]) => [...m.preconditioner(h, w)(Float32Array.from(v))]",
-        [height, width, image.flatten().tolist()],
+        "([h, w, v, c]) => [...m.preconditioner(h, w, c)(Float32Array.from(v))]",
+        [height, width, image.flatten().tolist(), facts["constants"]["Preconditioner"]],
     )
-    expected = Preconditioner(image)(image.clone().view(-1))
-    torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-4, atol=1e-4)
+    large = torch.nn.functional.pad(image, (0, padded[1] - width, 0, padded[0] - height))
+    expected = Preconditioner(large)(large.clone().view(-1)).view_as(large)[..., :height, :width]
+    torch.testing.assert_close(torch.tensor(found), expected.flatten(), rtol=1e-4, atol=1e-4)
 
 
-def test_levels_are_the_toolkits(modules):
+def test_levels_are_the_toolkits(modules, facts):
     generator = random.Random(0)
     cases = []
     for _ in range(300):
         side = lambda: int(2 ** generator.uniform(3, 12))  # noqa: E731
         fields = {"size": generator.randint(16, 1500), "levels": generator.randint(1, 4)}
         cases.append((side(), side(), fields | {"iterations": generator.randint(1, 200)}))
-    found = modules("pyramid.js", "c => c.map(([width, height, r]) => m.levels(r, { width, height }))", cases)
+    script = "([cases, c]) => cases.map(([width, height, r]) => m.levels(r, { width, height }, c))"
+    found = modules("pyramid.js", script, [cases, facts["constants"]])
     for (width, height, fields), levels in zip(cases, found, strict=True):
         recipe = Recipe.preset("transfer", precision="float32", **fields)
         expected = stages(recipe, (height, width), False)
@@ -146,16 +154,16 @@ def test_resizing_is_the_toolkits(modules, random_image, size):
     torch.testing.assert_close(as_image(found), fit(image, size[1]), rtol=0, atol=1e-5)
 
 
-def test_a_level_begins_with_the_toolkits_image(modules, random_image):
+def test_a_level_begins_with_the_toolkits_image(modules, facts, random_image):
     content, style, start, coarse = (random_image(12 + 4 * n, 20, seed=n) for n in range(4))
     images = {"content": as_object(content), "style": as_object(style), "start": as_object(start)}
     for choice, seed in (("content", 0), ("style", 0), ("image", 0), ("grey", 0), ("noise", 0), ("noise", 2**40 + 7)):
         recipe = Recipe.preset("transfer", start=choice, seed=seed)
-        script = f"""([r, images]) => {{
+        script = f"""([r, images, constants]) => {{
           for (const role in images) images[role] = ({IMAGE})(images[role]);
-          return ({LIST})(m.startImage(r, {{ height: 15, width: 22 }}, images));
+          return ({LIST})(m.startImage(r, {{ height: 15, width: 22 }}, images, constants));
         }}"""
-        found = as_image(modules("pyramid.js", script, [{"start": choice, "seed": seed}, images]))
+        found = as_image(modules("pyramid.js", script, [{"start": choice, "seed": seed}, images, facts["constants"]]))
         expected = start_image(recipe, (15, 22), Inputs(content, [style], start))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     script = f"([a, b]) => ({LIST})(m.enlarged(({IMAGE})(a), ({IMAGE})(b)))"
@@ -204,7 +212,7 @@ def test_a_recipe_goes_into_a_png_and_comes_out(modules, random_image):
     Image.new("RGB", (3, 2)).save(plain, "png")
     script = f"""async ([b, t]) => {{
       const bytes = new Uint8Array(await (await ({BLOB})(b)).arrayBuffer());
-      const made = m.withRecipe(bytes, t);
+      const made = new Uint8Array(await m.withRecipe(bytes, t).arrayBuffer());
       return [btoa(String.fromCharCode(...made)), await m.recipeIn(made), await m.recipeIn(bytes)];
     }}"""
     made, read, none = modules("png.js", script, [in_base64(plain.getvalue()), text])

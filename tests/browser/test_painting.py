@@ -4,12 +4,14 @@ import base64
 import itertools
 import json
 import re
+import shutil
 
 import pytest
 import torch
 
 from toolkit.cli import main
 from toolkit.export import OnnxObjective
+from toolkit.export.site import ISOLATION
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe
 from toolkit.pictures.io import open_image
@@ -85,7 +87,9 @@ def pictures(picture):
     return [picture(), picture("style.png", (80, 60), (20, 60, 180))]
 
 
-def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(visit, pictures, tmp_path, monkeypatch):
+def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(
+    visit, facts, pictures, tmp_path, monkeypatch
+):
     page = visit()
     set_up(page, pictures, "vgg19-small", iterations=40)
     assert paint(page).startswith("Done after 40 iterations")
@@ -93,7 +97,7 @@ def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(vi
     recipe = saved(page, tmp_path / "painted.png")
     network = load_network("vgg19-small")
     content, style = map(open_image, pictures)
-    monkeypatch.setattr(budget, "PAIRS", 12)
+    monkeypatch.setattr(budget, "PAIRS", facts["constants"]["pairs"])
     ours = Synthesis(network, recipe, content=content, styles=[style], objective=OnnxObjective)
     for _ in ours:
         pass
@@ -156,14 +160,14 @@ def test_a_recipe_of_the_command_line_paints_the_same_picture_here(visit, pictur
 
 #: Starts the page's own engine and computes one objective, as its worker would.
 EVALUATE = """async ([way, content, style, point]) => {
-  const [{ Engine }, { Objective }, image] = await Promise.all(
+  const [{ Engine }, { objectiveOf }, image] = await Promise.all(
     ["engine", "objective", "image"].map((name) => import(`/${name}.js`)));
   const site = { ...(await (await fetch("/site.json")).json()), base: location.origin + "/" };
   const network = site.networks[0];
   const opened = await Promise.all([content, style, point].map(async (b) =>
     image.opened(await (await fetch(`data:;base64,${b}`)).blob(), "picture")));
   const engine = await Engine.start(way, site, network, new AbortController().signal, () => {});
-  const objective = await Objective.of(engine, network, site.recipe, opened[0], opened[1]);
+  const objective = await objectiveOf(engine, network, site.recipe, opened[0], opened[1]);
   const { objective: value, losses, gradient } = await objective.evaluate(opened[2].data);
   const model = new Uint8Array(await (await fetch("/" + network.address)).arrayBuffer());
   await engine.ort.InferenceSession.create(model, { executionProviders: [way], logSeverityLevel: 0 }); // tells its plan
@@ -229,13 +233,13 @@ def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
 
 def test_without_headers_a_service_worker_gives_the_page_threads(visit, serve_folder, site, pictures):
     with serve_folder(site, {}) as address:
-        page = visit(to=address)
+        page = visit(to=address, service_workers="allow")
         page.wait_for_function("async () => Boolean((await navigator.serviceWorker.ready).active)")
         if not page.evaluate("crossOriginIsolated"):
             page.reload()  # a service worker that starts late serves the next visit
         page.wait_for_function("() => crossOriginIsolated")
         page.wait_for_selector("main:not([hidden])")
-        page = visit(to=address, service_workers="block")
+        page = visit(to=address)
         set_up(page, pictures)
         assert paint(page).startswith("Done after 5 iterations")
         assert page.inner_text("#engine") == (
@@ -320,6 +324,84 @@ def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_
     assert paint(page).startswith("Done after 5 iterations")
 
 
+@pytest.mark.parametrize("field", ["[data-role=content] .picture input", "[data-role=style] .camera input", "#recipe"])
+def test_a_file_that_is_chosen_twice_is_taken_twice(visit, pictures, field):
+    page = visit(has_touch=True)
+    page.evaluate(
+        "() => { self.taken = 0; new MutationObserver(() => taken++).observe(document, {"
+        " subtree: true, childList: true, attributes: true, attributeFilter: ['src'] }); }"
+    )
+    devtools = page.context.new_cdp_session(page)  # playwright's own way fires the event even for the same file
+    root = devtools.send("DOM.getDocument")["root"]["nodeId"]
+    node = devtools.send("DOM.querySelector", {"nodeId": root, "selector": field})["nodeId"]
+    for _ in range(2):
+        page.evaluate("() => { taken = 0; }")
+        devtools.send("DOM.setFileInputFiles", {"nodeId": node, "files": [str(pictures[0])]})
+        page.wait_for_function("() => taken")
+
+
+def allowed(site):
+    """The content security policy that the site's README names."""
+    return re.search("Content-Security-Policy: (.*)", (site / "README.md").read_text())[1]
+
+
+def test_the_page_paints_under_the_policy_that_its_readme_names(visit, serve_folder, site, pictures):
+    with serve_folder(site, {**ISOLATION, "Content-Security-Policy": allowed(site)}) as address:
+        page = visit(to=address)
+        set_up(page, pictures)
+        assert paint(page).startswith("Done after 5 iterations")
+
+
+@pytest.mark.parametrize(
+    ("directive", "source"),
+    [
+        ("script-src", "blob:"),
+        ("script-src", "'wasm-unsafe-eval'"),
+        ("connect-src", "blob:"),
+        ("worker-src", "blob:"),
+        ("worker-src", "'self'"),
+        ("img-src", "blob:"),
+    ],
+)
+def test_what_a_policy_forbids_is_said(visit, serve_folder, site, pictures, directive, source):
+    policy, forbidden = re.subn(rf"({directive}[^;]*) {source}", r"\1", allowed(site))
+    with serve_folder(site, {**ISOLATION, "Content-Security-Policy": policy}) as address:
+        page = visit(to=address)
+        set_up(page, pictures)
+        sentence = r"The content security policy of this page's host forbids \S+ as {}\S*\. README\.md beside this page"
+        assert forbidden and re.match(sentence.format(directive), paint(page))
+
+
+def test_where_no_script_runs_a_sentence_says_what_to_do(browser, visit, site, address):
+    for to, runs in ((site.joinpath("index.html").as_uri(), True), (address, False)):
+        page = browser.new_page(java_script_enabled=runs)
+        page.goto(to)
+        page.get_by_text("Painting has not started.").wait_for()
+        page.close()
+    assert not visit().get_by_text("Painting has not started.").count()
+
+
+def test_after_a_visit_the_page_paints_without_a_connection(visit, serve_folder, site, pictures, tmp_path):
+    folder, kept = tmp_path / "site", "async v => Boolean(await caches.match('site.json'))"
+    shutil.copytree(site, folder)
+    with serve_folder(folder) as address:
+        page = visit(to=address, service_workers="allow")
+        set_up(page, pictures)
+        assert paint(page).startswith("Done after 5 iterations")
+        page.wait_for_function(kept)
+        facts = json.loads((folder / "site.json").read_text())
+        (folder / "site.json").write_text(json.dumps(facts | {"version": "of tomorrow"}))
+        page.reload()
+        page.wait_for_function("async () => String(await caches.keys()).match(/paint-page/g).length === 1")
+        page.wait_for_function("async () => String(await caches.keys()).includes('of tomorrow')")
+        page.wait_for_function(kept)
+    page.reload()
+    page.wait_for_selector("main:not([hidden])")
+    assert page.evaluate("crossOriginIsolated")
+    set_up(page, pictures)
+    assert paint(page).startswith("Done after 5 iterations")
+
+
 def test_stop_ends_the_fetching_too(visit, pictures):
     page = visit()
     held = []
@@ -346,22 +428,22 @@ def test_pictures_come_by_drop_paste_and_example(visit, pictures):
               const target = name === "drop" ? document.querySelector("[data-role=style] .picture") : document.body;
               target.dispatchEvent(({script})(transfer));
             }}""",
-            [name, page.get_attribute("[data-role=content] .examples img", "src")],
+            [name, page.get_attribute("[data-examples=content] img", "src")],
         )
         assert page.get_attribute("[data-role=style] .picture img", "src") != before
-    example = page.locator("[data-role=content] .examples button").nth(2)
+    example = page.locator("[data-examples=content] button").nth(2)
     example.click()
     page.wait_for_function("b => b.ariaPressed === 'true'", arg=example.element_handle())
-    assert page.locator("[data-role=content] [aria-pressed=true]").count() == 1
+    assert page.locator("[data-examples=content] [aria-pressed=true]").count() == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_examples_the_last_one_counts_whichever_comes_first(visit, order):
     page = visit()
-    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
     held = []
     page.route("**/examples/content/*.jpg", lambda route: held.append(route))
-    examples = page.locator("[data-role=content] .examples button")
+    examples = page.locator("[data-examples=content] button")
     for number in (1, 2):
         examples.nth(number).click()
         while len(held) < number:
@@ -369,13 +451,13 @@ def test_of_two_examples_the_last_one_counts_whichever_comes_first(visit, order)
     for route in held[::order]:
         with page.expect_response(route.request.url):
             route.continue_()
-    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
     assert examples.nth(2).get_attribute("aria-pressed") == "true"
 
 
 def test_an_example_on_its_way_is_waited_for(visit, pictures):
     page = visit()
-    page.wait_for_selector("[data-role=content] [aria-pressed=true]")
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
     held = []
     page.route("**/examples/content/*.jpg", lambda route: held.append(route))
     page.reload()
@@ -394,19 +476,18 @@ def test_an_example_on_its_way_is_waited_for(visit, pictures):
 def test_by_keyboard_on_a_phone_in_the_dark(visit, pictures):
     page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(23, 22, 20)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 14, 13)"
     assert page.locator("[data-role=content] .camera").is_visible()
     set_up(page, pictures)
     reached = []
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
-        if reached[-1] == "paint":
-            break
-    assert {"strength", "size", "iterations", "paint"} <= set(reached)
+    for key, last in (("Tab", "iterations"), ("Shift+Tab", "paint")):
+        while not reached or (reached[-1] != last and len(reached) < 120):
+            page.keyboard.press(key)
+            reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    assert {"strength", "size", "iterations"} <= set(reached) and reached[-1] == "paint"
     page.keyboard.press("Enter")
     assert status(page).startswith("Done after 5 iterations")
-    page.locator("summary").focus()
+    page.get_by_text("Advanced").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "network"

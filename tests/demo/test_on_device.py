@@ -6,9 +6,15 @@ import httpx
 import pytest
 
 from demo.app import main
-from demo.on_device import HEADERS
 from demo.settings import read_settings
+from toolkit.export.site import ISOLATION
 from toolkit.synthesis import Result
+
+#: What both pages have, by id.
+SHARED = ("paint", "stop", "continue", "larger", "strength")
+
+#: Of what is to be pressed.
+COLOUR = "getComputedStyle(document.querySelector('#paint')).backgroundColor"
 
 
 def paint(page, path):
@@ -37,10 +43,15 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.goto(address)
         page.wait_for_selector("main:not([hidden])")
         assert page.url == f"{address}on-device/" and page.evaluate("crossOriginIsolated")
+        words = {name: set(page.inner_text(f"#{name}").split("\n")) for name in SHARED}
+        colour = page.evaluate(COLOUR)
         painted = paint(page, tmp_path / "device.png")
         page.get_by_text("Paint on the server instead").click()
         page.wait_for_selector("#paint")
         assert page.url == f"{address}?here" and not page.evaluate("crossOriginIsolated")
+        for name, ours in words.items():
+            assert ours <= set(page.inner_text(f"#{name}").split("\n"))
+        assert page.evaluate(COLOUR) == colour
         page.get_by_text("Share and restore").click()
         page.set_input_files("#recipe input[type=file]", tmp_path / "device.png")
         page.wait_for_function("() => document.querySelector('#transfer-status')?.innerText.includes('this image')")
@@ -59,7 +70,7 @@ def test_a_picture_goes_from_the_device_to_the_server_and_back(serve, browser, r
         page.wait_for_selector("main:not([hidden])")
         page.set_input_files("#recipe", tmp_path / "server.png")
         page.wait_for_function("() => document.querySelector('#status').innerText.includes('recipe')")
-        assert page.inner_text("#status").endswith("Continue goes on from it.")  # nothing in it is unknown here
+        assert page.inner_text("#status").endswith("Refine further goes on from it.")  # nothing in it is unknown here
         assert page.input_value("#size") == "64"
         context.close()
 
@@ -69,9 +80,9 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path_and_headers_are_on_its
         for path in ("on-device/", "on-device/site.json", "on-device/networks/vgg19-small.onnx"):
             answer = httpx.get(f"{address}{path}", timeout=60)
             assert answer.status_code == 200 and answer.headers["content-encoding"] == "gzip"
-            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+            assert {name: answer.headers[name] for name in ISOLATION} == ISOLATION
         config = httpx.get(f"{address}config", timeout=60)
-        assert not {name.lower() for name in HEADERS} & {*config.headers}
+        assert not {name.lower() for name in ISOLATION} & {*config.headers}
         assert "(/paint/on-device/)" in config.text
         assert config.json()["root"].endswith("/paint")
         assert "/paint/gradio_api/file=" in json.dumps(config.json()["components"])

@@ -6,10 +6,11 @@ from pathlib import Path
 import onnx
 
 from toolkit.cli import main
-from toolkit.export.site import integrity, write_site
+from toolkit.export.site import NOT_SERVED, integrity, write_site
 from toolkit.network import fingerprint, save_network
 from toolkit.normalize import load_normalized
-from toolkit.synthesis import Recipe
+from toolkit.optimize import EarlyStop
+from toolkit.synthesis import Recipe, pyramid
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
@@ -28,13 +29,24 @@ def test_a_site_is_complete_and_says_what_is_in_it(tiny_network, tmp_path, capsy
     outputs = {value.name for value in onnx.load(file).graph.output}
     assert outputs >= {"loss", "gradient", "relu4_2", "relu5_1_gram", "content_loss_relu4_2", "style_loss_relu1_1"}
     assert Recipe.checked(facts["recipe"]) == Recipe.preset("transfer", precision="float32", size=384)
+    constants = facts["constants"]
+    assert constants["LBFGS"].keys() >= {"FIRST_STEP", "LARGEST_STEP", "RISE", "SMALLEST_STEP"}
+    assert constants["Preconditioner"].keys() == {"POWER", "FINEST", "COARSEST"}
+    assert constants["EarlyStop"] == {"ITERATIONS": EarlyStop.ITERATIONS, "GAIN": EarlyStop.GAIN}
+    assert constants["pyramid"]["SHARES"]["2"] == list(pyramid.SHARES[2])
+    assert constants["pyramid"]["LEAST_LONGEST"] == pyramid.LEAST_LONGEST
     for role, names in facts["examples"].items():
         for name in names:
             assert (site / f"examples/{role}/{name}.jpg").is_file()
             assert (site / f"examples/{role}/small/{name}.jpg").stat().st_size < 30_000
     for file in (DEMO / "browser").glob("*.*s*"):
-        assert (site / file.name).is_file() != (file.name == "runtime.json")
-    assert (site / "README.md").read_text().startswith("---\ntitle: ")
+        assert (site / file.name).is_file() != (file.name in NOT_SERVED)
+    assert facts["page"].keys() >= {"./", "page.js", "service.js", "examples/content/chelsea.jpg"}
+    for name, kept in facts["page"].items():
+        assert integrity(site / name.replace("./", "index.html")) == kept
+    readme = (site / "README.md").read_text()
+    assert readme.startswith("---\ntitle: ") and "  cross-origin-opener-policy: same-origin\n" in readme
+    assert "connect-src 'self' blob: https://cdn.jsdelivr.net; " in readme
 
 
 def test_a_runtime_that_is_not_the_pinned_one_is_refused(tmp_path, capsys):

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ToolkitError("The page's files are not installed: install the project again.")
     if arguments.folder.is_file():
         raise ToolkitError(f"{arguments.folder} is a file: name a folder.")
-    if (arguments.folder / "index.html").exists() and not (arguments.folder / "isolation.js").exists():
+    if (arguments.folder / "index.html").exists() and not (arguments.folder / "preconditioner.js").exists():
         raise ToolkitError(f"{arguments.folder} holds another page: name an empty folder.")
     named = {Path(source).stem: source for source in arguments.network}
     if len(named) < len(arguments.network):

@@ -15,18 +15,38 @@ from .. import __version__
 from ..errors import ToolkitError
 from ..network import Network, fingerprint
 from ..network.geometry import strides
+from ..optimize import LBFGS, Adam, EarlyStop
+from ..optimize.lbfgs import CurvaturePairs
 from ..pictures.io import example_photographs, open_picture, to_picture
+from ..synthesis import pyramid
 from ..synthesis.notation import STRENGTHS
+from ..synthesis.preconditioner import Preconditioner
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import STATISTICS
 from .graphs import SUMMARIES, Precision, step_model, summary_shape
 from .writing import export_step
 
-#: What the page is made from; its losses are those of a transfer, computed in float32.
-RECIPE = Recipe.preset("transfer", precision="float32", size=384)
+#: What the page is made from; its losses are those of a transfer without a finish, computed in float32.
+RECIPE = Recipe.preset("transfer", precision="float32", finish=0.0, size=384)
 
 #: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
 MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}
+
+#: Files beside the page's own that a site has no need of.
+NOT_SERVED = ("runtime.json", "types.d.ts")
+
+#: L-BFGS' pairs, at most: each takes 19 MB at 1024 pixels, and a browser gives a page little memory.
+PAIRS = 12
+
+#: With these headers a browser gives a page threads.
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+#: The examples that are chosen at first.
+USUAL = {"content": "chelsea", "style": "stained_glass"}
 
 #: Longest side of an example's small picture in pixels.
 SMALL = 160
@@ -42,16 +62,18 @@ sdk: static
 app_file: index.html
 license: mit
 custom_headers:
-  cross-origin-opener-policy: same-origin
-  cross-origin-embedder-policy: require-corp
-  cross-origin-resource-policy: cross-origin
+{headers}
 ---
 
 A page that paints a photograph in the style of another picture, on the visitor's own device. Any static host serves it:
 a static Space with this file as it is, GitHub Pages, or `python -m http.server` in this folder.
 
 With the headers above, WebAssembly computes on all cores. Where a host cannot send them, a service worker of the page
-does, from the second visit on; pages without https have neither, and compute on one core.
+does; pages without https have neither, and compute on one core. After a visit, the page works without a connection.
+
+A host that sends a content security policy must allow what the page needs:
+
+    Content-Security-Policy: {policy}
 
 Made by normalized-vgg {version}. Weights of VGG-19 by Karen Simonyan and Andrew Zisserman, CC BY 4.0.
 """
@@ -83,21 +105,27 @@ def write_site(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(page, folder, dirs_exist_ok=True)
-        site = {
+        shutil.copytree(page, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_SERVED))
+        site: dict[str, Any] = {
             "toolkit": __version__,
             "recipe": RECIPE.model_dump(mode="json"),
             "limits": _limits(),
-            "help": {name: field.description for name, field in Recipe.model_fields.items()},
+            "constants": _constants(),
+            "isolation": ISOLATION,
             "strengths": STRENGTHS,
             "networks": [_network(folder, name, network, check) for name, network in networks.items()],
             "examples": _examples(folder, styles),
-            "runtime": _runtime(folder, runtime),
+            "usual": USUAL,
+            "runtime": _runtime(page, folder, runtime),
             "server": server,
         }
-        (folder / "runtime.json").unlink()
+        site["page"] = _page(page, folder)
+        site["version"] = hashlib.sha256(json.dumps(site).encode()).hexdigest()
         (folder / "site.json").write_text(json.dumps(site), encoding="utf-8")
-        (folder / "README.md").write_text(README.replace("{version}", __version__), encoding="utf-8")
+        headers = "\n".join(f"  {name.lower()}: {value}" for name, value in ISOLATION.items())
+        policy = _policy(site["runtime"]["address"])
+        readme = README.format(version=__version__, headers=headers, policy=policy)
+        (folder / "README.md").write_text(readme, encoding="utf-8")
     except OSError as error:
         raise ToolkitError(f"Could not write the site into {folder}: {error.strerror or error}.") from error
 
@@ -124,6 +152,16 @@ def _limits() -> dict[str, Any]:
     for name, most in MOST.items():
         limits[name]["most"] = most
     return limits
+
+
+def _constants() -> dict[str, Any]:
+    """What the page computes with as the toolkit does: the constants of these classes and of the pyramid."""
+    homes = {kind.__name__: kind for kind in (LBFGS, CurvaturePairs, Adam, EarlyStop, Preconditioner)}
+    constants: dict[str, Any] = {
+        name: {constant: value for constant, value in vars(home).items() if constant.isupper()}
+        for name, home in {**homes, "pyramid": pyramid}.items()
+    }
+    return {**constants, "pairs": PAIRS}
 
 
 def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str, Any]:
@@ -177,9 +215,30 @@ def _examples(folder: Path, styles: Iterable[Path]) -> dict[str, list[str]]:
     return names
 
 
-def _runtime(folder: Path, source: Path | None) -> dict[str, Any]:
+def _page(page: Path, folder: Path) -> dict[str, str]:
+    """What a browser keeps to show the page without a connection: addresses with their hashes."""
+    own = [path.name for path in page.iterdir() if (folder / path.name).is_file() and path.name not in NOT_SERVED]
+    names = [
+        *sorted(own),
+        *(f"examples/{role}/{name}.jpg" for role, name in USUAL.items()),
+        *(str(path.relative_to(folder).as_posix()) for path in sorted(folder.glob("examples/*/small/*.jpg"))),
+    ]
+    kept = {name: integrity(folder / name) for name in names if (folder / name).is_file()}
+    return {"./": kept["index.html"], **kept}
+
+
+def _policy(runtime: str) -> str:
+    """The content security policy that the page works under, by the runtime's address."""
+    elsewhere = "" if runtime == "runtime/" else f" {'/'.join(runtime.split('/')[:3])}"
+    return (
+        "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; "
+        f"connect-src 'self' blob:{elsewhere}; worker-src 'self' blob:; img-src 'self' blob: data:"
+    )
+
+
+def _runtime(page: Path, folder: Path, source: Path | None) -> dict[str, Any]:
     """Where the page gets onnxruntime-web from, and its files with their hashes; copies them when they are at hand."""
-    runtime: dict[str, Any] = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+    runtime: dict[str, Any] = json.loads((page / "runtime.json").read_text(encoding="utf-8"))
     version = runtime["version"]
     if source is None:
         return runtime | {"address": runtime["address"].format(version=version)}
