@@ -16,22 +16,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from demo.components.job_controls import session
 from demo.context import Context
 from demo.devices import slots
+from demo.endpoints import session
 from demo.examples import EXAMPLES, content_files, style_files
-from demo.gradio_internals import CheckedBlocks, remove_from_queue, tools_for_assistants
+from demo.gradio_internals import remove_from_queue, tools_for_assistants
 from demo.hosting import AssistantsLogin, check_address, folder_for_files, pass_proxies_by
 from demo.jobs import LOG, Jobs
-from demo.look import CSS, theme
 from demo.on_device import on_device, redirected
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
 from demo.tabs.network import network_tab
 from demo.tabs.reconstruct import reconstruct_tab
 from demo.tabs.study import study_tab
-from demo.tabs.transfer import transfer_tab
-from demo.validation import check, explain
+from demo.tabs.transfer import TransferTab
+from demo.theme import CSS, theme
 from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
 from toolkit.network import Network, find_network, normalized_for
@@ -58,26 +57,28 @@ EXPORTS = ("features", "step")
 
 def page(context: Context) -> gr.Blocks:
     """The whole page, ready to launch."""
-    keep = context.settings.keep
-    with CheckedBlocks(
-        check,
-        explain,
-        title="Paint with a normalised VGG",
-        analytics_enabled=False,
-        delete_cache=(min(keep, CLEANING), keep),
+    keep, address = context.settings.keep, context.device_page
+    with gr.Blocks(
+        title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(min(keep, CLEANING), keep)
     ) as blocks:
-        gr.Markdown(INTRODUCTION + (OFFER.format(address=address) if (address := context.device_page) else ""))
+        gr.Markdown(INTRODUCTION + (OFFER.format(address=address) if address else ""))
         with gr.Tabs() as tabs:
-            further = transfer_tab(context, tabs)
-            reconstruct_tab(context)
-            amalgamate_tab(context)
-            study_tab(context, further)
-            network_tab(context)
+            with gr.Tab("Transfer", id="transfer"):
+                transfer = TransferTab(context, tabs)
+            with gr.Tab("Reconstruct", id="reconstruct"):
+                reconstruct_tab(context)
+            with gr.Tab("Amalgamate", id="amalgamate"):
+                amalgamate_tab(context)
+            with gr.Tab("Study", id="study"):
+                study_tab(context, transfer)
+            with gr.Tab("Network", id="network") as network:
+                network_tab(context, network)
 
         async def leave(request: gr.Request) -> None:
             context.jobs.stop(session(request))
             await remove_from_queue(blocks, session(request))
 
+        transfer.sharing.open_with(blocks.load)
         blocks.unload(leave)
     return blocks
 

@@ -7,7 +7,7 @@ export type Pictures = { content: Picture; style: Picture; start?: Picture };
 
 /** The fields of toolkit/synthesis/recipe.py that the page computes with; the others travel along. */
 export type Recipe = { [field: string]: any } & Record<"content_layers" | "style_layers", Record<string, number>> &
-  Record<"content_weight" | "style_weight" | "style_scale" | "size" | "seed" | "iterations" | "levels", number> &
+  Record<"content_weight" | "style_weight" | "style_scale" | "size" | "seed" | "iterations" | "levels" | "coarsest", number> &
   { early_stop: boolean; optimizer: string; start: string };
 
 /** A file to fetch, and its hash as in `<script integrity>`. */

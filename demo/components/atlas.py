@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 
 from toolkit.atlas import LAYERS, Atlas, Step, example_images, measure
 from toolkit.errors import ToolkitError
 
 from ..context import Context
+from ..endpoints import QUICK, Updates, handler, listen, offer, session
+from ..jobs import Job
 from .images import as_file
-from .job_controls import QUICK, endpoint, session
 
 INTRODUCTION = """\
 ### What a channel looks for
@@ -36,15 +38,32 @@ class Atlases:
         self._context = context
         self.made: dict[str, Atlas] = {} if context.atlas is None else {context.default: context.atlas}
 
-    def make(self, network: str) -> Iterator[Step]:
-        """Makes the atlas of a network, if there is none yet."""
+    def make(self, network: str, job: Job) -> Iterator[Step]:
+        """Makes the atlas of a network on a job's device, if there is none yet, until the job should end."""
         if network in self.made:
             return
         images = example_images([Path(path) for path in self._context.paintings])
-        for step in measure(self._context.network(network), images):
+        chosen = self._context.network(network).at(torch.device(job.device), torch.float32)
+        for step in measure(chosen, images):
             if step.atlas:
                 self.made[network] = step.atlas
             yield step
+            if job.should_end:
+                return
+
+    def of(self, network: str, session: str) -> Atlas:
+        """The atlas of a network; a session's job makes it when there is none yet.
+
+        Raises:
+            ToolkitError: when the job ended before.
+        """
+        if network not in self.made:
+            with self._context.jobs.run(session, "atlas") as job:
+                for _ in self.make(network, job):
+                    pass
+                if network not in self.made:
+                    raise ToolkitError(f"{job.ending}.")
+        return self.made[network]
 
 
 def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> None:
@@ -58,64 +77,54 @@ def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> N
                 _last_channel(context, FIRST_LAYER, context.default),
                 value=0,
                 step=1,
-                precision=0,
                 label="Channel",
                 elem_id="atlas-channel",
             )
-            # Scripts name the channel here, because the slider ends where the layer on the page does.
-            any_channel = gr.Number(0, minimum=0, precision=0, label="Channel", info="Counted from 0", visible=False)
             show = gr.Button("Show", elem_id="atlas-show")
             status = gr.Markdown(label="Status", elem_id="atlas-status")
         with gr.Column(scale=2, min_width=340):
             gallery = gr.Gallery(
-                label="Patches",
-                columns=5,
-                object_fit="contain",
-                interactive=False,
-                elem_id="atlas-patches",
+                label="Patches", columns=5, object_fit="contain", interactive=False, elem_id="atlas-patches"
             )
+            sheet = gr.File(label="Patches on one sheet", visible=False)
+    # The slider ends where the layer that is chosen does.
+    any_channel = gr.Number(0, minimum=0, precision=0, label="Channel", info="Counted from 0", render=False)
 
-    def patches(request: gr.Request, layer: str, channel: int, network: str) -> Iterator[tuple[Any, Any]]:
+    def patches(request: gr.Request, layer: str, channel: int, network: str) -> Iterator[Updates]:
         """Shows the image patches that excite a channel most."""
-        try:
-            if network not in atlases.made:
-                with context.jobs.run(session(request), "atlas") as job:
-                    yield gr.skip(), "Looking at the example images …"
-                    for _ in atlases.make(network):
-                        if job.should_end:
-                            yield gr.skip(), f"{job.ending}."
-                            return
-            atlas = atlases.made[network]
-            if channel >= atlas.channels(layer):
-                raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}: choose one of these.")
-        except ToolkitError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        if network not in atlases.made:
+            yield {status: "Looking at the example images …"}
+        atlas = atlases.of(network, session(request))
+        if channel >= atlas.channels(layer):
+            raise ToolkitError(f"{layer} has the channels 0 to {atlas.channels(layer) - 1}: choose one of these.")
         with tempfile.TemporaryDirectory() as folder:
-            found = [
-                (as_file(patch.picture, Path(folder) / f"{place}.png"), f"{patch.score:.2g}")
-                for place, patch in enumerate(atlas.patches(layer, channel))
-            ]
-            yield found, f"From {len(atlas.names):,} images." if atlas is context.atlas else FEW_IMAGES
+            yield {
+                gallery: [
+                    (as_file(patch.picture, Path(folder) / f"{place}.png"), f"{patch.score:.2g}")
+                    for place, patch in enumerate(atlas.patches(layer, channel))
+                ],
+                sheet: as_file(atlas.picture(layer, [channel]), Path(folder) / "patches.png"),
+                status: f"From {len(atlas.names):,} images." if atlas is context.atlas else FEW_IMAGES,
+            }
 
-    def follow_layer(layer: str, network: str) -> Any:
-        return gr.update(maximum=_last_channel(context, layer, network), value=0)
+    def follow_layer(layer: str, network: str) -> Updates:
+        return {channel: gr.update(maximum=_last_channel(context, layer, network), value=0)}
 
-    def connect(event: Any, channel: Any, **options: Any) -> None:
-        controls = {"layer": layer, "channel": channel, "network": network}
-        event(
-            endpoint(patches, controls),
-            inputs_kwargs=controls,
-            outputs=[gallery, status],
-            concurrency_id="device",
-            concurrency_limit=context.jobs.slots,
-            show_progress="minimal",
-            **options,
-        )
-
-    connect(show.click, channel, api_visibility="private")
-    connect(channel.release, channel, api_visibility="private")
-    connect(any_channel.submit, any_channel, api_name="atlas")
-    gr.on([layer.change, network.change], follow_layer, [layer, network], channel, **QUICK)
+    chosen = {"layer": layer, "channel": any_channel, "network": network}
+    on_device: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": context.jobs.slots}
+    offer(patches, chosen, sheet, status, gallery, name="atlas", **on_device)
+    gr.on(
+        [show.click, channel.release],
+        handler(patches, chosen),
+        [layer, channel, network],
+        [gallery, status, sheet],
+        preprocess=False,
+        api_visibility="private",
+        show_progress="minimal",
+        **on_device,
+    )
+    for changed in (layer.change, network.change):
+        listen(changed, follow_layer, {"layer": layer, "network": network}, [channel], **QUICK)
 
 
 def _last_channel(context: Context, layer: str, network: str) -> int:

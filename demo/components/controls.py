@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import gradio as gr
-from annotated_types import Ge, Gt, Le
 
 from toolkit.synthesis import Recipe
-from toolkit.synthesis.notation import format_layers
+from toolkit.synthesis.fields import describe
+from toolkit.synthesis.notation import STRENGTHS
 
 from ..context import Context
 
 #: The recipe whose values the page shows at first.
 DEFAULTS = Recipe.preset("transfer")
+USUAL = describe(DEFAULTS)
+
+#: Words for the style weights that have one.
+WORDS = {weight: word for word, weight in STRENGTHS.items()}
 
 
 def control(name: str, label: str, **properties: Any) -> Any:
@@ -26,35 +30,16 @@ def control(name: str, label: str, **properties: Any) -> Any:
         label: shown on the page.
         properties: of the component, in place of the field's, such as ``value`` or ``maximum``.
     """
-    field = Recipe.model_fields[name]
-    default = getattr(DEFAULTS, name)
-    description = str(field.description)
-    common = {"value": default, "label": label, "info": description[0].upper() + description[1:]}
-    if get_origin(field.annotation) is Literal:
-        return gr.Dropdown(**{"choices": list(get_args(field.annotation)), **common, **properties})
-    if isinstance(default, dict | tuple):
-        return gr.Textbox(**{**common, "value": as_text(default), **properties})
-    limits: dict[str, Any] = {}
-    for rule in field.metadata:
-        match rule:
-            case Ge(ge=limit) | Gt(gt=limit):
-                limits["minimum"] = limit
-            case Le(le=limit):
-                limits["maximum"] = limit
-    whole = {"precision": 0} if isinstance(default, int) else {}
+    field = USUAL[name]
+    common = {"value": field.value, "label": label, "info": field.help[0].upper() + field.help[1:]}
+    if field.choices:
+        return gr.Dropdown(**{"choices": list(field.choices), **common, **properties})
+    if isinstance(field.value, str):
+        return gr.Textbox(**common, **properties)
+    limits = {"minimum": field.least, "maximum": field.most, "precision": 0 if isinstance(field.value, int) else None}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
     make = gr.Slider if "step" in properties else gr.Number
-    return make(**{**limits, **whole, **common, **properties})
-
-
-def as_text(value: Any) -> Any:
-    """A field's value as its control shows it."""
-    match value:
-        case dict():
-            return format_layers(value)
-        case tuple():
-            return ", ".join(f"{weight:g}" for weight in value)
-        case _:
-            return value
+    return make(**{**given, **common, **properties})
 
 
 def size_and_iterations(context: Context, size: int, iterations: int) -> tuple[gr.Slider, gr.Slider]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from toolkit.errors import ToolkitError
 from toolkit.pictures.formats import read_recipe, save_image
 
-from ..gradio_internals import as_path
+from ..endpoints import Updates, listen
 from .images import opened_with_alpha
 
 
@@ -27,10 +27,12 @@ class Kind(NamedTuple):
 
 
 #: The update that disables the button, until ``Download.offer`` enables it again.
-NOT_YET = {"interactive": False, "__type__": "update"}
+NOT_YET = gr.update(interactive=False)
+
+YES, NO = json.dumps(gr.update(interactive=True)), json.dumps(NOT_YET)
 
 #: Enables the button if its file is of the chosen format and picture: the visitor may have gone on meanwhile.
-ENABLE = "(kind, whole, made) => ({interactive: made === `${kind} ${whole?.path}`, __type__: 'update'})"
+ENABLE = f"(kind, whole, made) => made === `${{kind}} ${{whole?.path}}` ? {YES} : {NO}"
 
 KINDS = {
     "PNG": Kind(".png"),
@@ -61,9 +63,9 @@ class Download:
             self.button = gr.DownloadButton(
                 "Download", interactive=False, min_width=200, scale=2, elem_id=f"{name}-download"
             )
-        self.whole = as_path(gr.File(label="The picture in 16 bits", visible=False))
+        self.whole = gr.File(label="The picture in 16 bits", visible=False)
         self._made = gr.Textbox(visible=False)  # the format and picture of the button's file
-        at_once = f"() => ({json.dumps(NOT_YET)})"  # else a quick click would give the last format
+        at_once = f"() => ({NO})"  # else a quick click would give the last format
         self.kind.input(None, None, self.button, js=at_once, api_visibility="private")
         self.offer(self.kind.input, trigger_mode="always_last")
 
@@ -74,13 +76,14 @@ class Download:
             event: such as ``button.click``.
             options: of the event.
         """
-        options = {"api_visibility": "private", "show_progress": "hidden", **options}
-        made = event(self._converted, [self.kind, self.whole], [self.button, self._made], **options)
+        controls = {"kind": self.kind, "whole": self.whole}
+        outputs = [self.button, self._made]
+        made = listen(event, self._converted, controls, outputs, show_progress="hidden", **options)
         made.then(None, [self.kind, self.whole, self._made], self.button, js=ENABLE, api_visibility="private")
 
-    def _converted(self, kind: str, whole: str | None) -> Iterator[Any]:
+    def _converted(self, kind: str, whole: str | None) -> Iterator[Updates]:
         if whole is None:
-            yield [gr.skip(), None]
+            yield {self._made: None}
             return
         chosen = KINDS[kind]
         try:
@@ -88,11 +91,11 @@ class Download:
                 recipe = read_recipe(file)  # refuses what is no picture, or too large a one
             image = _pixels(whole)
         except (OSError, ToolkitError) as error:
-            raise gr.Error("This picture is no longer on the server: make it again.", print_exception=False) from error
+            raise ToolkitError("This picture is no longer on the server: make it again.") from error
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self.name}{chosen.suffix}"
             save_image(image if chosen.transparent else image[:, :3], path, recipe, bits=chosen.bits)
-            yield [str(path), f"{kind} {whole}"]
+            yield {self.button: str(path), self._made: f"{kind} {whole}"}
 
 
 def _pixels(path: str) -> Tensor:

@@ -8,18 +8,18 @@ from typing import Any
 import gradio as gr
 
 from toolkit.pictures.io import to_picture
-from toolkit.studies import Axis, Study, Variation
+from toolkit.studies import Axis, Study, Variation, picture
 
+from ..endpoints import Updates
 from ..jobs import Job
 from .images import as_file
-from .job_controls import Updates
 from .live_image import HEIGHT
 from .study_progress import ending, status, steps
 
 #: Size in pixels and iterations of each: all four take seconds.
 SMALL = {"size": 192, "iterations": 25, "levels": 1}
 
-#: By what they differ in, the fields of each.
+#: By what varies, the fields of each.
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "strength and stroke size": {
         "gentle, fine": {"style_weight": 2.0, "style_scale": 0.6},
@@ -33,12 +33,13 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 class FourWays:
-    """The button that starts and the choice of what differs; the gallery appears where its ``render`` is called."""
+    """The button that starts and the choice of what varies; the gallery appears where its ``render`` is called."""
 
     def __init__(self) -> None:
         with gr.Row(equal_height=True):
             self.run = gr.Button("Try four ways", elem_id="ways", scale=1, min_width=100)
-            self.by = gr.Dropdown(list(WAYS), label="What differs", elem_id="ways-by", scale=2, min_width=260)
+            self.by = gr.Dropdown(list(WAYS), label="Vary", elem_id="ways-by", scale=2, min_width=260)
+        self.sheet = gr.File(label="Four ways on one sheet", visible=False)
         self.gallery = gr.Gallery(
             label="Four ways",
             show_label=False,
@@ -61,7 +62,7 @@ class FourWays:
         """Makes the four pictures.
 
         Args:
-            by: what they differ in.
+            by: what varies.
             study: makes the study of an axis.
             job: the running job.
             line: the status line.
@@ -71,7 +72,11 @@ class FourWays:
             for step in steps(ways, job):
                 yield {self.gallery: _pictures(ways, Path(folder)), line: status(step, job)}
             ended = ending(ways, job)
-            yield {self.gallery: _pictures(ways, Path(folder)), line: f"{ended} Click one to go on from it."}
+            yield {
+                self.gallery: _pictures(ways, Path(folder)),
+                line: f"{ended} Click one to go on from it.",
+                self.sheet: as_file(picture(ways), Path(folder) / "ways.png"),
+            }
 
 
 def _pictures(study: Study, folder: Path) -> list[tuple[str, str]]:

@@ -10,23 +10,19 @@ from torch import Tensor
 from toolkit.errors import ToolkitError
 from toolkit.pictures.io import open_alpha, open_picture, to_tensor
 
-from ..gradio_internals import as_path
-
 
 def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
     """An input for one image, with an example in it. Its value is the file's path."""
-    return as_path(
-        gr.Image(
-            path,
-            type="filepath",
-            image_mode=None,
-            label=label,
-            placeholder=hint,
-            sources=["upload", "webcam", "clipboard"],
-            height=230,
-            min_width=160,
-            elem_id=elem_id,
-        )
+    return gr.Image(
+        path,
+        type="filepath",
+        image_mode=None,
+        label=label,
+        placeholder=hint,
+        sources=["upload", "webcam", "clipboard"],
+        height=230,
+        min_width=160,
+        elem_id=elem_id,
     )
 
 

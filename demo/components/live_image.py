@@ -19,10 +19,11 @@ from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
 
 from ..context import Context
+from ..endpoints import QUICK, Controls, Updates, listen
 from ..jobs import Job
 from .download import NOT_YET, Download
 from .images import as_file
-from .job_controls import QUICK, JobControls, Updates
+from .job_controls import JobControls
 
 #: Time between two previews: each is a file that the browser loads.
 SECONDS_PER_PREVIEW = 0.5
@@ -47,7 +48,7 @@ class LiveImage(JobControls):
     """Controls of a job that makes one image.
 
     Its components appear where it is created, except the plot ``losses``, which appears where its ``render`` is called.
-    The arguments are those of ``JobControls``, and a finished image to show at first, as files before and after.
+    The arguments are those of ``JobControls``, and a finished image to show ``first``, as files before and after.
     """
 
     images = 1
@@ -60,15 +61,14 @@ class LiveImage(JobControls):
         stop: gr.Button,
         *afterwards: gr.Button,
         first: tuple[str, str] | None = None,
+        status: str = "",
     ) -> None:
-        super().__init__(context, name, run, stop, *afterwards)
+        super().__init__(context, name, run, stop, *afterwards, status=status)
         with gr.Tabs(selected="comparison" if first else "image") as self.tabs:
             with gr.Tab("Image", id="image"):
                 self.result = gr.Image(
                     first[1] if first else None,
                     label="Result",
-                    type="filepath",
-                    image_mode=None,
                     interactive=False,
                     buttons=["download", "fullscreen"],
                     height=HEIGHT,
@@ -79,8 +79,6 @@ class LiveImage(JobControls):
                 self.comparison = gr.ImageSlider(
                     first,
                     label="Before and after",
-                    type="filepath",
-                    image_mode=None,
                     interactive=False,
                     buttons=["fullscreen"],
                     max_height=HEIGHT,
@@ -89,7 +87,6 @@ class LiveImage(JobControls):
             with gr.Tab("Film", id="film"):
                 self.film = gr.Image(
                     label="How the image was made",
-                    type="filepath",
                     format="webp",
                     interactive=False,
                     buttons=["download"],
@@ -108,21 +105,34 @@ class LiveImage(JobControls):
             elem_id=f"{name}-losses",
             buttons=[],
         )
-        self.outputs = [
-            self.result,
-            self.status,
-            self.losses,
-            self.comparison,
-            self.film,
-            self.download.whole,
-        ]
+        self.outputs = [self.result, self.status, self.losses, self.comparison, self.film, self.download.whole]
+        self.view = [self.result, self.comparison, self.tabs, self.status, self.download.button, self.download.whole]
 
-    def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image", **options: Any) -> Any:
+    def shows(self, before: str, after: str, status: str, whole: str | None = None) -> Updates:
+        """Updates of ``view`` that show a finished picture, with the file that its downloads are made from."""
+        return {
+            self.result: after,
+            self.comparison: (before, after),
+            self.tabs: gr.Tabs(selected="comparison"),
+            self.status: status,
+            self.download.button: NOT_YET,
+            self.download.whole: whole,
+        }
+
+    def offer_image(self, function: Callable[..., Iterator[Updates]], controls: Controls) -> None:
+        """Offers a job that yields what ``show`` yields to scripts, with the picture in 16 bits and the film."""
+        self.offer(function, controls, self.result, self.download.whole, self.film)
+
+    def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image") -> Any:
         """As ``JobControls``; the view of that name comes to the front as soon as the job starts."""
-        event(lambda: [gr.Tabs(selected=view), NOT_YET], None, [self.tabs, self.download.button], **QUICK)
-        ended = super().connect(event, *arguments, **options)
-        for listen in (ended.success, ended.failure):
-            self.download.offer(listen)
+
+        def bring_to_front() -> Updates:
+            return {self.tabs: gr.Tabs(selected=view), self.download.button: NOT_YET}
+
+        listen(event, bring_to_front, {}, [self.tabs, self.download.button], **QUICK)
+        ended = super().connect(event, *arguments)
+        for end in (ended.success, ended.failure):
+            self.download.offer(end)
         return ended
 
     def show(self, request: gr.Request, make: Make) -> Iterator[Updates]:

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import torch
@@ -14,11 +13,10 @@ from toolkit.pictures.io import fit, to_picture
 from toolkit.synthesis import suggest_regions
 
 from ..context import Context
-from ..gradio_internals import as_paths
+from ..endpoints import QUICK, Updates, listen
 from ..jobs import Job
-from .controls import control
+from .choices import Choices
 from .images import as_file, opened
-from .job_controls import QUICK, Updates
 from .live_image import LiveImage
 from .regions import COLOURS, NAMES, STYLES, painted, parts
 from .transfers import opened_styles
@@ -31,7 +29,7 @@ Paint on the content image where each style belongs: green for the second, blue 
 The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
 """
 
-PARTS = "**Their parts of the styles** · each region takes its style from what is shown here"
+PARTS = "**Where each region takes its style** · only what is shown here counts"
 
 SUGGESTED = (
     "Each region is painted in the colour of the style that looks most like it. Correct it with brush and eraser, and "
@@ -40,30 +38,31 @@ SUGGESTED = (
 
 
 class MoreStyles:
-    """An accordion with up to three further styles. ``images`` are its inputs of a transfer by name.
+    """An accordion with up to three further styles. Its images join the choices.
 
     Args:
-        photograph: the path of the image that regions are painted on at first.
+        context: what the host offers.
+        live: runs the search for regions and tells how it went.
+        choices: of the transfer; its photograph is what regions are painted on.
     """
 
-    def __init__(self, photograph: str) -> None:
+    def __init__(self, context: Context, live: LiveImage, choices: Choices) -> None:
+        self.context, self.live, self.choices = context, live, choices
         with gr.Accordion("More styles and regions", open=False):
-            self.more_styles = as_paths(
-                gr.Gallery(
-                    label=f"Up to {STYLES - 1} more styles",
-                    type="filepath",
-                    interactive=True,
-                    columns=3,
-                    height=180,
-                    sources=["upload", "clipboard"],
-                    elem_id="more-styles",
-                )
+            self.more_styles = gr.Gallery(
+                label=f"Up to {STYLES - 1} more styles",
+                type="filepath",
+                interactive=True,
+                columns=3,
+                height=180,
+                sources=["upload", "clipboard"],
+                elem_id="more-styles",
             )
-            self.style_image_weights = control("style_image_weights", "Weights of the styles", placeholder="1, 1")
+            choices.add("style_image_weights")
             gr.Markdown(REGIONS)
             self.suggest = gr.Button("Suggest regions", elem_id="suggest")
             self.regions = gr.ImageEditor(
-                _editable(photograph),
+                _editable(choices.content.value["path"]),
                 label="Regions",
                 type="pil",
                 sources=[],
@@ -77,69 +76,71 @@ class MoreStyles:
             with gr.Column(visible=False) as self.parts_shown:
                 with gr.Row(equal_height=True):
                     gr.Markdown(PARTS, elem_classes="strip-title")
-                    self.whole = gr.Button("Use all of them", size="sm", scale=0, min_width=120, elem_id="whole")
-                self.style_parts = as_paths(
-                    gr.Gallery(
-                        label="Parts of the styles",
-                        show_label=False,
-                        columns=2,
-                        height=190,
-                        object_fit="contain",
-                        allow_preview=False,
-                        interactive=False,
-                        buttons=[],
-                        elem_id="parts",
-                    )
+                    self.whole = gr.Button("Use whole styles", size="sm", scale=0, min_width=130, elem_id="whole")
+                self.style_parts = gr.Gallery(
+                    label="Parts of the styles",
+                    show_label=False,
+                    columns=2,
+                    height=190,
+                    object_fit="contain",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="parts",
                 )
-        self.images = {"more_styles": self.more_styles, "regions": self.regions, "style_parts": self.style_parts}
-
-    def connect(
-        self,
-        context: Context,
-        live: LiveImage,
-        content: gr.Image,
-        style: gr.Image,
-        network: gr.Dropdown,
-        seed: Any,
-    ) -> None:
-        """Has regions suggested on demand, and what was suggested for other images forgotten."""
-
-        def suggest_them(
-            request: gr.Request, content: str | None, style: str | None, more_styles: list[str], network: str, seed: int
-        ) -> Iterator[Updates]:
-            def work(job: Job) -> Iterator[Updates]:
-                if not more_styles:
-                    raise ToolkitError("Add a second style first: each region is painted in a style of its own.")
-                photograph = opened(content, "content")
-                chosen = opened_styles(style, more_styles)
-                there = context.network(network).at(torch.device(job.device), torch.float32)
-                found = suggest_regions(there, photograph, chosen, len(chosen), int(seed))
-                with tempfile.TemporaryDirectory() as folder:
-                    own = [
-                        (as_file(part, Path(folder) / f"{name}.png"), name)
-                        for name, part in zip(NAMES, parts(found, chosen), strict=False)
-                    ]
-                    yield {
-                        self.regions: painted(found, to_picture(fit(photograph, EDITOR)), EDITOR),
-                        live.status: SUGGESTED,
-                        self.style_parts: own,
-                        self.parts_shown: gr.update(visible=True),
-                    }
-
-            yield from live.run(request, work)
-
-        looked_at = {
-            "content": content,
-            "style": style,
+        choices.images |= {
             "more_styles": self.more_styles,
-            "network": network,
-            "seed": seed,
+            "regions": self.regions,
+            "style_parts": self.style_parts,
         }
-        suggested = [self.regions, live.status, self.style_parts, self.parts_shown]
-        live.connect(self.suggest.click, suggest_them, looked_at, suggested, api_visibility="private")
-        for event in (self.whole.click, content.change, style.change, self.more_styles.change):
-            event(lambda: [[], gr.Column(visible=False)], None, [self.style_parts, self.parts_shown], **QUICK)
-        content.change(_editable, content, self.regions, **QUICK)
+
+    def suggest_them(
+        self,
+        request: gr.Request,
+        content: str | None,
+        style: str | None,
+        more_styles: list[str],
+        network: str,
+        seed: int,
+    ) -> Iterator[Updates]:
+        """Paints for each style the region that looks most like it."""
+
+        def work(job: Job) -> Iterator[Updates]:
+            if not more_styles:
+                raise ToolkitError("Add a second style first: each region is painted in a style of its own.")
+            photograph = opened(content, "content")
+            styles = opened_styles(style, more_styles)
+            chosen = self.context.network(network).at(torch.device(job.device), torch.float32)
+            suggested = suggest_regions(chosen, photograph, styles, len(styles), seed)
+            with tempfile.TemporaryDirectory() as folder:
+                yield {
+                    self.regions: painted(suggested, to_picture(fit(photograph, EDITOR)), EDITOR),
+                    self.live.status: SUGGESTED,
+                    self.style_parts: [
+                        (as_file(part, Path(folder) / f"{name}.png"), name)
+                        for name, part in zip(NAMES, parts(suggested, styles), strict=False)
+                    ],
+                    self.parts_shown: gr.update(visible=True),
+                }
+
+        yield from self.live.run(request, work)
+
+    def use_whole_styles(self) -> Updates:
+        """Forgets the parts, which were found for other images or are not wanted."""
+        return {self.style_parts: [], self.parts_shown: gr.Column(visible=False)}
+
+    def show_photograph(self, content: str | None) -> Updates:
+        """Regions are painted on the photograph that is chosen."""
+        return {self.regions: _editable(content)}
+
+    def connect(self) -> None:
+        """Connects it, once all choices are laid out."""
+        choices, outputs = self.choices, [self.style_parts, self.parts_shown]
+        looked_at = {name: choices.inputs[name] for name in ("content", "style", "more_styles", "network", "seed")}
+        self.live.connect(self.suggest.click, self.suggest_them, looked_at, [self.regions, self.live.status, *outputs])
+        for changed in (self.whole.click, choices.content.change, choices.style.change, self.more_styles.change):
+            listen(changed, self.use_whole_styles, {}, outputs, **QUICK)
+        listen(choices.content.change, self.show_photograph, {"content": choices.content}, [self.regions], **QUICK)
 
 
 def _editable(path: str | None) -> Image.Image | None:

@@ -7,29 +7,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import MadeFrom, Recipe, made_from_in
+from toolkit.synthesis.fields import as_text
 
 from ..context import Context
-from .controls import DEFAULTS, as_text
-
-#: The recipe's fields that the page has controls for.
-FIELDS = (
-    "style_weight",
-    "style_image_weights",
-    "size",
-    "iterations",
-    "colour",
-    "style_scale",
-    "style_statistic",
-    "content_layers",
-    "style_layers",
-    "start",
-    "optimizer",
-    "total_variation_weight",
-    "seed",
-)
-
-#: What the page can start from. A recipe's other choice, ``image``, is what Continue does.
-STARTS = ("content", "style", "noise", "grey")
+from .choices import FIELDS, STARTS
+from .controls import DEFAULTS, USUAL
 
 
 def shown(context: Context, recipe: Recipe, made_from: MadeFrom | None = None) -> dict[str, Any]:
@@ -57,8 +39,7 @@ def query(context: Context, content: str | None, style: str | None, network: str
     A visitor's own images stay with the visitor.
     """
     chosen = {"content": _example(context.photographs, content), "style": _example(context.paintings, style)}
-    usual = {name: as_text(getattr(DEFAULTS, name)) for name in FIELDS}
-    differing = {name: value for name, value in fields.items() if value not in ("", None, usual[name])}
+    differing = {name: value for name, value in fields.items() if value not in ("", None, USUAL[name].value)}
     named = {} if network == context.default else {"network": network}
     examples = {role: name for role, name in chosen.items() if name}
     return urlencode({**examples, **named, **differing})

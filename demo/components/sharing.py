@@ -1,6 +1,6 @@
 """The transfer tab's settings, passed on and taken back: by a link, a pasted recipe, or a picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -9,10 +9,10 @@ from toolkit.errors import ToolkitError
 from toolkit.pictures.formats import FORMATS
 
 from ..context import Context
-from ..gradio_internals import on_load
+from ..endpoints import QUICK, Updates, listen
 from . import settings_text
+from .choices import FIELDS, Choices
 from .download import NOT_YET
-from .job_controls import QUICK
 from .live_image import LiveImage
 from .transfers import recipe_of
 
@@ -23,90 +23,86 @@ RESTORED = (
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
 
+#: No updates.
+NOTHING: Updates = gr.skip()
+
 #: Longest link or recipe in characters: a recipe names every image that it was made from.
 LONGEST = 10_000
 
 
 class Sharing:
-    """An accordion for the settings of a transfer."""
+    """An accordion for the settings of a transfer.
 
-    def __init__(self) -> None:
+    Args:
+        context: what the host offers.
+        live: shows the picture that a recipe is taken from.
+        choices: the settings.
+    """
+
+    def __init__(self, context: Context, live: LiveImage, choices: Choices) -> None:
+        self.context, self.live, self.choices = context, live, choices
         with gr.Accordion("Share and restore", open=False):
             self.link = gr.Button("Get a link to these settings", elem_id="get-link")
             self.text = gr.Textbox(
-                label="Link or recipe",
-                lines=2,
-                max_lines=6,
-                max_length=LONGEST,
-                buttons=["copy"],
-                elem_id="link",
+                label="Link or recipe", lines=2, max_lines=6, max_length=LONGEST, buttons=["copy"], elem_id="link"
             )
             gr.Markdown(LINK)
             self.use = gr.Button("Use", elem_id="use-link")
             self.recipe = gr.File(
-                label="Drop an image made here to use its recipe",
-                file_types=[*FORMATS],
-                height=170,
-                elem_id="recipe",
+                label="Drop an image made here to use its recipe", file_types=[*FORMATS], height=170, elem_id="recipe"
             )
 
-    def connect(
-        self,
-        context: Context,
-        live: LiveImage,
-        content: gr.Image,
-        style: gr.Image,
-        network: gr.Dropdown,
-        fields: Mapping[str, Any],
-        settings: list[Any],
-        in_controls: Callable[[dict[str, Any]], list[Any]],
-    ) -> None:
-        """Connects it to the tab.
+    def restore(self, path: str | None) -> Updates:
+        """The recipe in a picture goes to the controls, and the picture into view."""
+        if path is None:
+            return NOTHING
+        try:
+            shown = settings_text.shown(self.context, *recipe_of(path))
+        except ToolkitError as error:
+            gr.Warning(str(error))
+            return NOTHING
+        live = self.live
+        view = {live.result: path, live.status: RESTORED, live.download.button: NOT_YET, live.download.whole: path}
+        return view | self.choices.shows(shown)
 
-        Args:
-            context: what the host offers.
-            live: shows the picture that a recipe is taken from.
-            content: the content image.
-            style: the style image.
-            network: the choice of the network.
-            fields: the controls of a recipe's fields, by name.
-            settings: all controls that a recipe sets.
-            in_controls: makes updates of these from a recipe's fields.
-        """
-        private: dict[str, Any] = {"api_visibility": "private"}
+    def make_link(self, content: str | None, style: str | None, network: str, **fields: Any) -> Updates:
+        """The settings become a link's part after ``?``."""
+        return {self.text: settings_text.query(self.context, content, style, network, fields)}
 
-        def restore(path: str | None) -> list[Any]:
-            try:
-                shown = settings_text.shown(context, *recipe_of(path)) if path else None
-            except ToolkitError as error:
-                gr.Warning(str(error))
-                shown = None
-            if not shown:
-                return [gr.skip()] * (4 + len(settings))
-            return [path, RESTORED, NOT_YET, path, *in_controls(shown)]
+    def use_link(self, text: str) -> Updates:
+        """A link or a recipe goes to the controls."""
+        try:
+            images, shown = settings_text.read(self.context, text)
+        except ToolkitError as error:
+            gr.Warning(str(error))
+            return NOTHING
+        by_role = {"content": self.choices.content, "style": self.choices.style}
+        return {by_role[role]: path for role, path in images.items()} | self.choices.shows(shown)
 
-        def make_link(content: str | None, style: str | None, network: str, *values: Any) -> str:
-            return settings_text.query(context, content, style, network, dict(zip(fields, values, strict=True)))
+    def open_link(self, text: str) -> Updates:
+        """As ``use_link``, if the page's own address says anything of settings."""
+        return self.use_link(text) if settings_text.is_link(text) else NOTHING
 
-        def use_link(text: str) -> list[Any]:
-            try:
-                images, shown = settings_text.read(context, text)
-            except ToolkitError as error:
-                gr.Warning(str(error))
-                return [gr.skip()] * (2 + len(settings))
-            return [*(images.get(role, gr.skip()) for role in ("content", "style")), *in_controls(shown)]
-
-        def open_link(text: str) -> list[Any]:
-            return use_link(text) if settings_text.is_link(text) else [gr.skip()] * (2 + len(settings))
-
-        # Only events that pass through the queue can show a warning.
-        told: dict[str, Any] = {**private, "show_progress": "hidden"}
+    def connect(self) -> None:
+        """Connects it, once all choices are laid out."""
+        choices, live, text = self.choices, self.live, {"text": self.text}
         view = [live.result, live.status, live.download.button, live.download.whole]
-        restored = self.recipe.upload(restore, self.recipe, [*view, *settings], **told)
-        live.download.offer(restored.then)
-        linked = self.link.click(make_link, [content, style, network, *fields.values()], self.text, **QUICK)
-        linked.then(
-            None, self.text, self.text, js="query => `${location.origin}${location.pathname}?${query}`", **private
+        chosen = {name: choices.inputs[name] for name in ("content", "style", "network", *FIELDS)}
+        # Only events that pass through the queue can show a warning.
+        restored = listen(
+            self.recipe.upload, self.restore, {"path": self.recipe}, [*view, *choices.settings], show_progress="hidden"
         )
-        self.use.click(use_link, self.text, [content, style, *settings], **told)
-        on_load(open_link, self.text, [content, style, *settings], js="() => [location.search]", **told)
+        live.download.offer(restored.then)
+        linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
+        js = "query => `${location.origin}${location.pathname}?${query}`"
+        linked.then(None, self.text, self.text, js=js, api_visibility="private")
+        listen(self.use.click, self.use_link, text, self._settings, show_progress="hidden")
+
+    def open_with(self, loaded: Callable[..., Any]) -> None:
+        """Has the page open with the settings of its own address, after its event ``load``."""
+        js = "() => [location.search]"
+        listen(loaded, self.open_link, {"text": self.text}, self._settings, js=js, show_progress="hidden")
+
+    @property
+    def _settings(self) -> list[Any]:
+        return [self.choices.content, self.choices.style, *self.choices.settings]

@@ -4,15 +4,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from ..context import Context
+from ..endpoints import QUICK, Updates, listen
 from ..jobs import Job
 from .images import as_file
-from .job_controls import QUICK, JobControls, Updates
+from .job_controls import JobControls, start_and_stop
 
 #: A sheet as far as it is made, if it has begun, and how far that is.
 Shown = tuple[Image.Image | None, str]
@@ -68,7 +68,7 @@ def add_tour(context: Context, tour: Tour) -> None:
             with gr.Step(part.title, id=number):
                 _add_part(context, f"{tour.name}-{number}", part, downloads[number])
                 following = gr.Button("Next", elem_id=f"{tour.name}-next-{number}")
-                following.click(_select(number + 1), None, walk, **QUICK)
+                listen(following.click, _select(walk, number + 1), {}, [walk], **QUICK)
         with gr.Step("Download", id=len(tour.parts)):
             gr.Markdown(tour.ending)
             with gr.Row():
@@ -78,18 +78,10 @@ def add_tour(context: Context, tour: Tour) -> None:
 
 def _add_part(context: Context, name: str, part: Part, download: gr.DownloadButton) -> None:
     gr.Markdown(part.words)
-    with gr.Row():
-        run = gr.Button(part.do, variant="primary", elem_id=name, scale=2)
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", min_width=80)
+    run, stop = start_and_stop(part.do, name, f"{name}-stop")
     controls = JobControls(context, name, run, stop)
     sheet = gr.Image(
-        label=part.title,
-        show_label=False,
-        type="filepath",
-        image_mode=None,
-        interactive=False,
-        buttons=["fullscreen"],
-        elem_id=f"{name}-sheet",
+        label=part.title, show_label=False, interactive=False, buttons=["fullscreen"], elem_id=f"{name}-sheet"
     )
     controls.status.render()
     seen = gr.Markdown(part.seen, visible=False, elem_id=f"{name}-seen")
@@ -112,8 +104,8 @@ def _add_part(context: Context, name: str, part: Part, download: gr.DownloadButt
 
         yield from controls.run(request, work)
 
-    controls.connect(run.click, part_of_tour, {}, [sheet, controls.status, seen, download], api_visibility="private")
+    controls.connect(run.click, part_of_tour, {}, [sheet, controls.status, seen, download])
 
 
-def _select(number: int) -> Callable[[], Any]:
-    return lambda: gr.Walkthrough(selected=number)
+def _select(walk: gr.Walkthrough, number: int) -> Callable[[], Updates]:
+    return lambda: {walk: gr.Walkthrough(selected=number)}

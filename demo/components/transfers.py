@@ -17,6 +17,9 @@ from .images import opened, opened_with_alpha
 from .regions import STYLES, masks, style_masks
 from .study_progress import within_limits
 
+#: Names of the inputs that are images.
+IMAGES = ("content", "style", "more_styles", "regions", "style_parts")
+
 
 def recipe_of(path: str) -> tuple[Recipe, MadeFrom | None]:
     """The recipe in a picture, and what it was made from.
@@ -41,56 +44,39 @@ def opened_styles(style: str | None, more_styles: list[str]) -> list[Tensor]:
     return [opened(path, "style") for path in [style, *more_styles[: STYLES - 1]]]
 
 
-def small_study(
-    context: Context,
-    job: Job,
-    axis: Axis,
-    content: str | None,
-    style: str | None,
-    more_styles: list[str],
-    regions: dict[str, Any] | None,
-    style_parts: list[str],
-    network: str,
-    **fields: Any,
-) -> Study:
-    """Small pictures along an axis, from the controls' values."""
+def small_study(context: Context, job: Job, axis: Axis, network: str, **values: Any) -> Study:
+    """Small pictures along an axis, from the controls' values by name."""
+    images, fields = _images_and_fields(values)
     set_by_axis = set().union(*(each.fields for each in axis.variations))
-    kept = {name: value for name, value in fields.items() if value != "" and name not in set_by_axis}
-    images = _images(opened_with_alpha(content, "content"), style, more_styles, regions, style_parts)
+    kept = {name: value for name, value in fields.items() if name not in set_by_axis}
     recipe = Recipe.preset("transfer", **kept, **SMALL)
-    study = Study(context.network(network), recipe, axis, **images, device=job.device)
-    return within_limits(study, context)
+    images["content"] = images["content"][:, :3]
+    return within_limits(Study(context.network(network), recipe, axis, **images, device=job.device), context)
 
 
 def synthesis_of(
-    context: Context,
-    device: str,
-    content: str | None,
-    style: str | None,
-    more_styles: list[str],
-    regions: dict[str, Any] | None,
-    style_parts: list[str],
-    network: str,
-    start_image: Tensor | None = None,
-    **fields: Any,
+    context: Context, device: str, network: str, start_image: Tensor | None = None, **values: Any
 ) -> tuple[Synthesis, Tensor]:
-    """A transfer from the controls' values, and its content image. Empty texts stand for the usual values."""
-    before = opened_with_alpha(content, "content")
-    images = _images(before, style, more_styles, regions, style_parts)
-    recipe = Recipe.preset("transfer", **{name: value for name, value in fields.items() if value != ""})
-    synthesis = Synthesis(context.network(network), recipe, **images, start=start_image, device=device)
+    """A transfer from the controls' values by name, and its content image, perhaps with its alpha."""
+    images, fields = _images_and_fields(values)
+    before = images.pop("content")
+    recipe = Recipe.preset("transfer", **fields)
+    synthesis = Synthesis(
+        context.network(network), recipe, content=before[:, :3], **images, start=start_image, device=device
+    )
     return synthesis, before
 
 
-def _images(
-    content: Tensor, style: str | None, more_styles: list[str], regions: dict[str, Any] | None, style_parts: list[str]
-) -> dict[str, Any]:
-    """What a transfer is made from; of a content image with alpha, its colours."""
-    styles = opened_styles(style, more_styles)
+def _images_and_fields(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The images that a transfer is made from, and its recipe's fields: an empty text stands for the usual value."""
+    fields = dict(values)
+    content, style, more_styles, regions, style_parts = map(fields.pop, IMAGES)
+    before, styles = opened_with_alpha(content, "content"), opened_styles(style, more_styles)
     where = masks(regions, len(styles))
-    return {
-        "content": content[:, :3],
+    images = {
+        "content": before,
         "styles": styles,
         "masks": where,
         "style_masks": style_masks(style_parts) if where else [],
     }
+    return images, {name: value for name, value in fields.items() if value != ""}

@@ -10,9 +10,10 @@ from toolkit.synthesis import Recipe, Synthesis
 
 from ..components.controls import network_choice, relu_layers, size_and_iterations
 from ..components.images import examples, image_input, named, opened, opened_with_alpha
-from ..components.job_controls import Updates
+from ..components.job_controls import start_and_stop
 from ..components.live_image import LiveImage
 from ..context import Context
+from ..endpoints import Updates
 
 INTRODUCTION = """\
 The second image is changed until one layer sees the content of the first image in it. There is no style loss. The
@@ -21,61 +22,54 @@ deeper the layer, the more of the second image stays.
 
 
 def amalgamate_tab(context: Context) -> None:
-    """Adds the tab to the current ``gr.Blocks``."""
-    with gr.Tab("Amalgamate", id="amalgamate"):
-        gr.Markdown(INTRODUCTION)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
-                with gr.Row():
-                    content = image_input(
-                        "Content", "The image to imprint", named(context.photographs, "chelsea"), "amalgamate-content"
-                    )
-                    ground = image_input(
-                        "Ground",
-                        "The image to start from",
-                        named(context.paintings, "night_swirls"),
-                        "amalgamate-style",
-                    )
-                with gr.Row():
-                    run = gr.Button("Imprint", variant="primary", elem_id="imprint")
-                    stop = gr.Button("Stop", interactive=False, elem_id="amalgamate-stop")
-                examples("Contents", context.photographs, content)
-                examples("Grounds", context.paintings, ground)
-            with gr.Column(scale=1, min_width=340):
-                live = LiveImage(context, "amalgamate", run, stop)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
-                layer = gr.Dropdown(
-                    relu_layers(context),
-                    value="relu5_1",
-                    label="Layer",
-                    info="The layer whose content is compared",
-                    elem_id="layer",
-                )
-                size, iterations = size_and_iterations(context, 384, 50)
-                network = network_choice(context)
-            with gr.Column(scale=1, min_width=340):
-                live.losses.render()
+    """Fills the current ``gr.Tab``."""
+    gr.Markdown(INTRODUCTION)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            photograph = named(context.photographs, "chelsea")
+            painting = named(context.paintings, "night_swirls")
+            with gr.Row():
+                content = image_input("Content", "The image to imprint", photograph, "amalgamate-content")
+                start = image_input("Start image", "The image to start from", painting, "amalgamate-style")
+            run, stop = start_and_stop("Imprint", "imprint", "amalgamate-stop")
+            examples("Contents", context.photographs, content)
+            examples("Start images", context.paintings, start)
+        with gr.Column(scale=1, min_width=340):
+            live = LiveImage(context, "amalgamate", run, stop)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            layer = gr.Dropdown(
+                relu_layers(context),
+                value="relu5_1",
+                label="Layer",
+                info="The layer whose content is compared",
+                elem_id="layer",
+            )
+            size, iterations = size_and_iterations(context, 384, 50)
+            network = network_choice(context)
+        with gr.Column(scale=1, min_width=340):
+            live.losses.render()
 
     def amalgamate(
-        request: gr.Request, content: str | None, ground: str | None, layer: str, network: str, **fields: Any
+        request: gr.Request, content: str | None, start: str | None, layer: str, network: str, **fields: Any
     ) -> Iterator[Updates]:
         """Imprints the content image on another image, as one layer sees it."""
 
         def make(device: str) -> tuple[Synthesis, Tensor]:
-            before, start = opened_with_alpha(content, "content"), opened(ground, "ground")
+            before, begun = opened_with_alpha(content, "content"), opened(start, "start")
             recipe = Recipe.preset("amalgamation", content_layers={layer: 1.0}, **fields)
-            there = context.network(network)
-            return Synthesis(there, recipe, content=before[:, :3], styles=[start], device=device), before
+            chosen = context.network(network)
+            return Synthesis(chosen, recipe, content=before[:, :3], styles=[begun], device=device), before
 
         yield from live.show(request, make)
 
     controls = {
         "content": content,
-        "ground": ground,
+        "start": start,
         "layer": layer,
         "size": size,
         "iterations": iterations,
         "network": network,
     }
-    live.connect(run.click, amalgamate, controls, live.outputs, api_name="amalgamate")
+    live.offer_image(amalgamate, controls)
+    live.connect(run.click, amalgamate, controls, live.outputs)

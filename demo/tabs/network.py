@@ -1,11 +1,12 @@
 """The network tab: what normalisation changes, and the network's files."""
 
-import functools
+import json
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import gradio as gr
 import pandas as pd
+import torch
 
 from toolkit.network import Network, original
 from toolkit.normalize import example_stream
@@ -17,9 +18,9 @@ from toolkit.synthesis import Inputs, Objective, Recipe
 from ..components.atlas import Atlases, atlas_section
 from ..components.controls import network_choice
 from ..components.images import named, opened
-from ..components.job_controls import endpoint
 from ..components.tour import add_tour
 from ..context import Context
+from ..endpoints import Updates, listen, offer, session
 from ..tours import units
 
 #: Colours of both plots.
@@ -56,60 +57,64 @@ with batch normalisation starts closer to a mean activation of one.
 """
 
 
-def network_tab(context: Context) -> None:
-    """Adds the tab to the current ``gr.Blocks``."""
+def network_tab(context: Context, tab: gr.Tab) -> None:
+    """Fills the tab, which is the current one."""
     atlases = Atlases(context)
-    with gr.Tab("Network", id="network") as tab:
-        gr.Markdown(INTRODUCTION)
-        add_tour(context, units(context, atlases))
-        network = network_choice(context)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
-                means = gr.HTML(label="Mean activations", elem_id="means")
-            with gr.Column(scale=1, min_width=340):
-                layer, loss, kind = COLUMNS
-                losses = gr.ScatterPlot(
-                    x=layer,
-                    y=loss,
-                    color=kind,
-                    color_map=COLOURS,
-                    label="Style loss of a photograph against a painting, in each layer",
-                    elem_id="style-losses",
-                    buttons=[],
-                )
-                files = gr.File(label="Download", file_count="multiple", interactive=False, elem_id="files")
-                with gr.Accordion("Where it comes from", open=False):
-                    provenance = gr.JSON(label="Provenance", show_label=False)
+    gr.Markdown(INTRODUCTION)
+    add_tour(context, units(context, atlases))
+    network = network_choice(context)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            means = gr.HTML(label="Mean activations", elem_id="means")
+        with gr.Column(scale=1, min_width=340):
+            layer, loss, kind = COLUMNS
+            losses = gr.ScatterPlot(
+                x=layer,
+                y=loss,
+                color=kind,
+                color_map=COLOURS,
+                label="Style loss of a photograph against a painting, in each layer",
+                elem_id="style-losses",
+                buttons=[],
+            )
+            files = gr.File(label="Download", file_count="multiple", interactive=False, elem_id="files")
+            with gr.Accordion("Where it comes from", open=False):
+                provenance = gr.JSON(label="Provenance", show_label=False)
+            words = gr.Textbox(label="Style losses and provenance", visible=False)
+    atlas_section(context, atlases, network)
 
-        atlas_section(context, atlases, network)
+    known: dict[str, Updates] = {}
 
-    @functools.cache
-    def description(name: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
-        after = context.network(name)
-        before = original(after)
-        plot = _losses(context, {"before": before, "after": after})
-        files = [str(path) for path in context.files.get(name, [])]
-        return _means(before, after), plot, files, after.provenance
+    def describe(request: gr.Request, network: str) -> Iterator[Updates]:
+        """Tells what normalisation changed in a network, and gives its files."""
+        if network not in known:
+            with context.jobs.run(session(request), "network") as job:
+                after = context.network(network).at(torch.device(job.device), torch.float32)
+                before = original(after)
+                plot = _losses(context, {"before": before, "after": after})
+                known[network] = {
+                    means: _means(before, after),
+                    losses: plot,
+                    files: [str(path) for path in context.files.get(network, [])],
+                    provenance: after.provenance,
+                    words: f"{plot.to_string(index=False)}\n{json.dumps(after.provenance)}",
+                }
+        yield known[network]
 
-    def describe(network: str) -> tuple[str, pd.DataFrame, list[str], dict[str, Any]]:
-        """Shows what normalisation changed in a network, and gives its files."""
-        return description(network)
-
-    controls: dict[str, Any] = {"network": network}
-    outputs = [means, losses, files, provenance]
-    tab.select(describe, network, outputs, api_visibility="private", show_progress="minimal")
-    network.input(
-        endpoint(describe, controls),
-        inputs_kwargs=controls,
-        outputs=outputs,
-        api_name="network",
-        show_progress="minimal",
-    )
+    controls = {"network": network}
+    offer(describe, controls, None, words, files, name="network")
+    for event in (tab.select, network.input):
+        listen(event, describe, controls, [means, losses, files, provenance, words], show_progress="minimal")
 
 
 def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
-    content = fit(opened(named(context.photographs, "rocket"), "content"), SIZE)
-    style = fit(opened(named(context.paintings, "night_swirls"), "style"), SIZE)
+    content, style = (
+        fit(opened(path, role), SIZE).to(next(networks["after"].parameters()).device)
+        for path, role in (
+            (named(context.photographs, "rocket"), "content"),
+            (named(context.paintings, "night_swirls"), "style"),
+        )
+    )
     rows = [
         (name.removeprefix("style "), math.log10(max(loss, LOWEST_LOSS)), kind)
         for kind, network in networks.items()
@@ -121,4 +126,5 @@ def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
 
 def _means(before: Network, after: Network) -> str:
     sums = measure([before, after], example_stream()).sums
-    return f"{STYLE}<div class=means>{KEY}{distributions(*(each.means() for each in sums))}</div>"
+    means = ({name: mean.cpu() for name, mean in each.means().items()} for each in sums)
+    return f"{STYLE}<div class=means>{KEY}{distributions(*means)}</div>"

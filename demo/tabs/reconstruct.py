@@ -15,10 +15,11 @@ from toolkit.synthesis.recipe import SynthesisName
 
 from ..components.controls import follow, network_choice, relu_layers, size_and_iterations
 from ..components.images import as_file, examples, image_input, named, opened
-from ..components.job_controls import JobControls, Updates
+from ..components.job_controls import JobControls, start_and_stop
 from ..components.study_progress import ending, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
+from ..endpoints import Updates
 from ..jobs import Job
 from ..tours import figure_one
 
@@ -35,40 +36,36 @@ the exact pixels. *Style*: each further layer adds larger structures, but their 
 
 
 def reconstruct_tab(context: Context) -> None:
-    """Adds the tab to the current ``gr.Blocks``."""
-    with gr.Tab("Reconstruct", id="reconstruct"):
-        gr.Markdown(INTRODUCTION)
-        add_tour(context, figure_one(context))
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
-                image = image_input(
-                    "Image", "The image to reconstruct", named(context.photographs, "chelsea"), "reconstruct-image"
-                )
-                with gr.Row():
-                    run = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct")
-                    stop = gr.Button("Stop", interactive=False, elem_id="reconstruct-stop")
-                examples("Images", [*context.photographs, *context.paintings], image)
-                what = gr.Radio(list(KINDS), value="content", label="What to reconstruct", elem_id="what")
-                layers = gr.CheckboxGroup(
-                    relu_layers(context),
-                    value=KINDS["content"][2],
-                    label="Layers",
-                    info="Content: each layer alone. Style: each layer with those before it",
-                )
-                size, iterations = size_and_iterations(context, 256, 60)
-                network = network_choice(context)
-            with gr.Column(scale=1, min_width=340):
-                job_controls = JobControls(context, "reconstruct", run, stop)
-                gallery = gr.Gallery(
-                    label="Result of each layer",
-                    columns=2,
-                    height=620,
-                    object_fit="contain",
-                    interactive=False,
-                    elem_id="reconstruct-gallery",
-                )
-                job_controls.status.render()
-                download = gr.DownloadButton("Download as one image", interactive=False, elem_id="reconstruct-download")
+    """Fills the current ``gr.Tab``."""
+    gr.Markdown(INTRODUCTION)
+    add_tour(context, figure_one(context))
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            photograph = named(context.photographs, "chelsea")
+            image = image_input("Image", "The image to reconstruct", photograph, "reconstruct-image")
+            run, stop = start_and_stop("Reconstruct", "reconstruct", "reconstruct-stop")
+            examples("Images", [*context.photographs, *context.paintings], image)
+            what = gr.Radio(list(KINDS), value="content", label="What to reconstruct", elem_id="what")
+            layers = gr.CheckboxGroup(
+                relu_layers(context),
+                value=KINDS["content"][2],
+                label="Layers",
+                info="Content: each layer alone. Style: each layer with those before it",
+            )
+            size, iterations = size_and_iterations(context, 256, 60)
+            network = network_choice(context)
+        with gr.Column(scale=1, min_width=340):
+            job_controls = JobControls(context, "reconstruct", run, stop)
+            gallery = gr.Gallery(
+                label="Result of each layer",
+                columns=2,
+                height=620,
+                object_fit="contain",
+                interactive=False,
+                elem_id="reconstruct-gallery",
+            )
+            job_controls.status.render()
+            download = gr.DownloadButton("Download as one image", interactive=False, elem_id="reconstruct-download")
 
     def reconstruct(
         request: gr.Request, image: str | None, what: str, layers: list[str], network: str, **fields: Any
@@ -109,8 +106,8 @@ def reconstruct_tab(context: Context) -> None:
         "iterations": iterations,
         "network": network,
     }
-    outputs = [gallery, job_controls.status, download]
-    job_controls.connect(run.click, reconstruct, controls, outputs, api_name="reconstruct")
+    job_controls.offer(reconstruct, controls, download, gallery)
+    job_controls.connect(run.click, reconstruct, controls, [gallery, job_controls.status, download])
     follow(what, {name: [usual] for name, (_, _, usual) in KINDS.items()}, [layers])
 
 

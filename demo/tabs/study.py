@@ -16,14 +16,14 @@ from toolkit.synthesis.recipe import SynthesisName
 
 from ..components.controls import follow, network_choice, size_and_iterations
 from ..components.images import as_file, examples, image_input, named, opened
-from ..components.job_controls import JobControls, Updates
+from ..components.job_controls import JobControls, start_and_stop
 from ..components.study_progress import count_cells, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
-from ..gradio_internals import as_paths
+from ..endpoints import Updates, listen
 from ..jobs import Job
 from ..tours import why_normalise
-from .transfer import Further
+from .transfer import TransferTab
 
 #: The syntheses that a study can be made of.
 SYNTHESES = ("transfer", "reconstruction", "texture")
@@ -47,73 +47,38 @@ weight of the style, or the normalised network and the original.
 """
 
 
-def study_tab(context: Context, further: Further) -> None:
-    """Adds the tab to the current ``gr.Tabs``; a click on a picture of the grid goes on from it in the Transfer tab."""
+def study_tab(context: Context, transfer: TransferTab) -> None:
+    """Fills the current ``gr.Tab``; a click on a picture of the grid goes on from it in the Transfer tab."""
     kinds = AXES | {"network": _networks(context)}
-    with gr.Tab("Study", id="study"):
-        gr.Markdown(INTRODUCTION)
-        add_tour(context, why_normalise(context))
-        with gr.Row():
-            with gr.Column(scale=1, min_width=340):
-                with gr.Row():
-                    content = image_input(
-                        "Content", "The content image", named(context.photographs, "rocket"), "study-content"
-                    )
-                    style = image_input(
-                        "Style", "The style image", named(context.paintings, "night_swirls"), "study-style"
-                    )
-                with gr.Row():
-                    run = gr.Button("Make the grid", variant="primary", elem_id="study")
-                    stop = gr.Button("Stop", interactive=False, elem_id="study-stop")
-                examples("Photographs", context.photographs, content)
-                examples("Styles", context.paintings, style)
-                synthesis = gr.Radio(list(SYNTHESES), value="transfer", label="Synthesis")
-                with gr.Row():
-                    rows = gr.Dropdown(
-                        list(kinds),
-                        value="style-layers",
-                        label="Rows",
-                        info="What varies from row to row",
-                        elem_id="rows",
-                    )
-                    row_values = gr.Textbox(
-                        "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1",
-                        label="Values",
-                        info="Separated by commas; the usual ones when empty",
-                        elem_id="row-values",
-                    )
-                with gr.Row():
-                    columns = gr.Dropdown(
-                        [NO_COLUMNS, *kinds],
-                        value="iterations",
-                        label="Columns",
-                        info="What varies from column to column",
-                        elem_id="columns",
-                    )
-                    column_values = gr.Textbox(
-                        "10, 30, 60",
-                        label="Values",
-                        info="Separated by commas; the usual ones when empty",
-                        elem_id="column-values",
-                    )
-                size, iterations = size_and_iterations(context, 192, 30)
-                network = network_choice(context)
-            with gr.Column(scale=1, min_width=340):
-                job_controls = JobControls(context, "study", run, stop)
-                grid = gr.Image(
-                    label="The grid",
-                    type="filepath",
-                    image_mode=None,
-                    interactive=False,
-                    buttons=["download", "fullscreen"],
-                    elem_id="study-grid",
-                )
-                job_controls.status.render()
-                with gr.Row():
-                    download = gr.DownloadButton("Download the grid", interactive=False, elem_id="study-download")
-                    figures = gr.DownloadButton("Download its data", interactive=False, elem_id="study-data")
-                cells = as_paths(gr.Gallery(label="Pictures", visible=False))
-                made = gr.State(Made())
+    gr.Markdown(INTRODUCTION)
+    add_tour(context, why_normalise(context))
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            photograph = named(context.photographs, "rocket")
+            painting = named(context.paintings, "night_swirls")
+            with gr.Row():
+                content = image_input("Content", "The content image", photograph, "study-content")
+                style = image_input("Style", "The style image", painting, "study-style")
+            run, stop = start_and_stop("Make the grid", "study", "study-stop")
+            examples("Photographs", context.photographs, content)
+            examples("Styles", context.paintings, style)
+            synthesis = gr.Radio(list(SYNTHESES), value="transfer", label="Synthesis")
+            layers = "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"
+            rows, row_values = _axis("row", list(kinds), "style-layers", layers)
+            columns, column_values = _axis("column", [NO_COLUMNS, *kinds], "iterations", "10, 30, 60")
+            size, iterations = size_and_iterations(context, 192, 30)
+            network = network_choice(context)
+        with gr.Column(scale=1, min_width=340):
+            job_controls = JobControls(context, "study", run, stop)
+            grid = gr.Image(
+                label="The grid", interactive=False, buttons=["download", "fullscreen"], elem_id="study-grid"
+            )
+            job_controls.status.render()
+            with gr.Row():
+                download = gr.DownloadButton("Download the grid", interactive=False, elem_id="study-download")
+                figures = gr.DownloadButton("Download its data", interactive=False, elem_id="study-data")
+            cells = gr.Gallery(label="Pictures", visible=False)
+            made = gr.State(Made())
 
     def study(
         request: gr.Request,
@@ -163,15 +128,12 @@ def study_tab(context: Context, further: Further) -> None:
 
         yield from job_controls.run(request, work)
 
-    def pick_cell(event: gr.SelectData, made: Made, cells: list[str]) -> list[Any]:
+    def pick_cell(event: gr.SelectData, made: Made, cells: list[str]) -> Updates:
         x, y = event.index
-        try:
-            for (left, top, right, bottom), path in zip(made.boxes, cells, strict=False):
-                if left <= x < right and top <= y < bottom:
-                    return further.values(made.content, made.style, path)
-            raise ToolkitError("Click on a picture of a finished grid.")
-        except ToolkitError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        for (left, top, right, bottom), path in zip(made.boxes, cells, strict=False):
+            if left <= x < right and top <= y < bottom:
+                return transfer.from_elsewhere(made.content, made.style, path)
+        raise ToolkitError("Click on a picture of a finished grid.")
 
     controls = {
         "content": content,
@@ -186,12 +148,30 @@ def study_tab(context: Context, further: Further) -> None:
         "network": network,
     }
     outputs = [grid, job_controls.status, download, figures, cells, made]
-    job_controls.connect(run.click, study, controls, outputs, api_name="study")
-    picked = grid.select(pick_cell, [made, cells], further.outputs, api_visibility="private", show_progress="hidden")
-    further.after(picked.success)
+    job_controls.offer(study, controls, download, figures, cells)
+    job_controls.connect(run.click, study, controls, outputs)
+    clicked = {"made": made, "cells": cells}
+    picked = listen(grid.select, pick_cell, clicked, transfer.elsewhere, show_progress="hidden")
+    transfer.go_on_after(picked.success)
     usual = {name: [kind.usual] for name, kind in kinds.items()} | {NO_COLUMNS: [""]}
     follow(rows, usual, [row_values])
     follow(columns, usual, [column_values])
+
+
+def _axis(name: str, choices: list[str], value: str, values: str) -> tuple[gr.Dropdown, gr.Textbox]:
+    """What varies from row to row or from column to column, and its values."""
+    hint = "Separated by commas; the usual ones when empty"
+    with gr.Row():
+        return (
+            gr.Dropdown(
+                choices,
+                value=value,
+                label=f"{name.capitalize()}s",
+                info=f"What varies from {name} to {name}",
+                elem_id=f"{name}s",
+            ),
+            gr.Textbox(values, label="Values", info=hint, elem_id=f"{name}-values"),
+        )
 
 
 def _file(study: Study, place: Place, folder: Path) -> str:

@@ -1,8 +1,7 @@
 """The transfer tab: a content image painted in up to four styles."""
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import gradio as gr
 from torch import Tensor
@@ -12,244 +11,232 @@ from toolkit.synthesis import Synthesis
 from toolkit.synthesis.notation import STRENGTHS
 
 from ..components import settings_text
-from ..components.controls import DEFAULTS, control, follow, network_choice, size_and_iterations
-from ..components.download import NOT_YET
+from ..components.choices import Choices
+from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
 from ..components.finished import MOST, finished_strip, pairs, strip
 from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened
-from ..components.job_controls import QUICK, Updates
+from ..components.job_controls import start_and_stop
 from ..components.live_image import LiveImage
 from ..components.more_styles import MoreStyles
-from ..components.settings_text import STARTS
 from ..components.sharing import RESTORED, Sharing
 from ..components.transfers import recipe_of, small_study, synthesis_of
 from ..context import Context
+from ..endpoints import QUICK, Updates, listen
 from ..examples.finished import FINISHED, SIZE
 from ..jobs import Job
-
-#: Words for the style weights that have one.
-WORDS = {weight: word for word, weight in STRENGTHS.items()}
-
-COLOUR_CHOICES = [
-    ("from the style", "style"),
-    ("from the content: only its brightness is painted", "luminance"),
-    ("from the content: the style is given their mean and covariance", "covariance"),
-    ("from the content: the style is given their histogram", "histogram"),
-]
-
-STATISTIC_CHOICES = [
-    ("means and covariances", "moments"),
-    ("Gram matrices, as in the paper", "gram"),
-    ("Wasserstein distance between Gaussians", "wasserstein"),
-    ("Wasserstein distance by projections: slower", "sliced"),
-]
 
 FINISHED_STATUS = f"Made at {SIZE} pixels with the settings shown. Press **Paint** to watch it happen."
 
 
-class Further(NamedTuple):
-    """What another tab needs to have a picture of its own gone on from here.
+class TransferTab:
+    """What is in the current ``gr.Tab``: layout, handlers, which return updates by component, and events.
 
-    ``values``: takes the paths of content, style and picture, which holds its recipe, and gives the new values of
-    ``outputs``; raises ``ToolkitError`` when the picture is no transfer of a network that is here. ``after``: takes an
-    event, such as ``event.success``, to go on after.
+    Args:
+        context: what the host offers.
+        tabs: the page's.
     """
 
-    values: Callable[[str | None, str | None, str], list[Any]]
-    outputs: list[Any]
-    after: Callable[[Callable[..., Any]], Any]
-
-
-def transfer_tab(context: Context, tabs: gr.Tabs) -> Further:
-    """Adds the tab to the current ``gr.Tabs``."""
-    finished = pairs(context.photographs)
-    first = FINISHED[0]
-    with gr.Tab("Transfer", id="transfer"):
-        made = gr.State([])
+    def __init__(self, context: Context, tabs: gr.Tabs) -> None:
+        self.context, self.tabs = context, tabs
+        self.finished = pairs(context.photographs)
+        self.made = gr.State([])
         with gr.Row(elem_classes="beside"):
             with gr.Column(scale=2, min_width=340):
-                with gr.Row():
-                    content = image_input(
-                        "Photograph", "The image to paint", named(context.photographs, first.photograph), "content"
-                    )
-                    style = image_input(
-                        "Style", "The image to take the style from", named(context.paintings, first.style), "style"
-                    )
-                strength = gr.Radio(
-                    list(STRENGTHS),
-                    value=WORDS[DEFAULTS.style_weight],
-                    label="How much style",
-                    elem_id="strength",
-                )
-                with gr.Row():
-                    run = gr.Button("Paint", variant="primary", size="lg", elem_id="paint", scale=2, min_width=120)
-                    stop = gr.Button("Stop", interactive=False, size="lg", elem_id="stop", min_width=80)
-                with gr.Row():
-                    further = gr.Button("Refine further", elem_id="continue", min_width=80)
-                    larger = gr.Button("Double the size", elem_id="larger", min_width=80)
-                ways = FourWays()
-                examples("Photographs", context.photographs, content)
-                examples("Styles", context.paintings, style)
+                self._lay_out_choice()
             with gr.Column(scale=3, min_width=340):
-                live = LiveImage(context, "transfer", run, stop, further, larger, first=finished[0])
-                live.status.value = FINISHED_STATUS
-                with live.tabs, gr.Tab("Four ways", id="ways"):
-                    ways.gallery.render()
-                gr.Markdown("**Finished pictures** · click one to start from it", elem_classes="strip-title")
-                gallery = finished_strip()
-                with gr.Column(visible=False) as yours:
-                    with gr.Row(equal_height=True):
-                        gr.Markdown("**Your pictures** · click one to go on from it", elem_classes="strip-title")
-                        forget = gr.Button("Clear", size="sm", scale=0, min_width=80, elem_id="forget")
-                    own = strip("own", [], len(FINISHED))
+                self._lay_out_result()
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
-                size, iterations = size_and_iterations(context, 384, DEFAULTS.iterations)
-                with gr.Row():
-                    style_scale = control(
-                        "style_scale", "Stroke size", step=0.05, minimum=0.25, info="1 is the size in the style image"
-                    )
-                    colour = control("colour", "Colours", choices=COLOUR_CHOICES, info="Where the colours come from")
-                more = MoreStyles(named(context.photographs, first.photograph))
-                with gr.Accordion("Advanced", open=False):
-                    network = network_choice(context)
-                    style_weight = control(
-                        "style_weight", "Style weight", info="Weight of the style loss; that of the content loss is 1"
-                    )
-                    style_statistic = control(
-                        "style_statistic",
-                        "Style statistic",
-                        choices=STATISTIC_CHOICES,
-                        info="What is compared of the features of two styles",
-                    )
-                    content_layers = control("content_layers", "Content layers")
-                    style_layers = control("style_layers", "Style layers")
-                    with gr.Row():
-                        start = control("start", "Start", choices=list(STARTS))
-                        optimizer = control("optimizer", "Optimizer", choices=[("L-BFGS", "lbfgs"), ("Adam", "adam")])
-                    with gr.Row():
-                        total_variation_weight = control("total_variation_weight", "Smoothness")
-                        seed = control("seed", "Seed")
-                sharing = Sharing()
+                self._lay_out_settings()
             with gr.Column(scale=3, min_width=340):
-                live.losses.render()
+                self.live.losses.render()
+        self._connect()
 
-    images = {
-        "content": content,
-        "style": style,
-        **more.images,
-    }
-    fields = {
-        "style_weight": style_weight,
-        "style_image_weights": more.style_image_weights,
-        "size": size,
-        "iterations": iterations,
-        "colour": colour,
-        "style_scale": style_scale,
-        "style_statistic": style_statistic,
-        "content_layers": content_layers,
-        "style_layers": style_layers,
-        "start": start,
-        "optimizer": optimizer,
-        "total_variation_weight": total_variation_weight,
-        "seed": seed,
-    }
-    controls = {**images, **fields, "network": network}
-    settings = [strength, network, *fields.values()]
+    def _lay_out_choice(self) -> None:
+        first, context = FINISHED[0], self.context
+        photograph, painting = named(context.photographs, first.photograph), named(context.paintings, first.style)
+        with gr.Row():
+            content = image_input("Photograph", "The image to paint", photograph, "content")
+            style = image_input("Style", "The image to take the style from", painting, "style")
+        strength = gr.Radio(
+            list(STRENGTHS), value=WORDS[DEFAULTS.style_weight], label="How much style", elem_id="strength"
+        )
+        self.choices = Choices(content, style, strength)
+        self.run, self.stop = start_and_stop("Paint", "paint", "stop", size="lg")
+        with gr.Column(elem_classes="secondary"):
+            with gr.Row():
+                self.further = gr.Button("Refine further", elem_id="continue", min_width=80)
+                self.larger = gr.Button("Double the size", elem_id="larger", min_width=80)
+            self.ways = FourWays()
+        examples("Photographs", context.photographs, content)
+        examples("Styles", context.paintings, style)
 
-    def transfer(request: gr.Request, **values: Any) -> Iterator[Updates]:
+    def _lay_out_result(self) -> None:
+        self.live = LiveImage(
+            self.context,
+            "transfer",
+            self.run,
+            self.stop,
+            self.further,
+            self.larger,
+            first=self.finished[0],
+            status=FINISHED_STATUS,
+        )
+        self.live.starts.append(self.ways.run)
+        with self.live.tabs, gr.Tab("Four ways", id="ways"):
+            self.ways.gallery.render()
+        with gr.Column(elem_classes="strips"):
+            gr.Markdown("**Finished pictures** · click one to start from it", elem_classes="strip-title")
+            self.gallery = finished_strip()
+            with gr.Column(visible=False) as self.yours:
+                with gr.Row(equal_height=True):
+                    gr.Markdown("**Your pictures** · click one to go on from it", elem_classes="strip-title")
+                    self.forget = gr.Button("Clear", size="sm", scale=0, min_width=80, elem_id="forget")
+                self.own = strip("own", [], len(FINISHED))
+
+    def _lay_out_settings(self) -> None:
+        choices, fields = self.choices, self.choices.fields
+        fields["size"], fields["iterations"] = size_and_iterations(self.context, 384, DEFAULTS.iterations)
+        with gr.Row():
+            choices.add("style_scale")
+            choices.add("colour")
+        self.more = MoreStyles(self.context, self.live, choices)
+        with gr.Accordion("Advanced", open=False):
+            choices.network = network_choice(self.context)
+            for name in ("style_weight", "style_statistic", "content_layers", "style_layers"):
+                choices.add(name)
+            for pair in (("start", "optimizer"), ("total_variation_weight", "seed")):
+                with gr.Row():
+                    for name in pair:
+                        choices.add(name)
+        self.sharing = Sharing(self.context, self.live, choices)
+
+    # Jobs
+
+    def transfer(self, request: gr.Request, **values: Any) -> Iterator[Updates]:
         """Paints the content image in the style of other images."""
-        yield from live.show(request, lambda device: synthesis_of(context, device, **values))
+        yield from self.live.show(request, lambda device: synthesis_of(self.context, device, **values))
 
-    def go_on(request: gr.Request, result: str | None, **values: Any) -> Iterator[Updates]:
+    def go_on(self, request: gr.Request, result: str | None, **values: Any) -> Iterator[Updates]:
+        """Goes on from the result."""
+
         def make(device: str) -> tuple[Synthesis, Tensor]:
             # The coarse levels are behind it.
             again = {**values, "start": "image", "levels": 1}
-            return synthesis_of(context, device, start_image=opened(result, "start"), **again)
+            return synthesis_of(self.context, device, start_image=opened(result, "start"), **again)
 
-        yield from live.show(request, make)
+        yield from self.live.show(request, make)
 
-    def four_ways(request: gr.Request, by: str, **values: Any) -> Iterator[Updates]:
+    def four_ways(self, request: gr.Request, by: str, **values: Any) -> Iterator[Updates]:
         """Makes four small pictures of the same images with different settings."""
 
         def work(job: Job) -> Iterator[Updates]:
-            yield from ways.make(by, lambda axis: small_study(context, job, axis, **values), job, live.status)
+            yield from self.ways.make(
+                by, lambda axis: small_study(self.context, job, axis, **values), job, self.live.status
+            )
 
-        yield from live.run(request, work)
+        yield from self.live.run(request, work)
 
-    def double(size: float) -> float:
-        return min(2 * size, context.settings.max_size)
+    # What takes no time
 
-    def in_controls(shown: dict[str, Any]) -> list[Any]:
-        """Updates of ``settings``."""
-        return [WORDS.get(shown["style_weight"]), shown["network"], *(shown[name] for name in fields)]
+    def double(self, size: int) -> Updates:
+        """Twice the size, within the host's limit."""
+        return {self.choices.fields["size"]: min(2 * size, self.context.settings.max_size)}
 
-    def start_from(event: gr.SelectData) -> list[Any]:
+    def start_from(self, event: gr.SelectData) -> Updates:
         """A finished example comes into view, with everything that it was made from."""
-        each, (before, after) = FINISHED[event.index], finished[event.index]
-        chosen = [named(context.photographs, each.photograph), named(context.paintings, each.style)]
-        view = [after, (before, after), gr.Tabs(selected="comparison"), FINISHED_STATUS, NOT_YET, None]
-        return [*chosen, *view, *in_controls(settings_text.shown(context, each.recipe))]
+        example, (before, after) = FINISHED[event.index], self.finished[event.index]
+        return {
+            self.choices.content: named(self.context.photographs, example.photograph),
+            self.choices.style: named(self.context.paintings, example.style),
+            **self.live.shows(before, after, FINISHED_STATUS),
+            **self.choices.shows(settings_text.shown(self.context, example.recipe)),
+        }
 
-    def pick(event: gr.SelectData, pictures: list[tuple[str, str]]) -> list[Any]:
+    def pick(self, event: gr.SelectData, pictures: list[str]) -> Updates:
         """One of the four ways: its picture becomes the result, and its settings those of the controls."""
-        picture, label = pictures[event.index]
-        chosen = ways.fields(label)
-        word = WORDS.get(chosen["style_weight"]) if "style_weight" in chosen else gr.skip()
-        return [picture, word, gr.skip(), *(chosen.get(name, gr.skip()) for name in fields)]
+        return {self.live.result: pictures[event.index], **self.choices.shows(self.ways.fields(event.value["caption"]))}
 
-    def from_elsewhere(content: str | None, style: str | None, picture: str) -> list[Any]:
-        """A picture of another tab: as ``pick``, in the size and with the iterations that are chosen here."""
+    def from_elsewhere(self, content: str | None, style: str | None, picture: str) -> Updates:
+        """A picture of another tab comes here, to be gone on from in the size and with the iterations chosen here.
+
+        Args:
+            content: the path of its content image.
+            style: that of its style image.
+            picture: its own; it holds its recipe.
+
+        Raises:
+            ToolkitError: when the picture is no transfer of a network that is here.
+        """
         recipe, made_from = recipe_of(picture)
-        shown = settings_text.shown(context, recipe, made_from) | {"size": gr.skip(), "iterations": gr.skip()}
-        if made_from is None or context.name_of(made_from.network) is None:
+        shown = settings_text.shown(self.context, recipe, made_from)
+        if made_from is None or self.context.name_of(made_from.network) is None:
             raise ToolkitError("The Transfer tab has normalised networks only: choose a picture that one of them made.")
-        return [gr.Tabs(selected="transfer"), content, style, [], picture, *in_controls(shown)]
+        del shown["size"], shown["iterations"]
+        return {
+            self.tabs: gr.Tabs(selected="transfer"),
+            self.choices.content: content,
+            self.choices.style: style,
+            self.more.more_styles: [],
+            self.live.result: picture,
+            **self.choices.shows(shown),
+        }
 
-    def keep(made: list[Any], comparison: tuple[str, str], whole: str) -> list[Any]:
+    def keep(self, made: list[Any], comparison: list[str], whole: str) -> Updates:
         """The finished picture joins the visitor's own, newest first."""
         made = [(*comparison, whole), *made][:MOST]
-        return [made, [after for _, after, _ in made], gr.Column(visible=True)]
+        return {self.made: made, self.own: [after for _, after, _ in made], self.yours: gr.Column(visible=True)}
 
-    def show_own(event: gr.SelectData, made: list[Any]) -> list[Any]:
+    def show_own(self, event: gr.SelectData, made: list[Any]) -> Updates:
+        """One of the visitor's own pictures comes into view, with its recipe."""
         before, after, whole = made[event.index]
-        view = [after, (before, after), gr.Tabs(selected="comparison"), RESTORED, NOT_YET, whole]
-        return [*view, *in_controls(settings_text.shown(context, *recipe_of(after)))]
+        recipe = settings_text.shown(self.context, *recipe_of(after))
+        return {**self.live.shows(before, after, RESTORED, whole), **self.choices.shows(recipe)}
 
-    def clear() -> list[Any]:
-        return [[], [], gr.Column(visible=False)]
+    def clear(self) -> Updates:
+        """Forgets the visitor's own pictures."""
+        return {self.made: [], self.own: [], self.yours: gr.Column(visible=False)}
 
-    with_result = {"result": live.result, **controls}
-    small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in SMALL}}
-    live.starts.append(ways.run)
-    doubled = larger.click(double, size, size, **QUICK)
-    picked = ways.gallery.select(pick, ways.gallery, [live.result, *settings], **QUICK)
-    private: dict[str, Any] = {"api_visibility": "private"}
+    # Events
 
-    def connect(
-        event: Callable[..., Any], function: Callable[..., Any], inputs: dict[str, Any], **options: Any
-    ) -> None:
-        ended = live.connect(event, function, inputs, live.outputs, **options)
-        ended.success(keep, [made, live.comparison, live.download.whole], [made, own, yours], **QUICK)
+    def go_on_after(self, event: Callable[..., Any]) -> None:
+        """Goes on from the result after an event, such as ``event.success``."""
+        self._paint(event, self.go_on, {"result": self.live.result, **self.choices.inputs})
 
-    def go_on_after(event: Callable[..., Any]) -> None:
-        connect(event, go_on, with_result, **private)
+    @property
+    def elsewhere(self) -> list[Any]:
+        """What ``from_elsewhere`` updates."""
+        choices = self.choices
+        images = [choices.content, choices.style, self.more.more_styles]
+        return [self.tabs, self.live.result, *images, *choices.settings]
 
-    connect(run.click, transfer, controls, api_name="transfer")
-    for event in (further.click, doubled.then, picked.then):
-        go_on_after(event)
-    more.connect(context, live, content, style, network, seed)
-    outputs = [ways.gallery, live.status]
-    live.connect(ways.run.click, four_ways, small, outputs, view="ways", api_name="four_ways")
-    view = [live.result, live.comparison, live.tabs, live.status, live.download.button, live.download.whole]
-    begun = gallery.select(start_from, None, [content, style, *view, *settings], **QUICK)
-    for shown in (begun, own.select(show_own, made, [*view, *settings], **QUICK)):
-        live.download.offer(shown.then)
-    forget.click(clear, None, [made, own, yours], **QUICK)
-    sharing.connect(context, live, content, style, network, fields, settings, in_controls)
-    follow(strength, {word: [weight] for word, weight in STRENGTHS.items()}, [style_weight])
-    words = json.dumps({f"{weight:g}": word for weight, word in WORDS.items()})
-    style_weight.input(
-        None, style_weight, strength, js=f"weight => [({words})[weight] ?? null]", api_visibility="private"
-    )
-    return Further(from_elsewhere, [tabs, content, style, more.more_styles, live.result, *settings], go_on_after)
+    def _paint(self, event: Callable[..., Any], function: Callable[..., Any], controls: Mapping[str, Any]) -> None:
+        ended = self.live.connect(event, function, controls, self.live.outputs)
+        kept = {"made": self.made, "comparison": self.live.comparison, "whole": self.live.download.whole}
+        listen(ended.success, self.keep, kept, [self.made, self.own, self.yours], **QUICK)
+
+    def _connect(self) -> None:
+        live, ways, choices = self.live, self.ways, self.choices
+        size, controls = choices.fields["size"], choices.inputs
+        small = {"by": ways.by, **{name: each for name, each in controls.items() if name not in SMALL}}
+        live.offer_image(self.transfer, controls)
+        live.offer(self.four_ways, small, ways.sheet, ways.gallery)
+
+        doubled = listen(self.larger.click, self.double, {"size": size}, [size], **QUICK)
+        result = [live.result, *choices.settings]
+        picked = listen(ways.gallery.select, self.pick, {"pictures": ways.gallery}, result, **QUICK)
+        self._paint(self.run.click, self.transfer, controls)
+        for event in (self.further.click, doubled.then, picked.then):
+            self.go_on_after(event)
+        live.connect(ways.run.click, self.four_ways, small, [ways.gallery, live.status], view="ways")
+
+        view = [*live.view, *choices.settings]
+        begun = listen(self.gallery.select, self.start_from, {}, [choices.content, choices.style, *view], **QUICK)
+        shown = listen(self.own.select, self.show_own, {"made": self.made}, view, **QUICK)
+        for event in (begun.then, shown.then):
+            live.download.offer(event)
+        listen(self.forget.click, self.clear, {}, [self.made, self.own, self.yours], **QUICK)
+        choices.connect()
+        self.more.connect()
+        self.sharing.connect()

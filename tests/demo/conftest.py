@@ -17,8 +17,8 @@ from demo.app import page
 from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
-from demo.look import CSS, theme
 from demo.settings import Settings
+from demo.theme import CSS, theme
 from toolkit.network import find_network, load_network
 
 ROOT = Path(__file__).resolve().parents[2]

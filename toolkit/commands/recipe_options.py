@@ -9,7 +9,7 @@ from ..errors import ToolkitError
 from ..files import read_text
 from ..pictures.formats import read_recipe
 from ..synthesis import Recipe
-from ..synthesis.notation import format_layers
+from ..synthesis.fields import describe
 from ..synthesis.recipe import Group, SynthesisName
 
 #: Headings of the groups in ``--help``.
@@ -30,21 +30,16 @@ def add_recipe_options(
         "--recipe", type=Path, metavar="FILE", help="take the recipe from a picture of ours or a JSON file"
     )
     headings = {group: parser.add_argument_group(title) for group, title in GROUPS.items() if group in groups}
-    for name, field in Recipe.model_fields.items():
-        group = (field.json_schema_extra or {}).get("group")  # type: ignore[union-attr]
-        if group not in headings:
+    for name, field in describe(defaults).items():
+        if field.group not in headings:
             continue
-        default = getattr(defaults, name)
-        shown = format_layers(default) if isinstance(default, dict) else default
         more: dict[str, Any] = {"metavar": name.rpartition("_")[2].upper()}
-        if field.annotation is bool:
+        if isinstance(field.value, bool):
             more = {"action": argparse.BooleanOptionalAction}
-        elif choices := get_args(field.annotation):
-            more = {"choices": choices} if all(isinstance(choice, str) for choice in choices) else more
-        help = field.description or ""
-        if "default" not in help and shown not in ((), ""):
-            help += f" (default: {shown})"
-        headings[group].add_argument(f"--{name.replace('_', '-')}", default=None, help=help, **more)
+        elif field.choices:
+            more = {"choices": field.choices}
+        shown = "" if "default" in field.help or field.value == "" else f" (default: {field.value})"
+        headings[field.group].add_argument(f"--{name.replace('_', '-')}", default=None, help=field.help + shown, **more)
 
 
 def chosen_recipe(arguments: argparse.Namespace, synthesis: SynthesisName, **usual: Any) -> Recipe:
