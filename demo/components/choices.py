@@ -42,6 +42,7 @@ FIELDS: dict[str, dict[str, Any]] = {
             ("Wasserstein distance by projections: slower", "sliced"),
         ],
     },
+    "finish": {"label": "Finish", "info": "How much the last iterations lay strokes of the style image; 0: not at all"},
     "content_layers": {"label": "Content layers"},
     "style_layers": {"label": "Style layers"},
     "start": {"label": "Start", "choices": list(STARTS)},

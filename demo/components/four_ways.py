@@ -17,7 +17,7 @@ from .live_image import HEIGHT
 from .study_progress import ending, status, steps
 
 #: Size in pixels and iterations of each: all four take seconds.
-SMALL = {"size": 192, "iterations": 25, "levels": 1}
+SMALL = {"size": 192, "iterations": 25}
 
 #: By what varies, the fields of each.
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
@@ -27,6 +27,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "strong, fine": {"style_weight": 100.0, "style_scale": 0.6},
         "strong, broad": {"style_weight": 100.0, "style_scale": 1.5},
     },
+    "finish": {f"finish {finish:g}": {"finish": finish} for finish in (0.0, 0.3, 1.0, 3.0)},
     "style statistic": {name: {"style_statistic": name} for name in ("gram", "moments", "wasserstein", "sliced")},
     "seed, from noise": {f"seed {seed}": {"start": "noise", "seed": seed} for seed in range(4)},
 }

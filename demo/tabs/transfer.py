@@ -104,7 +104,7 @@ class TransferTab:
         self.more = MoreStyles(self.context, self.live, choices)
         with gr.Accordion("Advanced", open=False):
             choices.network = network_choice(self.context)
-            for name in ("style_weight", "style_statistic", "content_layers", "style_layers"):
+            for name in ("style_weight", "style_statistic", "finish", "content_layers", "style_layers"):
                 choices.add(name)
             for pair in (("start", "optimizer"), ("total_variation_weight", "seed")):
                 with gr.Row():

@@ -11,9 +11,8 @@ from toolkit.errors import ToolkitError
 from toolkit.pictures.io import resize
 from toolkit.synthesis import PRESETS, Inputs, Recipe
 from toolkit.synthesis.pyramid import (
+    FINISHED_SHARES,
     ITERATION_SHARES,
-    MIN_LONG_SIDE,
-    MIN_SHORT_SIDE,
     enlarged,
     size_of,
     stages,
@@ -32,16 +31,19 @@ def sizes(found):
     height=SIDES,
     width=SIDES,
     size=st.integers(16, 5000),
-    levels=st.integers(1, 4),
+    levels=st.integers(1, 6),
+    coarsest=st.integers(16, 400),
+    finish=st.sampled_from([0.0, 1.0]),
     iterations=st.integers(1, 1000),
     precision=st.sampled_from(["float32", "bfloat16", "mixed"]),
     synthesis=st.sampled_from(["transfer", "texture", "reconstruction"]),
     native=st.booleans(),
 )
 def test_stages_share_all_iterations_and_their_sizes_grow_twofold(
-    height, width, size, levels, iterations, precision, synthesis, native
+    height, width, size, levels, coarsest, finish, iterations, precision, synthesis, native
 ):
-    recipe = Recipe.preset(synthesis, size=size, levels=levels, iterations=iterations, precision=precision)
+    fields = {"size": size, "levels": levels, "coarsest": coarsest, "finish": finish, "iterations": iterations}
+    recipe = Recipe.preset(synthesis, **fields, precision=precision)
     image = (height, width)
     found = stages(recipe, image, native)
     assert sum(stage.iterations for stage in found) == iterations
@@ -51,7 +53,9 @@ def test_stages_share_all_iterations_and_their_sizes_grow_twofold(
     for back, level in enumerate(reversed(levels_found)):
         assert level == size_of(image, size >> back)
         if back:
-            assert max(level) >= 256 and min(level) >= 32
+            assert max(level) >= coarsest and min(level) >= 32
+    finishes = [stage.finish for stage in found]
+    assert finishes == sorted(finishes) and (not any(finishes) or (finish > 0 and synthesis != "reconstruction"))
 
 
 @pytest.mark.parametrize(
@@ -59,24 +63,45 @@ def test_stages_share_all_iterations_and_their_sizes_grow_twofold(
     [
         ((160, 4000), 4000, [(40, 1000), (80, 2000), (160, 4000)]),
         ((4000, 160), 4000, [(1000, 40), (2000, 80), (4000, 160)]),
-        ((30, 40), 1024, [(192, 256), (384, 512), (768, 1024)]),
-        ((30, 40), 511, [(383, 511)]),
-        ((30, 40), 4096, [(384, 512), (768, 1024), (1536, 2048), (3072, 4096)]),
+        ((30, 40), 512, [(96, 128), (192, 256), (384, 512)]),
+        ((30, 40), 191, [(143, 191)]),
+        ((30, 40), 8192, [(192, 256), (384, 512), (768, 1024), (1536, 2048), (3072, 4096), (6144, 8192)]),
     ],
 )
 def test_no_coarse_level_is_too_small_to_hold_a_form(shape, size, expected):
     assert sizes(stages(Recipe.preset("transfer", size=size), shape, True)) == expected
-    assert (MIN_LONG_SIDE, MIN_SHORT_SIDE) == (256, 32)
+
+
+def test_a_recipe_from_before_the_finish_has_the_stages_that_it_had():
+    before = Recipe.checked({"synthesis": "transfer", "style_layers": "relu1_1", "size": 1024, "iterations": 60})
+    assert [(max(stage.size), stage.iterations, stage.finish) for stage in stages(before, (30, 40), False)] == [
+        *[(256, 24, False), (512, 18, False), (1024, 18, False)]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "fields", "expected"),
+    [
+        (512, {}, [(128, 32, False), (256, 24, False), (512, 8, True), (512, 8, True), (512, 8, True)]),
+        (256, {}, [(128, 44, False), *[(256, 9, True)] * 4]),
+        (512, {"levels": 1}, [(512, 56, False), *[(512, 8, True)] * 3]),
+        (1024, {}, [(128, 24, False), (256, 24, False), *[(512, 10, True)] * 2, *[(1024, 6, True)] * 2]),
+    ],
+)
+def test_the_finish_follows_when_the_forms_are_there(size, fields, expected):
+    found = stages(Recipe.preset("transfer", size=size, **fields), (30, 40), False)
+    assert [(max(stage.size), stage.iterations, stage.finish) for stage in found] == expected
 
 
 def test_shares_are_of_the_whole():
-    assert all(len(shares) == levels and sum(shares) == pytest.approx(1) for levels, shares in ITERATION_SHARES.items())
+    for table in (ITERATION_SHARES, FINISHED_SHARES):
+        assert all(len(shares) == levels and sum(shares) == pytest.approx(1) for levels, shares in table.items())
 
 
 @pytest.mark.parametrize("synthesis", PRESETS)
 @pytest.mark.parametrize("native", [False, True])
 def test_mixed_precision_is_for_transfers_where_bfloat16_is_native(synthesis, native):
-    recipe = Recipe.preset(synthesis, size=1024, levels=3, iterations=100)
+    recipe = Recipe.preset(synthesis, size=1024, levels=3, iterations=100, finish=0.0)
     found = stages(recipe, (30, 40), native)
     if synthesis == "transfer" and native:
         assert [(stage.precision, stage.iterations) for stage in found] == [

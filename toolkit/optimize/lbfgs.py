@@ -22,8 +22,8 @@ class LBFGS:
 
     Bounds are kept by projection: values at a bound that would leave it are held, the step is made for the others, and
     cut off where it meets a bound (a projected quasi-Newton method, Schmidt, Kim & Sra 2011).
-    ``best`` is the evaluated point of least objective. A step that raises the objective too far is undone and retried,
-    at most half as long.
+    ``best`` is the evaluated point of least objective. A step that raises the objective is undone and retried, at
+    most half as long.
 
     Args:
         start: where to begin; it is changed in place.
@@ -40,8 +40,8 @@ class LBFGS:
     #: Largest mean change of a value by any step. Where a pair has seen little curvature the next step would leap.
     LARGEST_STEP = 0.1
 
-    #: A step is taken back when the objective rises to more than so many times what it was.
-    RISE = 1.5
+    #: A step is undone when the objective rises to more than so many times what it was.
+    RISE = 1.0
 
     #: Mean change of a value below which a step that led to no finite objective is not halved again.
     SMALLEST_STEP = 1e-6

@@ -193,8 +193,9 @@ def _snapshots(recipes: dict[Place, Recipe]) -> dict[Place, Recipe]:
     ordered = dict(sorted(recipes.items(), key=lambda item: item[1].iterations))
     if len({recipe.iterations for recipe in ordered.values()}) == 1:
         return ordered
+    alike = {"levels": 1, "finish": 0.0}  # one stage from the first iteration to the last
     return {
-        place: recipe.with_(levels=1, precision="float32" if recipe.precision == "mixed" else recipe.precision)
+        place: recipe.with_(**alike, precision="float32" if recipe.precision == "mixed" else recipe.precision)
         for place, recipe in ordered.items()
     }
 

@@ -11,6 +11,7 @@ from ..errors import ToolkitError
 from ..network import Backbone
 from ..optimize import OPTIMIZERS, ObjectiveLike
 from .inputs import Inputs, style_size
+from .neighbours import AT_ONCE, CANDIDATES
 from .objective import Objective
 from .pyramid import size_of
 from .recipe import Recipe
@@ -93,6 +94,9 @@ def plan(
     content_weights, style_weights = recipe.layer_weights
     layers = {*content_weights, *style_weights}
     targets = sum(4 * math.prod(shape) for shape in network.shapes(content_weights, size).values())
+    if recipe.finish:
+        channels = sum(shape[0] for shape in network.shapes(style_weights, size).values())
+        targets += 4 * channels * (CANDIDATES + AT_ONCE) + 4 * CANDIDATES * AT_ONCE
     room = max(LEAST_SHARE * memory, memory - fixed - vectors - targets)
     bytes_of_a_pixel = network.bytes_of_a_pixel(layers)
     pixels = room / bytes_of_a_pixel
