@@ -22,8 +22,11 @@ ITERATION_SHARES = {
 }
 
 #: The same with a finish, which needs forms that are there: its level is the last, or all after the second.
-FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.55, 0.45)}
+FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.55, 0.45), 3: (0.42, 0.21, 0.37)}
 FORM_LEVELS = 2
+
+#: With a finish, the content weight while forms are found, and then, over the recipe's own: forms that are there stay.
+FORMS_CONTENT, FINISH_CONTENT = 2.0, 0.7
 
 #: Share of the iterations that find forms where there is one level alone.
 FORM_SHARE = 0.7
@@ -50,13 +53,15 @@ StagePrecision = Literal["float32", "bfloat16"]
 class Stage(NamedTuple):
     """Iterations at one level, of (height, width), in one arithmetic. A level may have several stages.
 
-    ``finish``: whether neighbours are found at its start, and compared with.
+    ``finish``: whether neighbours are found at its start, and compared with. ``content``: the content weight, over the
+    recipe's own.
     """
 
     size: tuple[int, int]
     precision: StagePrecision
     iterations: int
     finish: bool = False
+    content: float = 1.0
 
 
 def size_of(proportions: Sequence[int], longest: int, seamless: bool = False) -> tuple[int, int]:
@@ -106,7 +111,9 @@ def stages(recipe: Recipe, proportions: tuple[int, int], native_bfloat16: bool) 
         if last and mixed and forms == count:
             rounded = int(count * BFLOAT16_SHARE)
             parts = [(rounded, False), (count - rounded, False)]
-        planned += [Stage(size, precision, iterations, finish) for iterations, finish in parts if iterations]
+        for iterations, finish in parts:
+            content = (FINISH_CONTENT if finish else FORMS_CONTENT) if finishes else 1.0
+            planned += [Stage(size, precision, iterations, finish, content)] if iterations else []
     return [*planned[:-1], planned[-1]._replace(precision="float32")] if mixed else planned
 
 

@@ -44,7 +44,7 @@ PRESETS: dict[SynthesisName, dict[str, Any]] = {
         "style_statistic": "moments",  # it paints every part of a picture, and keeps the forms
         "finish": 1.0,
         "start": "content",
-        "iterations": 80,
+        "iterations": 76,
         "levels": 6,
         "coarsest": 96,
     },

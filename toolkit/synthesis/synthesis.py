@@ -118,9 +118,10 @@ class Synthesis:
             before: the stage that was run before.
             matched: the image whose neighbours the finish compares with, if it is not the best so far.
         """
-        stage, recipe = self.stages[number], self.recipe
+        stage = self.stages[number]
+        recipe = self.recipe.model_copy(update={"content_weight": self.recipe.content_weight * stage.content})
         another_size = before is None or before.size != stage.size
-        if another_size or (before and before.precision != stage.precision):
+        if before is None or before._replace(iterations=stage.iterations) != stage:  # another objective
             inputs = self.inputs.at(recipe, stage.size, self._device)
             objective = self._make_objective(self._network.at(self._device, DTYPES[stage.precision]), recipe, inputs)
         else:
