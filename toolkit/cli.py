@@ -5,39 +5,26 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from . import __version__
-from .commands import (
-    atlas,
-    bench,
-    compare,
-    convert,
-    export,
-    inspect,
-    judge,
-    normalize,
-    publish,
-    site,
-    study,
-    synthesize,
-)
 from .errors import ToolkitError
 from .printing import unbroken_printing, warnings_as_notes
-from .process import keep_freed_memory, stopped_like_ctrl_c
+from .process import configure_threads, keep_freed_memory, stopped_like_ctrl_c
 
 COMMANDS = (
-    synthesize,
-    study,
-    normalize,
-    atlas,
-    export,
-    convert,
-    compare,
-    judge,
-    bench,
-    inspect,
-    publish,
-    site,
+    "synthesize",
+    "study",
+    "normalize",
+    "atlas",
+    "export",
+    "convert",
+    "compare",
+    "judge",
+    "bench",
+    "inspect",
+    "publish",
+    "site",
 )
 
 EPILOG = """\
@@ -55,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 when done, 2 for something the person can put right, 130 when interrupted.
     """
+    configure_threads()  # before PyTorch is imported: its threads read these settings once
     with unbroken_printing(), warnings_as_notes():
         return _run([_at_home(argument) for argument in (sys.argv[1:] if arguments is None else arguments)])
 
@@ -73,8 +61,8 @@ def _run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in COMMANDS:
-        module.add_commands(commands)
+    for name in COMMANDS:
+        import_module(f".commands.{name}", __package__).add_commands(commands)
     chosen = parser.parse_args(arguments)
     keep_freed_memory()
     try:

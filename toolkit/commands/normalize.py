@@ -9,19 +9,19 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 
+from ..choices import Arithmetic, Pooling, Preparation
 from ..data.remote import is_remote, named
 from ..data.sources import list_images
-from ..data.stream import PREPARATIONS, ImageStream, Preparation, decoders
+from ..data.stream import PREPARATIONS, ImageStream, decoders
 from ..device import find_device
 from ..distributed import Ranks
 from ..errors import ToolkitError
 from ..files import check_outputs, check_space, written_atomically
-from ..network import POOLINGS, PRECISIONS, Network, Pooling, load_network, rounded, save_network
+from ..network import POOLINGS, PRECISIONS, Network, load_network, rounded, save_network
 from ..normalize import RECHECK, Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.facts import facts, in_words, skipped_in_words
 from ..normalize.mean_activations import SUFFIX
-from ..normalize.measure import Arithmetic
 from ..normalize.report import report
 from .common import SOURCE_HELP, add_device_option, add_output_option, add_source_options, not_negative, positive
 from .progress import counting

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import torch
 
 from ..errors import ToolkitError, did_you_mean
 from .architecture import DEPTHS
@@ -65,7 +64,8 @@ def is_torchvision(source: str | Path) -> bool:
 
 def _downloaded(name: str) -> Path:
     """Torchvision's file, from PyTorch's cache or downloaded into it and checked against its hash."""
-    from torchvision.models import get_weight  # slow to import, and other sources do not need it
+    import torch.hub  # slow to import, and other sources do not need it
+    from torchvision.models import get_weight
 
     weights: Any = get_weight(f"{name.upper()}_Weights.IMAGENET1K_V1")
     url = str(weights.url)

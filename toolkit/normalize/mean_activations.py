@@ -9,9 +9,10 @@ import torch
 from pydantic import Json
 from torch import Tensor
 
+from ..choices import Pooling
 from ..errors import ToolkitError
 from ..files import Header, load_tensors, save_tensors
-from ..network import Architecture, Network, Pooling, weights_fingerprint
+from ..network import Architecture, Network, weights_fingerprint
 
 #: How such a file's name ends.
 SUFFIX = ".scales"

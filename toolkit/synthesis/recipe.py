@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..choices import Colour, OptimizerName, StatisticName
 from ..errors import ToolkitError, in_plain_words
-from ..optimize import OptimizerName
-from ..pictures.colour import Colour
 from .notation import STRENGTHS, STYLE_LAYERS, parse_layers, parse_numbers, parse_weight
-from .statistics import StatisticName
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
 Formula = Literal["mean", "paper"]
