@@ -26,4 +26,7 @@ Colour = Literal["style", "luminance", "covariance", "histogram"]
 #: What of the features defines a style.
 StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
+#: How the names of files of mean activations and of atlases end.
+SCALES, ATLAS = ".scales", ".atlas"
+
 OptimizerName = Literal["lbfgs", "adam"]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..choices import StatisticName, Storage
-from ..errors import ToolkitError
+from ..errors import InputError, ToolkitError
 from ..network import Layer, Network, fingerprint
 from ..network.codebook import quantize
 
@@ -163,7 +163,7 @@ def step_model(
     if statistic not in SUMMARIES:
         raise ToolkitError(f"ONNX graphs have no style statistic {statistic!r}: use {' or '.join(SUMMARIES)}.")
     if precision == "float16":
-        raise ToolkitError("Losses and gradients are too small for float16: use --precision float32 or 8bit.")
+        raise InputError("Losses and gradients are too small for float16: use float32 or 8bit.", "precision")
     if not (content_layers or style_layers):
         raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
     graph, path = _Graph(), network.architecture.down_to([*content_layers, *style_layers])

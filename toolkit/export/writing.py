@@ -146,7 +146,7 @@ def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision:
                 if not error <= (bound := BOUNDS[precision].of(name)):
                     raise ToolkitError(
                         f"ONNX Runtime's {name} is off by {error:.1e} of its largest value, more than {bound:.0e}: "
-                        "nothing was written; use a higher --precision, or a normalised network."
+                        "nothing was written; use a higher precision, or a normalised network."
                     )
                 errors[name] = max(errors.get(name, 0.0), error)
     return errors

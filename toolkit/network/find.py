@@ -5,7 +5,7 @@ from typing import Any
 
 import platformdirs
 
-from ..errors import ToolkitError, did_you_mean
+from ..errors import MissingFileError, ToolkitError, did_you_mean
 from .architecture import DEPTHS
 from .hub import downloaded, is_on_hub
 
@@ -52,7 +52,7 @@ def find_network(source: str | Path) -> Path:
         raise ToolkitError(f"{source} is a folder: name the file of weights in it.")
     known = did_you_mean(name, [*present, *TORCHVISION])
     own, *_ = model_folders()
-    raise ToolkitError(
+    raise MissingFileError(
         f"There is no network file {source}, and none of that name in {own}. If you meant a name: {known}"
     )
 
