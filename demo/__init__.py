@@ -1,3 +1,5 @@
 """The page that people host and share: synthesis by optimisation, shown while it happens."""
 
-import toolkit  # noqa: F401  # first, because it sets up threads before PyTorch is imported
+from toolkit.process import configure_threads
+
+configure_threads()  # before PyTorch is imported: its threads read these settings once

@@ -5,7 +5,7 @@ import torch
 
 from toolkit.device import available, convolutions, find_device, native_bfloat16
 from toolkit.distributed import ALONE, Ranks
-from toolkit.errors import ToolkitError
+from toolkit.errors import DeviceError
 
 CPU = torch.device("cpu")
 
@@ -18,13 +18,13 @@ def test_devices_are_found_by_name():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_device_that_is_not_there_is_told():
-    with pytest.raises(ToolkitError, match=r"This machine has no device 'cuda:0': use --device cpu, or auto\."):
+    with pytest.raises(DeviceError, match=r"This machine has no device 'cuda:0': use cpu, or auto\."):
         find_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["toaster", "hpu"])
 def test_a_name_that_is_no_device_is_told(name):
-    with pytest.raises(ToolkitError, match=rf"This machine has no device '{name}': use --device cpu, or auto\."):
+    with pytest.raises(DeviceError, match=rf"This machine has no device '{name}': use cpu, or auto\."):
         find_device(name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from .errors import ToolkitError
+from .errors import DeviceError
 
 #: Bytes to count on where nothing tells.
 UNKNOWN = 4_000_000_000
@@ -30,7 +30,7 @@ def find_device(name: str) -> torch.device:
     device(type='cpu')
 
     Raises:
-        ToolkitError: when there is no such device here.
+        DeviceError: when there is no such device here.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -44,7 +44,7 @@ def find_device(name: str) -> torch.device:
         chosen = torch.device(name)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, ImportError) as error:  # of PyTorch, for unknown and for absent devices
-        raise ToolkitError(f"This machine has no device {name!r}: use --device cpu, or auto.") from error
+        raise DeviceError(f"This machine has no device {name!r}: use cpu, or auto.") from error
     return chosen
 
 

@@ -90,7 +90,7 @@ def _connected() -> Iterator[None]:
     except RuntimeError as error:  # what every backend raises for a connection that broke
         raise ToolkitError(
             "Another process of this run is gone: start the same command again. "
-            "With --resume it goes on from the last checkpoint."
+            "If it keeps a checkpoint, it resumes from the last one."
         ) from error
 
 

@@ -4,7 +4,7 @@ import difflib
 import re
 import reprlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -23,11 +23,66 @@ PLAIN = {
 
 
 class ToolkitError(Exception):
-    """Something a person can put right; its text is one sentence that says what was wrong and what to do."""
+    """Something a person can put right; its text is one sentence that says what was wrong and what to do.
+
+    ``field``: the field of a job that mends it, where there is one.
+    """
+
+    field = ""
+
+
+class InputError(ToolkitError):
+    """A field is missing, unknown, out of range or at odds with another.
+
+    Args:
+        sentence: what is wrong.
+        field: which field.
+    """
+
+    def __init__(self, sentence: str, field: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+    @classmethod
+    def of(cls, error: "ErrorDetails") -> Self:
+        """What pydantic found wrong with a field."""
+        told = in_plain_words(error)
+        return cls(f"{told[0].upper()}{told[1:]}.", str(next(iter(error["loc"]), "")))
+
+
+class MissingFileError(ToolkitError):
+    """A file that was named is not there."""
+
+
+class DamagedFileError(ToolkitError):
+    """A file can't be read, or is not what it should be."""
+
+
+class WriteError(ToolkitError):
+    """A result can't be written where it was to be."""
+
+    field = "output"
+
+
+class DeviceError(ToolkitError):
+    """This machine has no such device."""
+
+    field = "device"
+
+
+class TooLargeError(ToolkitError):
+    """A job takes more memory than it may."""
+
+    field = "memory"
 
 
 class ToolkitWarning(UserWarning):
     """Something a person should know; its text is a sentence."""
+
+
+def in_words(field: str) -> str:
+    """A field's name at the beginning of a sentence."""
+    return field.replace("_", " ").capitalize()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import ToolkitError
+from .errors import DamagedFileError, ToolkitError, WriteError
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
     place = Path(os.path.realpath(path))  # what a link points to, so that the link stays
     try:
         if place.exists() and not place.is_file():
-            raise ToolkitError(f"{path} is a folder or a device: name a file.")
+            raise WriteError(f"{path} is a folder or a device: name a file.")
         place.parent.mkdir(parents=True, exist_ok=True)
         # The start of the name alone: a longer one than the path's may be too long.
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=place.parent)
@@ -42,9 +42,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
         temporary.replace(place)
         temporary = None
     except OSError as error:
-        raise ToolkitError(
-            f"Could not write {path}: {error.strerror or error}. Choose another place with --output."
-        ) from error
+        raise WriteError(f"Could not write {path}: {error.strerror or error}.") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -72,7 +70,7 @@ def check_apart(outputs: Iterable[Path], sources: Iterable[str]) -> None:
     taken = {Path(source).resolve() for source in sources}
     for output in outputs:
         if output.resolve() in taken:
-            raise ToolkitError(f"{output} is needed for something else: choose another name or folder for the result.")
+            raise WriteError(f"{output} is also an input or another output: choose a different name.")
         taken.add(output.resolve())
 
 
@@ -84,7 +82,7 @@ def check_space(path: Path, size: int) -> None:
     """
     free = shutil.disk_usage(path.absolute().parent).free
     if free < size:
-        raise ToolkitError(f"{path} will take {size / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free: make room for it.")
+        raise WriteError(f"{path} will take {size / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free: make room for it.")
 
 
 def save_somewhere(path: Path, write: Callable[[Path], None], *, overwrite: bool = True) -> Path:
@@ -117,7 +115,7 @@ def save_somewhere(path: Path, write: Callable[[Path], None], *, overwrite: bool
                 except ToolkitError:
                     Path(name).unlink()
                 else:
-                    raise ToolkitError(f"{error} What was made is in {name}.") from error
+                    raise WriteError(f"{error} What was made is in {name}.") from error
         raise
 
 
@@ -154,7 +152,7 @@ def read_text(path: Path) -> str:
     try:
         return decoded(path.read_bytes())
     except UnicodeDecodeError as error:
-        raise ToolkitError(f"{path} is no text in UTF-8.") from error
+        raise DamagedFileError(f"{path} is no text in UTF-8.") from error
     except OSError as error:
         raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
 
@@ -209,7 +207,7 @@ def load_tensors(path: Path) -> TensorFile:
     except OSError as error:
         raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:
-        raise ToolkitError(f"{path} is damaged or cut short: fetch or make it again.") from error
+        raise DamagedFileError(f"{path} is damaged or cut short: fetch or make it again.") from error
 
 
 def _in_unicode(path: Path) -> Path:

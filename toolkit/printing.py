@@ -1,6 +1,7 @@
-"""Output streams that ignore broken pipes and full disks, and warnings as notes."""
+"""Output streams that ignore broken pipes and full disks; warnings as notes, and messages."""
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
@@ -77,3 +78,17 @@ def warnings_as_notes() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def messages_printed() -> Iterator[None]:
+    """Has what the toolkit's jobs log printed among the errors, as it stands."""
+    log, handler = logging.getLogger(__package__), logging.StreamHandler(sys.stderr)
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+        log.removeHandler(handler)

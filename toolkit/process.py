@@ -4,6 +4,7 @@ import ctypes
 import math
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,20 @@ def return_freed_memory() -> None:
 def stopped_like_ctrl_c() -> Iterator[None]:
     """Has every signal to stop raise ``KeyboardInterrupt``."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ignores interruptions while a result is being saved; only the main thread hears of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *STOPS)}
     try:
         yield
     finally:

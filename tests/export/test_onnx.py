@@ -302,8 +302,20 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
         ("-o", "x.pb"): "x.pb must end in .onnx.",
         ("-o", "y.onnx", "--layers", "relu9_1"): "Unknown layer 'relu9_1' of vgg19: did you mean",
         ("-o", "y.onnx", "--layers", ","): "There is nothing to export",
-        ("-o", "y.onnx", "--style-layers", "relu1_1"): "--style-layers is no option of --kind features: leave it out.",
-        ("-o", "y.onnx", "--kind", "step", "--layers", "pool2"): "--layers is no option of --kind step: leave it out.",
+        (
+            "-o",
+            "y.onnx",
+            "--style-layers",
+            "relu1_1",
+        ): "--style-layers is no option of the kind features: leave it out",
+        (
+            "-o",
+            "y.onnx",
+            "--kind",
+            "step",
+            "--layers",
+            "pool2",
+        ): "--layers is no option of the kind step: leave it out",
         ("-o", "y.onnx", "--kind", "step", "--precision", "float16"): "Losses and gradients are too small for float16",
         ("-o", "y.onnx", "--kind", "step", "--content-layers", "", "--style-layers", ""): "There is nothing to export",
     }.items():

@@ -96,7 +96,7 @@ def test_anyones_normalised_network_is_compared_through_its_original(adain, monk
     folder, _ = adain
     monkeypatch.chdir(folder)
     assert main(["compare", "ours.scales", "vgg_normalised.pth"]) == 2
-    assert "name the weights as they were trained with --original" in capsys.readouterr().err
+    assert "name the weights as they were trained. See --original." in capsys.readouterr().err
     assert main(["compare", "ours.scales", "vgg_normalised.pth", "--original", "original.safetensors"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 17 and lines[0].split() == ["layer", "log-correlation", "median", "A/B", "filters"]

@@ -203,7 +203,7 @@ def test_the_card_is_filled_from_the_file(desk, capsys):
         ),
         (["mine.safetensors", "x"], "x is no name of a repository: write OWNER/NAME."),
         (["mine.safetensors", "me/my net"], "me/my net is no name of a repository: write OWNER/NAME."),
-        (["mine.safetensors", "me/images"], "images holds other files (0.png): name an empty one with --output."),
+        (["mine.safetensors", "me/images"], "images holds other files (0.png): name an empty one. See --output."),
     ],
 )
 def test_mistakes_are_told_before_anything_is_published(desk, capsys, command, told):

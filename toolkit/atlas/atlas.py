@@ -12,6 +12,7 @@ from pydantic import Json
 from torch import Tensor
 
 from .. import __version__
+from ..choices import ATLAS
 from ..data.sources import Source
 from ..data.stream import ImageStream
 from ..errors import ToolkitError, did_you_mean
@@ -23,7 +24,7 @@ from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
 
 #: How the name of an atlas file ends.
-SUFFIX = ".atlas"
+SUFFIX = ATLAS
 
 #: The layers shown by default.
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))

@@ -1,1 +1,1 @@
-"""What each command of the command line offers and does; no mathematics here."""
+"""The command line's own part: options and help made from the jobs' fields, bars, and what is printed."""

@@ -5,19 +5,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ..choices import Preparation
 from ..errors import ToolkitError
 from ..pictures.io import to_uint8
 from ..process import cores
 from .sources import Entry, Fetched, Source, fetch
-
-Preparation = Literal["crop", "stretch", "native"]
 
 #: In pixels; from a smaller image nothing reaches a VGG's last layers.
 SMALLEST = 16

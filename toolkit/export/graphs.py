@@ -8,7 +8,7 @@ The graphs are built node by node. A VGG has few kinds of layers, and the gradie
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -17,14 +17,13 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from .. import __version__
-from ..errors import ToolkitError
+from ..choices import StatisticName, Storage
+from ..errors import InputError, ToolkitError
 from ..network import Layer, Network, fingerprint
 from ..network.codebook import quantize
-from ..synthesis.statistics import StatisticName
 
 #: How weights are stored. float16 also computes in float16; 8bit computes in float32.
-Precision = Literal["float32", "float16", "8bit"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "8bit")
+PRECISIONS: tuple[Storage, ...] = get_args(Storage)
 
 #: By style statistic, what of a style image it compares.
 SUMMARIES: dict[StatisticName, tuple[str, ...]] = {"gram": ("gram",), "moments": ("gram", "mean")}
@@ -93,7 +92,7 @@ class _Graph:
         return model
 
 
-def features_model(network: Network, layers: Iterable[str], precision: Precision = "float32") -> onnx.ModelProto:
+def features_model(network: Network, layers: Iterable[str], precision: Storage = "float32") -> onnx.ModelProto:
     """The network as far as the deepest of the named layers.
 
     Input: ``image`` (N, 3, H, W), RGB in [0, 1]. Outputs: each layer's features (N, C, h, w), float32, by its name.
@@ -138,7 +137,7 @@ def step_model(
     network: Network,
     content_layers: Sequence[str],
     style_layers: Sequence[str],
-    precision: Precision = "float32",
+    precision: Storage = "float32",
     statistic: StatisticName = "gram",
 ) -> onnx.ModelProto:
     """One evaluation: every loss, their weighted sum, and its gradient in the image.
@@ -164,7 +163,7 @@ def step_model(
     if statistic not in SUMMARIES:
         raise ToolkitError(f"ONNX graphs have no style statistic {statistic!r}: use {' or '.join(SUMMARIES)}.")
     if precision == "float16":
-        raise ToolkitError("Losses and gradients are too small for float16: use --precision float32 or 8bit.")
+        raise InputError("Losses and gradients are too small for float16: use float32 or 8bit.", "precision")
     if not (content_layers or style_layers):
         raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
     graph, path = _Graph(), network.architecture.down_to([*content_layers, *style_layers])
@@ -231,7 +230,7 @@ def _forward(
     graph: _Graph,
     network: Network,
     path: Sequence[Layer],
-    precision: Precision,
+    precision: Storage,
     names: Mapping[str, str] = {},
 ) -> dict[str, str]:
     """From ``image`` through preprocessing and every layer of ``path``.
@@ -261,7 +260,7 @@ def _forward(
     return values
 
 
-def _parameters(graph: _Graph, network: Network, name: str, precision: Precision) -> tuple[str, str]:
+def _parameters(graph: _Graph, network: Network, name: str, precision: Storage) -> tuple[str, str]:
     """The values of a convolution's weight and bias."""
     convolution = network.convolution(name)
     assert convolution.bias is not None

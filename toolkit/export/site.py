@@ -12,6 +12,7 @@ import onnx
 from annotated_types import Ge, Gt, Le, Lt
 
 from .. import __version__
+from ..choices import Storage
 from ..errors import ToolkitError
 from ..network import Network, fingerprint
 from ..network.geometry import strides
@@ -23,7 +24,7 @@ from ..synthesis.notation import STRENGTHS
 from ..synthesis.preconditioner import Preconditioner
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import STATISTICS
-from .graphs import SUMMARIES, Precision, step_model, summary_shape
+from .graphs import SUMMARIES, step_model, summary_shape
 from .writing import export_step
 
 #: What the page is made from; its losses are those of a transfer without a finish, computed in float32.
@@ -170,7 +171,7 @@ def _network(folder: Path, name: str, network: Network, check: bool) -> dict[str
     path = network.architecture.down_to([*content, *style])
     statistic = RECIPE.style_statistic
     address = f"networks/{name}.onnx"
-    precision: Precision = "8bit" if network.codebooks else "float32"
+    precision: Storage = "8bit" if network.codebooks else "float32"
     if check:
         export_step(network, content, style, folder / address, precision, statistic)
     else:

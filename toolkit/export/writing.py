@@ -8,16 +8,16 @@ import onnx
 import torch
 from torch import Tensor
 
+from ..choices import StatisticName, Storage
 from ..errors import ToolkitError
 from ..files import written_atomically
 from ..network import Network
 from ..synthesis.inputs import Inputs
 from ..synthesis.objective import Objective
 from ..synthesis.recipe import Recipe
-from ..synthesis.statistics import StatisticName
 from ..synthesis.style import STATISTICS
 from ..synthesis.targets import find_targets
-from .graphs import Precision, features_model, step_model
+from .graphs import features_model, step_model
 from .runtime import Session, feeds
 
 
@@ -38,7 +38,7 @@ class Bounds(NamedTuple):
         return self.gradient if output == "gradient" else self.losses if "loss" in output else self.values
 
 
-BOUNDS: dict[Precision, Bounds] = {
+BOUNDS: dict[Storage, Bounds] = {
     "float32": Bounds(1e-4, 1e-3, 5e-3),
     "float16": Bounds(2e-2),
     "8bit": Bounds(1e-1, 1e-1, 3e-1),
@@ -52,7 +52,7 @@ Case = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
 
 def export_features(
-    network: Network, layers: Sequence[str], path: Path, precision: Precision = "float32"
+    network: Network, layers: Sequence[str], path: Path, precision: Storage = "float32"
 ) -> dict[str, float]:
     """Writes ``features_model``, checked with ONNX Runtime on images of several sizes.
 
@@ -78,7 +78,7 @@ def export_step(
     content_layers: Sequence[str],
     style_layers: Sequence[str],
     path: Path,
-    precision: Precision = "float32",
+    precision: Storage = "float32",
     statistic: StatisticName = "gram",
 ) -> dict[str, float]:
     """Writes ``step_model``, checked like ``export_features``.
@@ -127,7 +127,7 @@ def _steps(
         yield {"image": image, **wanted, **weights}, expected
 
 
-def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision: Precision) -> dict[str, float]:
+def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision: Storage) -> dict[str, float]:
     """The model's file, which stays if it is valid by ONNX's own checks and answers every case.
 
     Returns:
@@ -146,7 +146,7 @@ def _write(model: onnx.ModelProto, path: Path, cases: Iterable[Case], precision:
                 if not error <= (bound := BOUNDS[precision].of(name)):
                     raise ToolkitError(
                         f"ONNX Runtime's {name} is off by {error:.1e} of its largest value, more than {bound:.0e}: "
-                        "nothing was written; use a higher --precision, or a normalised network."
+                        "nothing was written; use a higher precision, or a normalised network."
                     )
                 errors[name] = max(errors.get(name, 0.0), error)
     return errors

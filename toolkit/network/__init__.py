@@ -1,52 +1,6 @@
 """Networks: VGGs with their layers by name and files of weights; any other PyTorch module as a backbone."""
 
-from .architecture import DEPTHS, Architecture, Layer
-from .backbone import Backbone, ModuleBackbone, fingerprint_of
-from .codebook import Codebook, quantize
-from .files import (
-    PRECISIONS,
-    Precision,
-    fingerprint,
-    load_network,
-    normalized_for,
-    rounded,
-    save_network,
-    weights_fingerprint,
-)
-from .find import DEFAULT_NETWORK, find_network, model_folders
-from .foreign import LAYOUTS, Layout, write_foreign
-from .rescale import original, rescale, scales
-from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
+import lazy_loader
 
-__all__ = [
-    "CONVENTIONS",
-    "DEFAULT_NETWORK",
-    "DEPTHS",
-    "LAYOUTS",
-    "POOLINGS",
-    "PRECISIONS",
-    "Architecture",
-    "Backbone",
-    "Codebook",
-    "Layer",
-    "Layout",
-    "ModuleBackbone",
-    "Network",
-    "Pooling",
-    "Precision",
-    "Preprocessing",
-    "find_network",
-    "fingerprint",
-    "fingerprint_of",
-    "load_network",
-    "model_folders",
-    "normalized_for",
-    "original",
-    "quantize",
-    "rescale",
-    "rounded",
-    "save_network",
-    "scales",
-    "weights_fingerprint",
-    "write_foreign",
-]
+#: Those that ``__init__.pyi`` names; each is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

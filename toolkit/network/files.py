@@ -14,12 +14,13 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from pydantic import Field, Json, ValidationError
 from torch import Tensor
 
+from ..choices import Pooling, Storage
 from ..errors import ToolkitError, ToolkitWarning
 from ..files import Header, TensorFile, load_tensors, save_tensors
 from .architecture import Architecture
@@ -27,7 +28,7 @@ from .codebook import Codebook, quantize
 from .find import DEFAULT_NETWORK, find_network, is_torchvision
 from .foreign import fill, foreign_network, read_state
 from .rescale import original, rescale
-from .vgg import CONVENTIONS, POOLINGS, Network, Pooling, Preprocessing
+from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
 
 FORMAT = "normalized-vgg"
 VERSIONS = ("1", "2")
@@ -36,8 +37,7 @@ VERSIONS = ("1", "2")
 NEARLY = 0.05
 
 #: Of the weights in a file; biases are float32 in any case.
-Precision = Literal["float32", "float16", "8bit"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PRECISIONS: tuple[Storage, ...] = get_args(Storage)
 
 
 class NetworkHeader(Header):
@@ -116,7 +116,7 @@ def normalized_for(path: Path) -> tuple[Pooling, ...]:
 
 
 def save_network(
-    network: Network, path: Path, precision: Precision = "float32", normalized: Sequence[Network] = ()
+    network: Network, path: Path, precision: Storage = "float32", normalized: Sequence[Network] = ()
 ) -> None:
     """Writes one of our files, atomically.
 
@@ -154,7 +154,7 @@ def save_network(
     save_tensors(tensors, path, header.metadata())
 
 
-def rounded(network: Network, precision: Precision) -> Network:
+def rounded(network: Network, precision: Storage) -> Network:
     """The network that a file of this precision would hold.
 
     Args:

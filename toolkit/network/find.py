@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import torch
 
-from ..errors import ToolkitError, did_you_mean
+from ..errors import MissingFileError, ToolkitError, did_you_mean
 from .architecture import DEPTHS
 from .hub import downloaded, is_on_hub
 
@@ -53,7 +52,7 @@ def find_network(source: str | Path) -> Path:
         raise ToolkitError(f"{source} is a folder: name the file of weights in it.")
     known = did_you_mean(name, [*present, *TORCHVISION])
     own, *_ = model_folders()
-    raise ToolkitError(
+    raise MissingFileError(
         f"There is no network file {source}, and none of that name in {own}. If you meant a name: {known}"
     )
 
@@ -65,7 +64,8 @@ def is_torchvision(source: str | Path) -> bool:
 
 def _downloaded(name: str) -> Path:
     """Torchvision's file, from PyTorch's cache or downloaded into it and checked against its hash."""
-    from torchvision.models import get_weight  # slow to import, and other sources do not need it
+    import torch.hub  # slow to import, and other sources do not need it
+    from torchvision.models import get_weight
 
     weights: Any = get_weight(f"{name.upper()}_Weights.IMAGENET1K_V1")
     url = str(weights.url)

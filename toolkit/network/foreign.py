@@ -4,22 +4,22 @@ import pickle
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import safetensors
 import torch
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ..choices import Layout, Pooling
 from ..errors import ToolkitError, did_you_mean
 from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
 from .architecture import DEPTHS, Architecture
-from .vgg import CONVENTIONS, Network, Pooling, Preprocessing
+from .vgg import CONVENTIONS, Network, Preprocessing
 
 #: How keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position, ``features.0.weight``.
 #: ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has a padding layer
 #: before every convolution (Huang & Belongie 2017).
-Layout = Literal["torchvision", "adain", "plain"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 #: Added to a variance by torchvision's batch normalisation.

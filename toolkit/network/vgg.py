@@ -4,21 +4,21 @@ import copy
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from ..choices import Convention, Pooling
 from ..errors import ToolkitError, did_you_mean
 from .architecture import Architecture, Layer
 from .codebook import Codebook
 from .geometry import bytes_of_a_pixel, check_size, strides
 from .pullback import Trail, around, through_average, through_convolution, through_maximum, through_relu
 
-Pooling = Literal["average", "max"]
-POOLINGS: tuple[Pooling, ...] = ("average", "max")
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _affine(preprocessing: Preprocessing, dtype: torch.dtype, device: torch.devi
 
 #: The input that published weights expect. ``torchvision``: the transforms of its weights. ``caffe``: the authors'
 #: release, with the mean of ImageNet's training set (Simonyan & Zisserman 2015, section 2.1).
-CONVENTIONS: dict[str, Preprocessing] = {
+CONVENTIONS: dict[Convention, Preprocessing] = {
     "torchvision": Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "caffe": Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
 }

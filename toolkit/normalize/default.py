@@ -3,10 +3,11 @@
 import warnings
 from pathlib import Path
 
+from ..choices import Pooling
 from ..data.sources import Example
 from ..data.stream import ImageStream
 from ..errors import ToolkitWarning
-from ..network import Network, Pooling, load_network, model_folders
+from ..network import Network, load_network, model_folders
 from ..pictures.io import example_photographs
 from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations

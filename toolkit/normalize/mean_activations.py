@@ -9,12 +9,13 @@ import torch
 from pydantic import Json
 from torch import Tensor
 
+from ..choices import SCALES, Pooling
 from ..errors import ToolkitError
 from ..files import Header, load_tensors, save_tensors
-from ..network import Architecture, Network, Pooling, weights_fingerprint
+from ..network import Architecture, Network, weights_fingerprint
 
 #: How such a file's name ends.
-SUFFIX = ".scales"
+SUFFIX = SCALES
 
 #: Two sets of weights are taken to be the same, stored with different precision, when the norms of their filters
 #: differ by less than this share. Those of another training differ by a factor.

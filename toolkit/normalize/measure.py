@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..choices import Arithmetic
 from ..data.partial import PartialFile
 from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
@@ -16,9 +17,6 @@ from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Network
 from .sums import ActivationSums
-
-#: Of the convolutions; ``tf32`` differs from ``float32`` on NVIDIA's GPUs alone. Sums are float64 in any case.
-Arithmetic = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from ..choices import Arithmetic
 from ..data.partial import PartialFile
 from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
@@ -18,7 +19,7 @@ from ..errors import ToolkitError, ToolkitWarning
 from ..network import Network, rescale, weights_fingerprint
 from .check import largest_relative_error, spread_around_one
 from .mean_activations import MeanActivations
-from .measure import Arithmetic, Measurement, measure
+from .measure import Measurement, measure
 
 #: Over how many images the mean activations are taken again, unless told otherwise.
 RECHECK = 1000

@@ -1,17 +1,16 @@
 """Optimisers of a tensor within bounds, one evaluation of loss and gradient a step. They know nothing of images."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..choices import OptimizerName
 from .adam import Adam
 from .early_stop import EarlyStop
 from .lbfgs import LBFGS, Precondition
 from .protocol import DivergedError, Evaluation, Numbers, ObjectiveLike, Optimizer
-
-OptimizerName = Literal["lbfgs", "adam"]
 
 
 class Kind(NamedTuple):
@@ -43,5 +42,4 @@ __all__ = [
     "Numbers",
     "ObjectiveLike",
     "Optimizer",
-    "OptimizerName",
 ]

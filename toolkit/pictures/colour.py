@@ -1,17 +1,13 @@
 """Colour preservation in style transfer (Gatys, Bethge, Hertzmann & Shechtman 2016)."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from skimage.exposure import match_histograms
 from torch import Tensor
 
+from ..choices import Colour
 from ..device import exact
-
-#: ``style`` keeps the colours of the style image, the others those of the content image: ``luminance`` transfers the
-#: style to the luma only; ``covariance`` and ``histogram`` first give the style image the colours of the content image.
-Colour = Literal["style", "luminance", "covariance", "histogram"]
 
 #: From RGB to luma and chroma: YIQ, as in the paper.
 YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])

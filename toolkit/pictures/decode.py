@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..errors import ToolkitError
+from ..errors import DamagedFileError, MissingFileError, ToolkitError
 
 with contextlib.suppress(ImportError):  # an extra: the pictures of many phones
     import pillow_heif
@@ -42,7 +42,8 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
     """An image file, not decoded yet; whatever is wrong with it, then or later, becomes a sentence.
 
     Raises:
-        ToolkitError: when the file is missing, no image, damaged, or has more than ``MAX_PIXELS`` pixels.
+        MissingFileError: when it is not there.
+        DamagedFileError: when it is no image, damaged, or has more than ``MAX_PIXELS`` pixels.
     """
     name = name or (str(source) if isinstance(source, str | Path) else "The picture")
     too_large = f"more than the {MAX_PIXELS:,} that are read: scale it down."
@@ -50,20 +51,20 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
         with warnings.catch_warnings(action="ignore"), Image.open(source, formats=sorted(FORMATS)) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
-                raise ToolkitError(f"{name} has {width} x {height} pixels, {too_large}")
+                raise DamagedFileError(f"{name} has {width} x {height} pixels, {too_large}")
             yield picture
     except ToolkitError:
         raise
     except UnidentifiedImageError as error:
-        raise ToolkitError(f"{name} is not a picture in a known format: {_remedy(source)}") from error
+        raise DamagedFileError(f"{name} is not a picture in a known format: {_remedy(source)}") from error
     except Image.DecompressionBombError as error:
-        raise ToolkitError(f"{name} has {too_large.replace('that', 'pixels that')}") from error
+        raise DamagedFileError(f"{name} has {too_large.replace('that', 'pixels that')}") from error
     except FileNotFoundError as error:
-        raise ToolkitError(f"There is no picture {name}.") from error
+        raise MissingFileError(f"There is no picture {name}.") from error
     except Exception as error:  # Pillow's readers raise errors of every kind for damaged files
         reason = "not enough memory" if isinstance(error, MemoryError) else "damaged or cut short"
         reason = getattr(error, "strerror", None) or reason
-        raise ToolkitError(f"{name} could not be read ({reason}).") from error
+        raise DamagedFileError(f"{name} could not be read ({reason}).") from error
 
 
 def _remedy(source: str | Path | BinaryIO) -> str:

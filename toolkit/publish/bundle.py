@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..choices import Pooling, Storage
 from ..errors import ToolkitError
 from ..export import export_features, export_step
-from ..export.graphs import Precision
 from ..files import written_atomically
-from ..network import Network, Pooling, find_network, load_network, normalized_for, original
+from ..network import Network, find_network, load_network, normalized_for, original
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
@@ -70,7 +70,7 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
         shutil.copyfile(path, temporary)
     first = next(iter(networks.values()))
     content, style = LAYERS
-    precision: Precision = "8bit" if first.codebooks else "float32"
+    precision: Storage = "8bit" if first.codebooks else "float32"
     onnx = {
         "features.onnx": export_features(first, sorted({*content, *style}), folder / "features.onnx", precision),
         "step.onnx": export_step(first, content, style, folder / "step.onnx", precision),

@@ -5,31 +5,7 @@ objective, and of ``network`` vgg and pullback. The rest of a synthesis is in py
 stand more statistics (gaussian, sliced) and losses (image_losses), and what is not needed to understand the method.
 """
 
-from .budget import Plan, plan
-from .checkpoint import Checkpoint
-from .inputs import Inputs, MadeFrom
-from .objective import Objective
-from .recipe import PRESETS, Recipe
-from .regions import Region, suggest_regions
-from .result import Result, made_from_in
-from .synthesis import Progress, Synthesis
-from .targets import Targets, find_targets
+import lazy_loader
 
-__all__ = [
-    "PRESETS",
-    "Checkpoint",
-    "Inputs",
-    "MadeFrom",
-    "Objective",
-    "Plan",
-    "Progress",
-    "Recipe",
-    "Region",
-    "Result",
-    "Synthesis",
-    "Targets",
-    "find_targets",
-    "made_from_in",
-    "plan",
-    "suggest_regions",
-]
+#: Those that ``__init__.pyi`` names; each is imported when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import torch
 
 from ..device import native_bfloat16
 from ..distributed import ALONE, Ranks
-from ..errors import ToolkitError
+from ..errors import TooLargeError
 from ..network import Backbone
 from ..optimize import OPTIMIZERS, ObjectiveLike
 from .inputs import Inputs, style_size
@@ -86,7 +86,7 @@ def plan(
         room = math.inf if memory == math.inf else (memory / 2 - vectors) / pair
         pairs = int(min(PAIRS, max(room, 0)))
         if pairs < FEWEST_PAIRS:
-            raise ToolkitError(
+            raise TooLargeError(
                 f"{size[1]} x {size[0]} pixels are too many for L-BFGS in {memory / 1e9:.1f} GB: "
                 "use Adam, a smaller size, or more memory."
             )

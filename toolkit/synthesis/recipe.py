@@ -6,11 +6,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ..errors import ToolkitError, in_plain_words
-from ..optimize import OptimizerName
-from ..pictures.colour import Colour
+from ..choices import Colour, OptimizerName, StatisticName
+from ..errors import InputError, ToolkitError, in_plain_words
 from .notation import STRENGTHS, STYLE_LAYERS, parse_layers, parse_numbers, parse_weight
-from .statistics import StatisticName
 
 SynthesisName = Literal["transfer", "reconstruction", "texture", "amalgamation"]
 Formula = Literal["mean", "paper"]
@@ -150,7 +148,10 @@ class Recipe(BaseModel):
         try:
             return validate(fields)
         except pydantic.ValidationError as error:
-            raise ToolkitError(_told(error, isinstance(fields, str | bytes))) from error
+            mistake = error.errors()[0]
+            if isinstance(fields, str | bytes):
+                raise ToolkitError(f"The recipe is not valid: {in_plain_words(mistake, 'it')}.") from error
+            raise InputError.of(mistake) from error
 
     def to_json(self) -> str:
         """All fields, as indented JSON."""
@@ -177,9 +178,3 @@ class Recipe(BaseModel):
 
 def _weighted(layers: dict[str, float], weight: float) -> dict[str, float]:
     return {layer: weight * share for layer, share in layers.items() if weight * share > 0}
-
-
-def _told(error: pydantic.ValidationError, of_a_file: bool) -> str:
-    """The first mistake as a sentence."""
-    told = in_plain_words(error.errors()[0], "it")
-    return f"The recipe is not valid: {told}." if of_a_file else f"{told[0].upper()}{told[1:]}."

@@ -8,12 +8,10 @@ symmetric dL/dG. The gradient in F is always (2 dL/dG F + dL/dm 1ᵀ) / M. A new
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
 
 class Sums(NamedTuple):

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..choices import StatisticName
 from .gaussian import mean_and_covariance, wasserstein
 from .losses import Loss, StyleLoss
 from .recipe import Recipe
 from .sliced import SlicedLoss, blended_projections, sorted_projections
-from .statistics import Distance, Moments, StatisticName, Sums, blended, gram, moment_sums
+from .statistics import Distance, Moments, Sums, blended, gram, moment_sums
 
 #: What is kept of a layer's features of a style image.
 Summary = tuple[Tensor, ...]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..distributed import ALONE, Ranks
-from ..errors import ToolkitError
+from ..errors import TooLargeError
 from ..network import Backbone, Layer
 from ..network.geometry import reach, strides
 from ..network.pullback import Trail
@@ -131,12 +131,12 @@ def check_tiles(network: Backbone, recipe: Recipe) -> None:
         ToolkitError: for another network than a VGG, a seamless texture, or the sliced statistic.
     """
     if recipe.layer_weights[1] and not statistic_of(recipe).additive:
-        raise ToolkitError(
+        raise TooLargeError(
             f"The {recipe.style_statistic} statistic compares the whole image at once, without tiles or processes: "
             "use another style statistic, a smaller size, or more memory."
         )
     if recipe.seamless:
-        raise ToolkitError(
+        raise TooLargeError(
             "A seamless texture is computed whole, without tiles or processes, as its edges meet: use a smaller "
             "size, or more memory."
         )

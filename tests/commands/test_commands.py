@@ -12,30 +12,10 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.network import load_network, save_network
+from toolkit.jobs import StudyJob, Transfer
+from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe, save_image
 from toolkit.pictures.io import open_image
-
-
-@pytest.fixture
-def desk(tmp_path, monkeypatch, tiny_network):
-    """A working folder with pictures, a normalised network and a plain one."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    (tmp_path / "images").mkdir()
-    for name in ("photo.jpg", "painting.png", "images/a.jpg", "images/b.png", "images/c.png"):
-        Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(tmp_path / name)
-    (tmp_path / "images" / "broken.jpg").write_text("no picture")
-    save_network(tiny_network(), tmp_path / "plain.safetensors")
-    return tmp_path
-
-
-@pytest.fixture
-def network(desk, capsys):
-    assert main(["normalize", "plain.safetensors", "images", "-o", "tiny.safetensors", "--prepare", "native"]) == 0
-    capsys.readouterr()
-    return "tiny.safetensors"
-
 
 SMALL = ["--size", "32", "--iterations", "4"]
 
@@ -130,75 +110,11 @@ def test_a_network_that_is_not_normalised_is_normalised_with_a_note(desk, capsys
     assert "note: plain.safetensors is used as it was trained, so its losses" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("command", "sentence"),
-    [
-        (["transfer", "nowhere.jpg", "painting.png"], "There is no picture nowhere.jpg."),
-        (["transfer", "photo.jpg", "images/broken.jpg"], "images/broken.jpg is not a picture in a known format"),
-        (["transfer", "photo.jpg", "painting.png", "-o", "x.bmp"], "x.bmp must end in .png, .jpg, .jpeg, .webp, .tif"),
-        (["transfer", "photo.jpg", "painting.png", "--size", "3"], "Size must be at least 16, not '3'."),
-        (["transfer", "photo.jpg", "painting.png", "--size", "1e3"], "Size must be a whole number, not '1e3'."),
-        (["transfer", "photo.jpg", "painting.png", "--start", "image"], "The recipe starts from an image of its own"),
-        (
-            ["transfer", f"{'x' * 300}.jpg", "painting.png"],
-            f"Could not read or write {'x' * 300}.jpg: File name too long.",
-        ),
-        (["transfer", "photo.jpg", "painting.png", "-o", f"{'x' * 300}.png"], f"Could not write {'x' * 300}.png: File"),
-        (
-            ["texture", "painting.png", "--style-layers", "relu1_9"],
-            "Unknown layer 'relu1_9' of vgg19: did you mean relu1_",
-        ),
-        (
-            ["transfer", "photo.jpg", "painting.png", "--recipe", "painting.png"],
-            "painting.png holds no recipe: it is a study's grid (see the .json beside it), or was not made by",
-        ),
-        (["transfer", "photo.jpg", "painting.png", "--device", "toaster"], "This machine has no device 'toaster': use"),
-        (["inspect", "nowhere.safetensors"], "There is no network file nowhere.safetensors"),
-    ],
-)
-def test_mistakes_end_with_one_sentence_and_status_two(network, command, sentence, capsys):
-    options = [] if command[0] == "inspect" else ["--network", network]
-    assert main([*command, *options]) == 2
-    text = capsys.readouterr()
-    last = text.err.strip().splitlines()[-1]
-    assert last.startswith(f"error: {sentence}") and "Traceback" not in text.err
-
-
 def test_a_recipe_made_with_another_network_gets_a_note(network, desk, capsys):
     assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
     for other, noted in ((network, False), ("vgg19-small", True)):
         assert main(["texture", "painting.png", "--network", other, "--recipe", "t.png", "-o", "x.png"]) == 0
         assert ("note: the recipe was made with another network" in capsys.readouterr().err) is noted
-
-
-@pytest.mark.parametrize(
-    ("command", "sentence"),
-    [
-        ("normalize vgg19 images -o x.safetensors --sample 0", "--sample: '0' is no number of one or more"),
-        ("transfer a.jpg b.jpg --memory inf", "--memory: 'inf' is no size such as 4GB or 600MB"),
-        ("transfer a.jpg b.jpg --memory 0", "--memory: '0' is no size such as 4GB or 600MB"),
-        ("bench step --size 8x8", "--size: '8x8' is no size such as 512x384, from 16x16 on"),
-        ("export vgg19 -o x.onnx --pooling foo", "--pooling: invalid choice: 'foo'"),
-        ("export vgg19 -o x.onnx --convention foo", "--convention: invalid choice: 'foo'"),
-    ],
-)
-def test_values_that_an_option_does_not_take_are_told(command, sentence, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(command.split())
-    assert ended.value.code == 2 and f"error: argument {sentence}" in capsys.readouterr().err
-
-
-def test_another_syntheses_recipe_is_sent_to_its_command(network, capsys):
-    assert main(["texture", "painting.png", "--network", network, *SMALL, "-o", "t.png"]) == 0
-    assert main(["transfer", "photo.jpg", "painting.png", "--network", network, "--recipe", "t.png"]) == 2
-    assert "error: t.png is the recipe of a texture: make that, not a transfer." in capsys.readouterr().err
-
-
-def test_a_folder_without_pictures_is_refused_and_nothing_written(desk, capsys):
-    (desk / "bare").mkdir()
-    assert main(["normalize", "plain.safetensors", "bare", "-o", "x.safetensors"]) == 2
-    assert capsys.readouterr().err.startswith("error: bare holds no images")
-    assert not (desk / "x.safetensors").exists()
 
 
 @pytest.fixture
@@ -225,7 +141,7 @@ def test_an_interrupted_synthesis_keeps_its_best_image(network, desk, listening,
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "Interrupted: keeping the best image so far." in err and "Traceback" not in err
+    assert "Interrupted: the best image so far is kept." in err and "Traceback" not in err
     assert out.endswith("written to photo-painting.png\n")
     assert json.loads(read_recipe("photo-painting.png"))["synthesis"] == "transfer"
     assert open_image("photo-painting.png").shape == (1, 3, 53, 64)
@@ -258,7 +174,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_half_written(desk, capsys
 def test_folders_make_every_pair_and_go_on_after_a_bad_file(network, desk, capsys):
     command = ["transfer", "images", "painting.png", "--network", network, *SMALL]
     assert main(command) == 2
-    assert "name the folder for them with --output" in capsys.readouterr().err
+    capsys.readouterr()
     assert main([*command, "-o", "made"]) == 2
     text = capsys.readouterr()
     assert sorted(path.name for path in (desk / "made").iterdir()) == [f"{n}-painting.png" for n in "abc"]
@@ -269,28 +185,30 @@ def test_folders_make_every_pair_and_go_on_after_a_bad_file(network, desk, capsy
     assert capsys.readouterr().out.count("written to") == 1
 
 
-def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, monkeypatch, capsys):
-    from toolkit.synthesis import Synthesis
+def interrupt(when):
+    """A callback that plays Ctrl-C at the step where ``when`` holds."""
 
+    def progress(step):
+        if when(step):
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_an_interrupted_run_resumes_to_the_same_picture(network, desk, capsys):
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, "--size", "32", "--iterations", "8"]
     command += ["--regions", "2", "--style-layers", "relu1_1"]
     assert main([*command, "-o", "whole.png"]) == 0
-    real = Synthesis.__iter__
-
-    def interrupted(self):
-        for progress in real(self):
-            yield progress
-            if progress.iteration == 3:
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr(Synthesis, "__iter__", interrupted)
-    resumed = [*command, "-o", "parts.png", "--resume", "--timelapse", "x.gif"]
-    assert main(resumed) == 130
+    fields = {"network": network, "size": 32, "iterations": 8, "regions": 2, "style_layers": "relu1_1"}
+    fields |= {"output": "parts.png", "resume": True, "timelapse": "x.gif"}
+    job = Transfer(content="photo.jpg", styles=["painting.png"], **fields)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        job.run(interrupt(lambda step: step.iteration == 3))
+    assert stopped.value.__notes__[0].endswith("written to parts.png\nwritten to x.gif")
     assert (desk / "parts.checkpoint").exists() and (desk / "parts.png").exists()
     beginning = (desk / "x.gif").read_bytes()
-    monkeypatch.setattr(Synthesis, "__iter__", real)
     capsys.readouterr()
-    assert main(resumed) == 0
+    assert main([*command, "-o", "parts.png", "--resume", "--timelapse", "x.gif"]) == 0
     assert "3/8" in capsys.readouterr().err
     assert (desk / "x.gif").read_bytes() == beginning and (desk / "x-2.gif").exists()
     assert not (desk / "parts.checkpoint").exists() and not (desk / "parts-regions-2").exists()
@@ -328,40 +246,25 @@ def test_masks_memory_colour_and_timelapse_on_the_command_line(network, desk, ca
     assert recipe["colour"] == "luminance" and len(recipe["made_from"]["masks"]) == 2
     assert main([*command, *SMALL, "--style-masks", "left.png", "right.png", "-o", "y.png"]) == 0
     assert len(json.loads(read_recipe("y.png"))["made_from"]["style_masks"]) == 2
-    capsys.readouterr()
-    assert main([*command, "--masks", "left.png"]) == 2
-    assert "There are 2 style images but 1 masks: give one for each." in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main([*command, "--memory", "much"])
-    assert "'much' is no size such as 4GB or 600MB" in capsys.readouterr().err
 
 
 def test_regions_are_suggested_written_and_painted_with_again(network, desk, capsys):
     command = ["transfer", "photo.jpg", "--network", network, *SMALL, "--style-layers", "relu1_1"]
     assert main([*command, "painting.png", "--regions", "2", "--style-image-weights", "3", "-o", "a.png"]) == 0
-    text = capsys.readouterr().out
+    text = capsys.readouterr().err
     assert "regions written to a-regions." in text and "painting.png painting.png --masks a-regions/mask-*.png" in text
     recipe = json.loads(read_recipe("a.png"))
     assert recipe["style_image_weights"] == [3, 3]
     assert [len(recipe["made_from"][name]) for name in ("styles", "masks", "style_masks")] == [2, 2, 2]
     (desk / "a-regions" / "mask-1.png").write_bytes((desk / "painting.png").read_bytes())  # corrected
     assert main([*command, "painting.png", "--regions", "2", "--style-image-weights", "3", "-o", "a.png"]) == 0
-    assert "--masks a-regions-2/mask-*.png" in capsys.readouterr().out
+    assert "--masks a-regions-2/mask-*.png" in capsys.readouterr().err
     assert (desk / "a-regions" / "mask-1.png").read_bytes() == (desk / "painting.png").read_bytes()
     saved = [[f"a-regions-2/{kind}-{number}.png" for number in (1, 2)] for kind in ("mask", "style-mask")]
     assert sum(open_image(path) for path in saved[0]).sub(1).abs().max() < 0.01
     again = ["painting.png", "painting.png", "--masks", *saved[0], "--style-masks", *saved[1], "-o", "b.png"]
     assert main([*command, *again, "--style-image-weights", "3,3"]) == 0
     assert (open_image("a.png") - open_image("b.png")).abs().mean() < 0.01
-
-    capsys.readouterr()
-    for wishes, sentence in (
-        (["painting.png", "--masks", saved[0][0]], "--regions makes masks of its own: leave out --masks"),
-        (["painting.png", "images/a.jpg", "images/b.png"], "2 regions are too few for 3 style images"),
-        (["painting.png", "--style-image-weights", "1,2"], "There are 1 style images but 2 weights"),
-    ):
-        assert main([*command, *wishes, "--regions", "2"]) == 2
-        assert sentence in capsys.readouterr().err
 
 
 STUDY = ["study", "photo.jpg", "--synthesis", "reconstruction", "--rows", "content-layers=relu1_1,relu2_1"]
@@ -390,66 +293,35 @@ def test_a_study_says_which_networks_were_not_normalised(network, desk, capsys):
     assert len(notes) == 1 and notes[0].startswith("note: plain.safetensors is not normalised: its mean")
 
 
-def test_a_study_goes_on_from_what_is_there(network, desk, capsys, monkeypatch):
-    from toolkit.synthesis import Synthesis
+def test_a_study_goes_on_from_what_is_there(network, desk):
+    fields = {"images": ["photo.jpg"], "synthesis": "reconstruction", "rows": "content-layers=relu1_1,relu2_1"}
+    fields |= {"size": 32, "iterations": 4, "network": network, "output": "study.png"}
+    made = []
 
-    real, made = Synthesis.__iter__, []
+    def run(stop=lambda step: False, **others):
+        made.clear()
 
-    def counted(self):
-        made.append(self.recipe.content_layers)
-        for progress in real(self):
-            yield progress
-            if len(made) == 2 and progress.iteration == 2:
-                raise KeyboardInterrupt
+        def progress(labelled):
+            step = labelled.step
+            if step.progress and step.progress.iteration == 1:
+                made.append(labelled.label)
+            interrupt(stop)(step)
 
-    monkeypatch.setattr(Synthesis, "__iter__", counted)
-    command = [*STUDY, *SMALL, "--network", network, "-o", "study.png"]
-    assert main(command) == 130
-    text = capsys.readouterr()
-    assert "Interrupted: what is finished is kept; the same command continues from there." in text.err
+        return StudyJob(**fields, **others).run(progress)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run(lambda step: step.row == 1 and step.progress.iteration == 2)
+    assert stopped.value.__notes__ == ["written to study.png, study.json and study/"]
     assert len(json.loads((desk / "study.json").read_text())["cells"]) == 1
-    assert main(command) == 0 and "8/8" in capsys.readouterr().err
-    assert made == [{"relu1_1": 1}, {"relu2_1": 1}, {"relu2_1": 1}]
+    run()
+    assert made == ["relu2_1"]
     told = (desk / "study.json").read_text()
     (desk / "study" / "relu1_1.json").write_text("damaged")
-    assert main(command) == 0 and len(made) == 4
-    assert main([*command, "--seed", "1"]) == 0 and len(made) == 6
+    run()
+    assert made == ["relu1_1"]
+    run(seed=1)
+    assert made == ["relu1_1", "relu2_1"]
     assert json.loads(told)["cells"][0]["recipe"]["seed"] == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--rows", "layers=relu1_1"], "Unknown axis 'layers': did you mean"),
-        (["--rows", "seed", "-o", "x.jpg"], "x.jpg must end in .png."),
-        (
-            ["--rows", "seed", "--synthesis", "amalgamation"],
-            "For amalgamation a style image is needed: name at least one.",
-        ),
-        (["--rows", "seed", "--columns", "seed"], "Rows and columns both set the seed: choose axes of different"),
-        (["--rows", "content-layers=pool5", "--iterations", "2", "--size", "16"], "not made: pool5: An image of 16"),
-    ],
-)
-def test_mistakes_in_a_study_are_told(network, options, sentence, capsys):
-    usual = ["--synthesis", "reconstruction", "-o", "x.png", "--network", network]
-    assert main(["study", "photo.jpg", *usual, *options]) == 2
-    assert capsys.readouterr().err.strip().splitlines()[-1].removeprefix("error: ").startswith(sentence)
-
-
-@pytest.mark.parametrize(
-    ("synthesis", "surplus"), [("reconstruction", "painting.png"), ("amalgamation", "images/a.jpg")]
-)
-def test_an_image_without_a_part_in_a_study_is_refused(desk, synthesis, surplus, capsys):
-    images = ["photo.jpg", "painting.png", "images/a.jpg"]
-    assert main(["study", *images, "--rows", "seed", "--synthesis", synthesis, "-o", "x.png"]) == 2
-    assert capsys.readouterr().err == f"error: {surplus} has no part in a {synthesis}: leave it out.\n"
-
-
-def test_an_image_that_is_too_thin_is_refused_before_anything_is_written(network, desk, capsys):
-    Image.new("RGB", (200, 8)).save(desk / "thin.png")
-    assert main(["transfer", "thin.png", "painting.png", "--network", network, "--size", "64", "-o", "out.png"]) == 2
-    assert "error: An image of 64 x 3 pixels is too small for relu5_1: use at least 16 x 16" in capsys.readouterr().err
-    assert not (desk / "out.png").exists()
 
 
 def test_an_output_that_can_not_be_written_is_told_before_any_work(network, desk, capsys):
@@ -462,12 +334,23 @@ def test_an_output_that_can_not_be_written_is_told_before_any_work(network, desk
     assert "error: Could not write file/out.png" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("photo", "output"), [("x" * 300 + ".jpg", "y.png"), ("photo.jpg", "x" * 300 + ".png")])
+def test_a_name_that_is_too_long_is_told(network, photo, output, capsys):
+    assert main(["transfer", photo, "painting.png", "-o", output, "--network", network]) == 2
+    assert "File name too long" in capsys.readouterr().err
+
+
+def test_a_study_goes_on_when_a_cell_fails(network, capsys):
+    command = ["study", "photo.jpg", "--synthesis", "reconstruction", "-o", "x.png", "--network", network]
+    assert main([*command, "--rows", "content-layers=pool5,relu1_1", "--iterations", "2", "--size", "16"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("not made: pool5: An image of 16")
+    assert (open_image("x/relu1_1.png").shape)[-1] == 16
+
+
 def test_strength_is_said_by_words_or_numbers(network, desk, capsys):
     command = ["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL, "-o", "out.png"]
     assert main([*command, "--style-weight", "strong"]) == 0
     assert json.loads(read_recipe("out.png"))["style_weight"] == 100
-    assert main([*command, "--style-weight", "much"]) == 2
-    assert "'much' is no weight: give a number, or one of hint, gentle, balanced" in capsys.readouterr().err
 
 
 def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
@@ -478,5 +361,3 @@ def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
     assert lines[-1].split() == ["all", "100.00%"]
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["style_of_all"] == 1
-    assert main([*command, "--style", "photo.jpg"]) == 2
-    assert "The content image and the style image are the same to the network" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``transfer --regions``: suggested masks, and the files to correct them in."""
+"""Suggested masks of regions, and the files to correct them in."""
 
 import itertools
 import shlex
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ToolkitError
+from ..errors import InputError
 from ..files import written_atomically
 from ..network import Network
 from ..pictures.io import to_picture
@@ -17,10 +17,10 @@ def in_regions(count: int, network: Network, recipe: Recipe, inputs: Inputs) -> 
     """A transfer's recipe and its inputs, divided into regions.
 
     Raises:
-        ToolkitError: when there are masks already.
+        InputError: when there are masks already.
     """
     if inputs.masks or inputs.style_masks:
-        raise ToolkitError("--regions makes masks of its own: leave out --masks and --style-masks.")
+        raise InputError("The regions have masks of their own: leave out masks and style masks.", "regions")
     inputs.check(recipe)
     assert inputs.content is not None
     regions = suggest_regions(network, inputs.content, inputs.styles, count, recipe.seed)
@@ -36,15 +36,17 @@ def in_regions(count: int, network: Network, recipe: Recipe, inputs: Inputs) -> 
     return recipe, divided, regions
 
 
-def save_regions(regions: Sequence[Region], output: Path, styles: Sequence[str]) -> None:
-    """Writes the masks of regions into a new folder beside the output, and says how to paint with corrected ones."""
+def save_regions(regions: Sequence[Region], output: Path, styles: Sequence[str]) -> str:
+    """Writes the masks of regions into a new folder beside the output; returns how to paint with corrected ones."""
     name = f"{output.stem}-regions"
     numbered = (output.with_name(f"{name}-{number}") for number in itertools.count(2))
-    folder = next(each for each in itertools.chain([output.with_name(name)], numbered) if not each.exists())
+    folder = next(path for path in itertools.chain([output.with_name(name)], numbered) if not path.exists())
     for number, region in enumerate(regions, 1):
         for kind, mask in (("mask", region.mask), ("style-mask", region.part)):
             with written_atomically(folder / f"{kind}-{number}.png") as temporary:
                 to_picture(mask.expand(1, 3, -1, -1)).convert("L").save(temporary, format="PNG")
     order, place = shlex.join(styles[region.style] for region in regions), shlex.quote(str(folder))
-    print(f"regions written to {folder}. To correct them, change the masks and name the styles in this order:")
-    print(f"  {order} --masks {place}/mask-*.png --style-masks {place}/style-mask-*.png")
+    return (
+        f"regions written to {folder}. To correct them, change the masks and name the styles in this order:\n"
+        f"  {order} --masks {place}/mask-*.png --style-masks {place}/style-mask-*.png"
+    )

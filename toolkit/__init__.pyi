@@ -1,0 +1,26 @@
+from .errors import ToolkitError
+from .export import export_features, export_step
+from .network import Network, load_network, save_network
+from .pictures.formats import save_image
+from .pictures.io import example_photographs, open_image
+from .synthesis import Checkpoint, Inputs, Objective, Recipe, Result, Synthesis
+
+__version__: str
+
+__all__ = [
+    "Checkpoint",
+    "Inputs",
+    "Network",
+    "Objective",
+    "Recipe",
+    "Result",
+    "Synthesis",
+    "ToolkitError",
+    "example_photographs",
+    "export_features",
+    "export_step",
+    "load_network",
+    "open_image",
+    "save_image",
+    "save_network",
+]

@@ -1,0 +1,32 @@
+"""The words that people choose by. Commands and forms are made from them, before anything that computes is imported."""
+
+from typing import Literal
+
+Pooling = Literal["average", "max"]
+
+#: Input of weights: torchvision's is RGB in [0, 1], Caffe's BGR in 0..255.
+Convention = Literal["torchvision", "caffe"]
+
+#: How keys of weights are named: ``network.foreign`` says it.
+Layout = Literal["torchvision", "adain", "plain"]
+
+#: How weights are stored.
+Storage = Literal["float32", "float16", "8bit"]
+
+#: How an image is prepared for measuring.
+Preparation = Literal["crop", "stretch", "native"]
+
+#: Of the convolutions while measuring; ``tf32`` differs from ``float32`` on NVIDIA's GPUs alone.
+Arithmetic = Literal["float32", "tf32", "bfloat16"]
+
+#: ``style`` keeps the colours of the style image, the others those of the content image: ``luminance`` transfers the
+#: style to the luma only; ``covariance`` and ``histogram`` first give the style image the content image's colours.
+Colour = Literal["style", "luminance", "covariance", "histogram"]
+
+#: What of the features defines a style.
+StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
+
+#: How the names of files of mean activations and of atlases end.
+SCALES, ATLAS = ".scales", ".atlas"
+
+OptimizerName = Literal["lbfgs", "adam"]

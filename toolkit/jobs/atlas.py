@@ -1,0 +1,60 @@
+"""A channel atlas: the image patches that excite each channel of a network most."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..choices import ATLAS as SUFFIX
+from ..errors import InputError
+from .fields import Names, field
+from .job import LOG, Device, Job, OfConvention, Outcome, Output, Source, written
+
+if TYPE_CHECKING:
+    from ..atlas import Step
+
+
+class AtlasJob(Job):
+    """Find the image patches that excite each channel of a network most.
+
+    Finds, in one pass over images, the nine image patches that excite each channel of some layers most, at most one
+    from each image.
+    """
+
+    network: Source
+    images: tuple[str, ...] = field(
+        (),
+        "folders, archives or lists of images, as for normalize (default: scikit-image's photographs)",
+        shown={"positional": True},
+    )
+    layers: Names | None = field(None, "layers to show (default: the first of each block)", shown={"metavar": "LAYERS"})
+    output: Path = field(..., f"the {SUFFIX} to write", shown=Output)
+    convention: OfConvention = None
+    device: Device = "auto"
+
+    def run(self, progress: "Callable[[Step], object]" = lambda step: None) -> Outcome:
+        """Measures, cuts the patches out, and writes them."""
+        if self.output.suffix != SUFFIX:
+            raise InputError(f"{self.output} must end in {SUFFIX}.", "output")
+        from ..atlas import LAYERS, example_images, measure
+        from ..data.remote import named
+        from ..data.sources import list_images
+        from ..data.stream import decoders
+        from ..device import find_device
+        from ..files import check_outputs
+        from ..normalize import load_normalized
+
+        check_outputs([self.output])
+        where = find_device(self.device)
+        network = load_normalized(self.network, convention=self.convention)
+        images = list_images(*self.images) if self.images else example_images()
+        source = named(*self.images) if self.images else "scikit-image's photographs"
+        layers, workers = self.layers or LAYERS, decoders(where)
+        for step in measure(network.to(where), images, layers, provenance={"source": source}, workers=workers):
+            progress(step)
+        assert step.atlas is not None
+        step.atlas.write(self.output)
+        for reason in step.skipped.values():
+            LOG.info("skipped: %s", reason)
+        channels = sum(step.atlas.channels(layer) for layer in step.atlas.layers)
+        text = f"{step.atlas.images} images read, {len(step.skipped)} skipped, {channels} channels"
+        return Outcome(f"{text}\n{written(self.output)}")

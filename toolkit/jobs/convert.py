@@ -1,0 +1,45 @@
+"""A network in the layout of other people's files."""
+
+from pathlib import Path
+from typing import Any
+
+from ..choices import Layout, Pooling
+from .fields import field
+from .job import Job, OfConvention, Outcome, Output, Source, written
+
+
+class Convert(Job):
+    """Write a network in the layout of other people's files.
+
+    Writes the weights of a network under the keys that other programs expect, reads the file back, and keeps it only
+    if it holds the same network.
+    """
+
+    source: Source
+    layout: Layout = field(
+        ...,
+        "torchvision: features.0.weight …; adain: 0.weight …, numbered as in AdaIN's vgg_normalised.pth, where a 1 x 1 "
+        "convolution does the preprocessing; plain: conv1_1.weight …",
+    )
+    output: Path = field(..., "the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict", shown=Output)
+    original: bool = field(False, "write the weights as trained, not normalised")
+    pooling: Pooling | None = field(None, "the pooling it is normalised for (default: average)")
+    convention: OfConvention = None
+
+    def run(self, progress: Any = lambda step: None) -> Outcome:
+        """Writes the file; tells what its layout cannot."""
+        from ..network import load_network, write_foreign
+
+        network = load_network(
+            self.source, convention=self.convention, pooling=self.pooling, normalized=not self.original
+        )
+        write_foreign(network, self.output, self.layout)
+        preprocessing = network.preprocessing
+        if self.layout == "adain":
+            lines = ["input: RGB in [0, 1]; the first convolution does the preprocessing"]
+        else:
+            values = f"{preprocessing.channels} in [0, {preprocessing.range:g}]"
+            lines = [f"input: {values}, less {preprocessing.mean}, over {preprocessing.std}"]
+        if network.mean_activations:
+            lines.append(f"normalised for {network.pooling} pooling")
+        return Outcome("\n".join([*lines, written(self.output)]))

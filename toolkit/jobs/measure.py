@@ -1,0 +1,128 @@
+"""How a network is normalised: over images, by one process or several, or from mean activations."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..choices import SCALES as SUFFIX
+from ..choices import Pooling
+from ..data.remote import is_remote, named
+from ..data.sources import list_images
+from ..data.stream import ImageStream, decoders
+from ..device import find_device
+from ..distributed import Ranks
+from ..files import check_outputs, check_space, written_atomically
+from ..network import POOLINGS, Network, load_network, rounded, save_network
+from ..normalize import Job, MeanActivations, Normalized, apply, example_stream, normalize
+from ..normalize.check import held_out
+from ..normalize.facts import facts, in_words, skipped_in_words
+from ..normalize.report import report
+from .job import LOG, Outcome, written
+from .normalize import PRESETS, Counted, Normalize
+
+INTERRUPTED = "what was done is kept: run the same command to continue."
+
+
+def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
+    """Normalises a network, and writes it."""
+    check_outputs([path for path in (job.output, job.report) if path])
+    where = find_device(job.device)
+    if job.of_means:
+        return _apply(job, where)
+    ranks = Ranks.join(where)
+    try:
+        return _measure(job, progress, where, ranks)
+    finally:
+        ranks.leave()
+
+
+def _apply(job: Normalize, where: torch.device) -> Outcome:
+    known = MeanActivations.load(Path(job.images[0]).expanduser())
+    original = _original(job, known.pooling, where)
+    photographs = held_out(where)
+    result = apply(original, known, photographs)
+    save_network(original, job.output, job.precision, [result.network])
+    return _outcome(job, facts(None, [result]), len(photographs))
+
+
+def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch.device, ranks: Ranks) -> Outcome:
+    pooling = job.pooling or PRESETS[job.preset].pooling
+    poolings = POOLINGS if pooling == "both" else (pooling,)
+    original = _original(job, poolings[0], where)
+    originals = [original, *(_with_pooling(original, other) for other in poolings[1:])]
+    means_only = job.output.suffix == SUFFIX
+    check_space(job.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
+    images, provenance = _images(job, where, ranks)
+    photographs = held_out(where)
+    recheck = 0 if means_only else min(job.recheck, len(images.entries))
+    if ranks.first:
+        LOG.info("%s images; %s can be written", f"{len(images.entries):,}", job.output)
+    total, done = len(images.entries) + recheck, 0
+
+    def add(more: int) -> None:
+        nonlocal done
+        done = min(total, done + more * ranks.world_size)  # the others are taken to be as far
+        if ranks.first:
+            progress(Counted(done, total))
+
+    arithmetic = job.arithmetic or ("tf32" if where.type == "cuda" else "float32")
+    work = Job(images, arithmetic, ranks, job.output, add)
+    try:
+        if means_only:
+            means, measurement = work.mean_activations(originals, provenance)
+            results: list[Normalized] = []
+        else:
+            results, measurement = normalize(originals, work, photographs, provenance, recheck)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(INTERRUPTED) from None
+    if ranks.first:
+        if means_only:
+            means[0].save(job.output)
+        else:
+            save_network(original, job.output, job.precision, [result.network for result in results])
+        if job.report is not None:
+            with written_atomically(job.report) as temporary:
+                temporary.write_text(report(results, measurement), encoding="utf-8", errors="backslashreplace")
+    ranks.all_gather(None)  # no process deletes its sums before the result is safe
+    work.forget()
+    return _outcome(job, facts(measurement, results), len(photographs)) if ranks.first else Outcome("")
+
+
+def _original(job: Normalize, pooling: Pooling, where: torch.device) -> Network:
+    """The network as it was trained, in the precision in which it will be read."""
+    loaded = load_network(job.source, convention=job.convention, pooling=pooling, normalized=False)
+    return rounded(loaded, job.precision).to(where)
+
+
+def _with_pooling(network: Network, pooling: Pooling) -> Network:
+    other = copy.deepcopy(network)
+    other.pooling = pooling
+    return other
+
+
+def _images(job: Normalize, where: torch.device, ranks: Ranks) -> tuple[ImageStream, dict[str, Any]]:
+    """The images, and where they come from."""
+    if not job.images:
+        entries = example_stream().entries
+        provenance = {"source": "scikit-image's photographs"}
+    else:
+        chosen: dict[str, Any] = {"sample": job.sample, "seed": job.seed}
+        if ranks.first and any(is_remote(source) for source in job.images):
+            LOG.info("looking for images …")
+        # One process looks through the archives, so that all share the same images.
+        entries = ranks.all_gather(list_images(*job.images, **chosen) if ranks.first else None)[0]
+        provenance = {"source": named(*job.images), **(chosen if job.sample else {})}
+    preparation = job.prepare or PRESETS[job.preset].preparation
+    workers = decoders(where) if job.workers is None else job.workers
+    return ImageStream(entries, preparation, job.batch_size, workers, job.strict), provenance
+
+
+def _outcome(job: Normalize, known: dict[str, Any], photographs: int) -> Outcome:
+    paths = [path for path in (job.output, job.report) if path is not None]
+    for line in skipped_in_words(known.get("skipped", {})):
+        LOG.info(line)
+    text = "\n".join([*in_words(known, photographs), written(*paths)])
+    return Outcome(text, {"written": [str(path) for path in paths], **known})

@@ -1,0 +1,149 @@
+"""How a picture is made: with a checkpoint and a film if wanted, and saved however it ends."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..device import find_device
+from ..distributed import ALONE, Ranks
+from ..errors import InputError, ToolkitWarning
+from ..files import check_outputs, save_somewhere
+from ..network import Network, fingerprint
+from ..pictures.formats import check_format
+from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
+from ..process import uninterrupted
+from ..synthesis import Checkpoint, Inputs, Progress, Recipe, Region, Synthesis, made_from_in
+from ..synthesis.timelapse import Timelapse
+from .job import LOG, written
+from .pairs import name_of
+from .recipes import recipe_text
+from .regions import in_regions, save_regions
+from .synthesis import Made, SynthesisJob
+
+
+def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Network | None) -> Made:
+    """Makes a picture, by all processes that torchrun has started."""
+    ranks = Ranks.join(find_device(job.device))
+    try:
+        return paint(job, progress, network or job.load(), ranks)
+    finally:
+        with uninterrupted():
+            ranks.leave()
+
+
+def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Network, ranks: Ranks = ALONE) -> Made:
+    """Makes a picture; of several processes the first tells of it and saves it."""
+    output = job.output or Path(f"{name_of(job)}.png")
+    kept = output.with_suffix(".checkpoint") if job.resume else None
+    film = Timelapse(job.timelapse) if job.timelapse else None
+    alpha = open_alpha(job.content) if job.content and job.keep_alpha else None
+    check_format(output, job.recipe.size, alpha=alpha is not None, bits=job.bits)
+    check_outputs([path for path in (output, job.timelapse, kept) if path], job.pictures)
+    if ranks.first and job.recipe_file and _made_with_another(job.recipe_file, network):
+        _note("the recipe was made with another network: its own paints better.")
+    recipe, inputs, regions = prepared(job, network)
+    synthesis = _synthesis(job, recipe, network, inputs, ranks)
+    checkpoint = Checkpoint(kept, synthesis, ranks) if kept else None
+    resumed = synthesis.iteration > 0
+    if ranks.first:
+        LOG.info("computing with %s", synthesis.runs_on)
+        if regions and not resumed:
+            LOG.info(save_regions(regions, output, job.styles))
+
+    def save() -> Made:
+        result = synthesis.result
+        picture = result
+        if alpha is not None:
+            opaque = resize(alpha, (result.image.shape[-2], result.image.shape[-1]))
+            picture = dataclasses.replace(result, image=torch.cat([result.image, opaque], 1))
+        path = save_somewhere(
+            output,
+            lambda place: picture.save(place, bits=job.bits, dpi=job.dpi),
+            overwrite=job.output is not None or job.resume,
+        )
+        if synthesis.skipped:
+            LOG.info("skipped %d iterations that would hardly lower the loss", synthesis.skipped)
+        films = [save_somewhere(film.path, film.save, overwrite=not resumed)] if film and film.frames else []
+        losses = "".join(f"{name:<20} {loss:.4g}\n" for name, loss in result.losses.items())
+        return Made(losses + written(path, *films), path=path, film=next(iter(films), None), result=result)
+
+    try:
+        for step in checkpoint or synthesis:
+            if film and ranks.first:
+                film.add(step)
+            if ranks.first:
+                progress(step)
+    except (KeyboardInterrupt, Exception) as error:
+        # Whatever ended the loop, the best image is kept.
+        with uninterrupted():
+            interrupted = isinstance(error, KeyboardInterrupt)
+            if interrupted and checkpoint and ranks.world_size == 1:  # several processes stop at different iterations
+                checkpoint.save()
+            if not (ranks.first and synthesis.iteration):
+                raise
+            ended = KeyboardInterrupt("the best image so far is kept.") if interrupted else error
+            ended.add_note(save().text)
+        raise ended from None
+    with uninterrupted():
+        made = save() if ranks.first else Made("")
+    if checkpoint:
+        checkpoint.remove()
+    return made
+
+
+def prepared(job: SynthesisJob, network: Network) -> tuple[Recipe, Inputs, list[Region]]:
+    """The recipe and the images of a synthesis; where regions are wanted, their masks are suggested here."""
+    recipe = job.recipe.with_(precision="float32") if job.engine == "onnx" else job.recipe
+
+    def opened(source: str) -> Tensor:  # in bytes, a quarter of what they take as floats
+        return to_uint8(open_picture(source, background=job.background))
+
+    inputs = Inputs(
+        opened(job.content) if job.content else None,
+        [opened(style) for style in job.styles],
+        opened(job.start_image) if job.start_image else None,
+        masks=[open_mask(mask) for mask in job.masks],
+        style_masks=[open_mask(mask) for mask in job.style_masks],
+    )
+    if not job.regions:
+        return recipe, inputs, []
+    return in_regions(job.regions, network.at(find_device(job.device), torch.float32), recipe, inputs)
+
+
+def _synthesis(job: SynthesisJob, recipe: Recipe, network: Network, inputs: Inputs, ranks: Ranks) -> Synthesis:
+    device = find_device(job.device)
+    for note in _notes_on_masks(inputs.masks) if ranks.first else ():
+        _note(note)
+    if job.engine == "torch":
+        return Synthesis(network, recipe, inputs, device=device, memory=job.memory, ranks=ranks)
+    if job.memory or ranks.world_size > 1:
+        raise InputError("ONNX Runtime computes whole images in one process: use torch.", "engine")
+    from ..export import OnnxObjective
+
+    return Synthesis(network, recipe, inputs, device=device, objective=OnnxObjective)
+
+
+def _made_with_another(source: Path, network: Network) -> bool:
+    """Whether the recipe in a picture or a file was made with another network."""
+    made_from = made_from_in(recipe_text(source))
+    return made_from is not None and made_from.network != fingerprint(network)
+
+
+def _notes_on_masks(masks: Sequence[Tensor]) -> Iterator[str]:
+    """What looks like a mistake in masks: nothing painted, or parts of the image that no style gets."""
+    for number, mask in enumerate(masks, 1):
+        if not mask.any():
+            yield f"mask {number} is dark everywhere, so style {number} shows nowhere."
+    if masks:
+        painted = torch.stack([F.interpolate(mask, (64, 64)) for mask in masks]).sum(0)
+        if share := float((painted < 0.05).float().mean()):
+            yield f"the masks leave {share:.0%} of the image to no style."
+
+
+def _note(text: str) -> None:
+    warnings.warn(text, ToolkitWarning, stacklevel=3)

@@ -1,0 +1,28 @@
+from .budget import Plan, plan
+from .checkpoint import Checkpoint
+from .inputs import Inputs, MadeFrom
+from .objective import Objective
+from .recipe import PRESETS, Recipe
+from .regions import Region, suggest_regions
+from .result import Result, made_from_in
+from .synthesis import Progress, Synthesis
+from .targets import Targets, find_targets
+
+__all__ = [
+    "PRESETS",
+    "Checkpoint",
+    "Inputs",
+    "MadeFrom",
+    "Objective",
+    "Plan",
+    "Progress",
+    "Recipe",
+    "Region",
+    "Result",
+    "Synthesis",
+    "Targets",
+    "find_targets",
+    "made_from_in",
+    "plan",
+    "suggest_regions",
+]
