@@ -6,15 +6,15 @@ from typing import Any
 
 import gradio as gr
 
+from toolkit.jobs.fields import described
 from toolkit.synthesis import Recipe
-from toolkit.synthesis.fields import describe
-from toolkit.synthesis.notation import STRENGTHS
+from toolkit.synthesis.notation import STRENGTHS, as_text
 
 from ..context import Context
 
 #: The recipe whose values the page shows at first.
 DEFAULTS = Recipe.preset("transfer")
-USUAL = describe(DEFAULTS)
+FIELDS = {field.name: field for field in described(Recipe, DEFAULTS)}
 
 #: Words for the style weights that have one.
 WORDS = {weight: word for word, weight in STRENGTHS.items()}
@@ -30,13 +30,16 @@ def control(name: str, label: str, **properties: Any) -> Any:
         label: shown on the page.
         properties: of the component, in place of the field's, such as ``value`` or ``maximum``.
     """
-    field = USUAL[name]
-    common = {"value": field.value, "label": label, "info": field.help[0].upper() + field.help[1:]}
+    field = FIELDS[name]
+    value = as_text(field.default)
+    common = {"value": value, "label": label, "info": field.help[0].upper() + field.help[1:]}
     if field.choices:
         return gr.Dropdown(**{"choices": list(field.choices), **common, **properties})
-    if isinstance(field.value, str):
+    if isinstance(value, str):
         return gr.Textbox(**common, **properties)
-    limits = {"minimum": field.least, "maximum": field.most, "precision": 0 if isinstance(field.value, int) else None}
+    least = field.limits.get("ge", field.limits.get("gt"))
+    precision = 0 if field.kind == "integer" else None
+    limits = {"minimum": least, "maximum": field.limits.get("le"), "precision": precision}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     make = gr.Slider if "step" in properties else gr.Number
     return make(**{**given, **common, **properties})

@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import MadeFrom, Recipe, made_from_in
-from toolkit.synthesis.fields import as_text
+from toolkit.synthesis.notation import as_text
 
 from ..context import Context
 from .choices import FIELDS, STARTS
-from .controls import DEFAULTS, USUAL
+from .controls import DEFAULTS
 
 
 def shown(context: Context, recipe: Recipe, made_from: MadeFrom | None = None) -> dict[str, Any]:
@@ -39,7 +39,8 @@ def query(context: Context, content: str | None, style: str | None, network: str
     A visitor's own images stay with the visitor.
     """
     chosen = {"content": _example(context.photographs, content), "style": _example(context.paintings, style)}
-    differing = {name: value for name, value in fields.items() if value not in ("", None, USUAL[name].value)}
+    usual = {name: as_text(getattr(DEFAULTS, name)) for name in fields}
+    differing = {name: value for name, value in fields.items() if value not in ("", None, usual[name])}
     named = {} if network == context.default else {"network": network}
     examples = {role: name for role, name in chosen.items() if name}
     return urlencode({**examples, **named, **differing})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from demo.components.settings_text import FIELDS, is_link, query, read, shown
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import Recipe
-from toolkit.synthesis.fields import as_text
+from toolkit.synthesis.notation import as_text
 
 RECIPES = st.builds(
     lambda **fields: Recipe.preset("transfer", **fields),

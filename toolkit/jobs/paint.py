@@ -98,7 +98,11 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ne
 
 def prepared(job: SynthesisJob, network: Network) -> tuple[Recipe, Inputs, list[Region]]:
     """The recipe and the images of a synthesis; where regions are wanted, their masks are suggested here."""
-    recipe = job.recipe.with_(precision="float32") if job.engine == "onnx" else job.recipe
+    recipe = job.recipe
+    if job.engine == "onnx":
+        recipe = recipe.with_(precision="float32", finish=0.0)
+        if job.recipe.finish:
+            _note("ONNX Runtime paints without a finish.")
 
     def opened(source: str) -> Tensor:  # in bytes, a quarter of what they take as floats
         return to_uint8(open_picture(source, background=job.background))

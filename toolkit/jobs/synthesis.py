@@ -154,7 +154,7 @@ class Transfer(SynthesisJob):
 
     >>> job = Transfer(content="photo.jpg", styles=["painting.jpg"], size=768)
     >>> job.recipe.size, job.recipe.iterations
-    (768, 60)
+    (768, 76)
     """
 
     content: str = CONTENT

@@ -32,6 +32,21 @@ def format_layers(layers: dict[str, float]) -> str:
     return ", ".join(name if even else f"{name}={weight!r}".removesuffix(".0") for name, weight in layers.items())
 
 
+def as_text(value: Any) -> Any:
+    """A field's value as a person writes it.
+
+    >>> as_text({"relu1_1": 0.5, "relu2_1": 0.5}), as_text((1.0, 3.0)), as_text("noise")
+    ('relu1_1, relu2_1', '1, 3', 'noise')
+    """
+    match value:
+        case dict():
+            return format_layers(value)
+        case tuple():
+            return ", ".join(f"{weight:g}" for weight in value)
+        case _:
+            return value
+
+
 def parse_weight(text: str) -> float:
     """A number, or a word of ``STRENGTHS``.
 
