@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toolkit.errors import ToolkitError
-from toolkit.studies.judge import judge
+from toolkit.studies.judge import distances, judge
 from toolkit.synthesis import Inputs, Objective, Recipe
 
 
@@ -32,6 +32,32 @@ def test_shares_are_ratios_of_the_objectives_losses(tiny_network, random_image):
     assert found.style["relu3_1"] == pytest.approx(after["style relu3_1"] / before["style relu3_1"])
     total, start = (3 * each["style relu1_1"] + each["style relu3_1"] for each in (after, before))
     assert found.style_of_all == pytest.approx(total / start)
+
+
+def test_distances_are_those_of_a_brute_force_search(tiny_network, random_image):
+    network, layers = tiny_network(), {"relu2_1": 0.5, "relu3_1": 1.0}
+    picture, painting = random_image(48, 64), random_image(40, 56, seed=1)
+
+    def vectors(image):
+        features = network(image, list(layers))
+        fine = torch.nn.functional.avg_pool2d(features["relu2_1"], 2)
+        parts = [(fine, 0.5), (features["relu3_1"], 1.0)]
+        joined = torch.cat([own[0] * (weight / own.shape[1]) ** 0.5 for own, weight in parts]).flatten(1).mT
+        return joined - joined.mean(0)
+
+    cosines = torch.nn.functional.cosine_similarity(vectors(picture)[:, None], vectors(painting)[None], dim=-1)
+    expected = (1 - cosines.amax(1).mean(), 1 - cosines.amax(0).mean())
+    assert distances(network, picture, painting, layers) == pytest.approx(
+        [float(value) for value in expected], rel=1e-4
+    )
+
+
+def test_the_style_image_invents_nothing_and_a_finer_picture_has_more_grain(tiny_network, random_image):
+    style = torch.nn.functional.interpolate(random_image(12, 16, seed=1), (48, 64), mode="bicubic").clamp(0, 1)
+    content = random_image(48, 64)
+    of_the_style, of_noise = (judge(tiny_network(), picture, content, style) for picture in (style, content))
+    assert of_the_style.invention == pytest.approx(0, abs=1e-5) == of_the_style.coverage
+    assert of_the_style.grain == pytest.approx(1) and of_noise.grain > 10
 
 
 def test_a_content_image_of_other_proportions_is_refused(tiny_network, random_image):

@@ -11,7 +11,8 @@ class Judge(NetworkJob):
 
     Compares the features of a picture with those of the content and the style image that it was made from, layer by
     layer. Prints its content loss, as a share of the style image's, and its style loss, as a share of the content
-    image's. Less is better.
+    image's. Also prints how much of the picture is not in the style image, and the reverse, by the nearest features,
+    and how grainy it is. Less is better.
     """
 
     as_json: ClassVar[bool] = True
@@ -32,10 +33,13 @@ class Judge(NetworkJob):
         tables = {
             "content loss, as a share of the style image's": judged.content,
             "style loss, as a share of the content image's": judged.style | {"all": judged.style_of_all},
+            "what is not in the style image, what is not in the picture, and grain over the style image's": {
+                name: getattr(judged, name) for name in ("invention", "coverage", "grain")
+            },
         }
         lines = [
             line
             for title, shares in tables.items()
-            for line in (title, *(f"  {name:<8}{share:8.2%}" for name, share in shares.items()))
+            for line in (title, *(f"  {name:<9}{share:8.2%}" for name, share in shares.items()))
         ]
         return Outcome("\n".join(lines), judged._asdict())

@@ -1,29 +1,45 @@
 """What is left of a content and of a style in a picture, under a network: one instrument for every comparison."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
 from ..network import Network
 from ..pictures.io import cover, fit, resize
 from ..synthesis import Inputs, Objective, Recipe
+from ..synthesis.neighbours import AT_ONCE, Joint
+from ..synthesis.targets import whole
 
 #: A loss below it is rounding.
 LEAST = 1e-12
 
+#: Cycles a pixel from which on detail is grain.
+GRAIN = 0.35
+
 
 class Judgement(NamedTuple):
-    """By layer, shares of a loss.
+    """By layer, shares of a loss; and how a picture is painted.
 
     ``content``: the picture's content loss over that of the style image, which holds none of the content.
     ``style``: the picture's style loss over that of the content image, which holds none of the style.
     ``style_of_all``: the same for all style layers together, by the recipe's weights.
+    ``invention``: the mean centred cosine distance from the picture's joined features, see ``neighbours``, to the
+    nearest of the style image's: how much of the picture is not in the painting. ``coverage``: the same, back: how much
+    of the painting is not in the picture. ``grain``: the share of the brightness' spectral energy from ``GRAIN`` on,
+    over that of the style image.
     """
 
     content: dict[str, float]
     style: dict[str, float]
     style_of_all: float
+    invention: float
+    coverage: float
+    grain: float
 
 
 def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, recipe: Recipe | None = None) -> Judgement:
@@ -58,7 +74,30 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
     total, start = (
         sum(weight * losses[names[name]] for name, weight in recipe.style_layers.items()) for losses in (after, before)
     )
-    return Judgement(content_lost, style_left, _over(total, start))
+    strokes = distances(network, picture, painting, recipe.style_layers)
+    return Judgement(content_lost, style_left, _over(total, start), *strokes, grain(picture) / grain(painting))
+
+
+def distances(network: Network, picture: Tensor, painting: Tensor, weights: Mapping[str, float]) -> tuple[float, float]:
+    """Invention and coverage, see ``Judgement``, by the features of layers with these weights."""
+    joint = Joint.of(weights, network.shapes(weights, picture.shape), picture.shape[-2:])
+    joined = (
+        torch.cat([vectors for _, vectors in joint.vectors(partial(whole, network), x)]) for x in (picture, painting)
+    )
+    ours, theirs = (F.normalize(vectors - vectors.mean(0)) for vectors in joined)
+    cosines = [rows @ theirs.mT for rows in ours.split(AT_ONCE)]
+    nearest, back = torch.cat([part.amax(1) for part in cosines]), torch.stack([part.amax(0) for part in cosines])
+    return float(1 - nearest.mean()), float(1 - back.amax(0).mean())
+
+
+def grain(image: Tensor) -> float:
+    """The share of an image's spectral energy, (1, 3, H, W), from ``GRAIN`` cycles a pixel on, under a Hann window."""
+    brightness = image[0].mean(0).cpu().double()
+    height, width = brightness.shape
+    window = torch.outer(torch.hann_window(height, False), torch.hann_window(width, False)).double()
+    energy = torch.fft.fft2((brightness - brightness.mean()) * window).abs().square()
+    frequency = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None])
+    return float(energy[frequency > GRAIN].sum() / energy.sum().clamp(min=LEAST))
 
 
 def _over(loss: float, reference: float) -> float:
