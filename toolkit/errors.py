@@ -46,7 +46,7 @@ class InputError(ToolkitError):
     @classmethod
     def of(cls, error: "ErrorDetails") -> Self:
         """What pydantic found wrong with a field."""
-        told = in_plain_words(error)
+        told = in_plain_words(error, "it")
         return cls(f"{told[0].upper()}{told[1:]}.", str(next(iter(error["loc"]), "")))
 
 

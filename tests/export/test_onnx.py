@@ -142,7 +142,7 @@ def test_weights_too_large_for_sixteen_bits_are_refused(tiny_network, tmp_path):
     network = tiny_network()
     for name in network.architecture.convolutions:
         network.convolution(name).weight.mul_(30)
-    with pytest.raises(ToolkitError, match="use a higher --precision, or a normalised network"):
+    with pytest.raises(ToolkitError, match="use a higher precision, or a normalised network"):
         export_features(network, LAYERS, tmp_path / "x.onnx", "float16")
     assert not list(tmp_path.iterdir())
 

@@ -373,7 +373,7 @@ def test_when_a_process_dies_the_run_ends_in_a_sentence_and_one_can_go_on(tiny_n
     assert code == 1 and killed == -9
     assert errors.strip().endswith(
         "Another process of this run is gone: start the same command again. "
-        "With --resume it goes on from the last checkpoint."
+        "If it keeps a checkpoint, it resumes from the last one."
     )
     assert "Traceback" not in errors
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import resource
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
         wanted = json.dumps([contestant, network, height, width, memory, iterations])
         done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True)
         if done.returncode:
-            last = done.stderr.strip().rpartition("\n")[2].removeprefix(f"{ToolkitError.__module__}.ToolkitError: ")
+            last = re.sub(rf"^{ToolkitError.__module__}\.\w+: ", "", done.stderr.strip().rpartition("\n")[2])
             why = last or "It was killed, probably for lack of memory: try a smaller size."
             raise ToolkitError(f"The contestant {contestant} failed. {why}")
         peaks[contestant] = float(done.stdout)

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser, job: type[Job]) -> None:
         if field.shown.get("positional"):
             target.add_argument(field.name, **how)
         else:
-            short = [f"-{field.shown['short']}"] if "short" in field.shown else []
+            short = [f"-{field.shown['short']}"] if field.shown.get("short") else []
             target.add_argument(flag(field.name), *short, required=field.required, dest=field.name, **how)
 
 

@@ -24,10 +24,10 @@ class AtlasJob(Job):
     images: tuple[str, ...] = field(
         (),
         "folders, archives or lists of images, as for normalize (default: scikit-image's photographs)",
-        shown={"positional": True},
+        positional=True,
     )
-    layers: Names | None = field(None, "layers to show (default: the first of each block)", shown={"metavar": "LAYERS"})
-    output: Path = field(..., f"the {SUFFIX} to write", shown=Output)
+    layers: Names | None = field(None, "layers to show (default: the first of each block)", metavar="LAYERS")
+    output: Path = field(..., f"the {SUFFIX} to write", **Output)
     convention: OfConvention = None
     device: Device = "auto"
 

@@ -13,12 +13,7 @@ from .normalize import Counted
 
 #: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
 STYLES = Path(__file__).parents[2] / "demo" / "examples"
-PAIRS = {
-    "astronaut": "stained_glass",
-    "chelsea": "oil_garden",
-    "coffee": "woodblock_waves",
-    "rocket": "night_swirls",
-}
+PAIRS = {"astronaut": "stained_glass", "chelsea": "oil_garden", "coffee": "woodblock_waves", "rocket": "night_swirls"}
 
 #: Evaluations of a transfer; and those after which the memory that the textbook's L-BFGS takes grows no more.
 TRANSFER, FILLED = 300, 105
@@ -38,24 +33,22 @@ class Bench(NetworkJob):
 
     as_json: ClassVar[bool] = True
 
-    what: Literal["step", "transfer", "normalize", "memory", "images"] = field(
-        ..., "what to measure", shown={"positional": True}
-    )
+    what: Literal["step", "transfer", "normalize", "memory", "images"] = field(..., "what to measure", positional=True)
     pictures: tuple[str, ...] = field(
         (),
         "transfer: a content and a style image, and again (default: photographs, drawn styles); normalize and images: "
         "folders, archives or lists (default of normalize: photographs)",
-        shown={"metavar": "FILE"},
+        metavar="FILE",
     )
-    size: Sides = field((512, 384), "size of the image in pixels", shown={"metavar": "WxH"})
-    rounds: Count = field(7, "how often each step is measured", shown={"metavar": "N"})
+    size: Sides = field((512, 384), "size of the image in pixels", metavar="WxH")
+    rounds: Count = field(7, "how often each step is measured", metavar="N")
     iterations: tuple[Count, ...] = field(
         (),
         f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); memory: iterations of "
         f"each (default: {FILLED}, when the memory of the textbook's L-BFGS is full)",
-        shown={"metavar": "N"},
+        metavar="N",
     )
-    memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", shown={"metavar": "SIZE"})
+    memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", metavar="SIZE")
 
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
         """Measures."""

@@ -22,10 +22,10 @@ class Compare(Job):
     holds them. For other files they are computed from the weights and the original.
     """
 
-    a: str = field(..., f"a normalised network, or a {SUFFIX} file", shown={"positional": True, "metavar": "A"})
-    b: str = field(..., "another", shown={"positional": True, "metavar": "B"})
+    a: str = field(..., f"a normalised network, or a {SUFFIX} file", positional=True, metavar="A")
+    b: str = field(..., "another", positional=True, metavar="B")
     original: str | None = field(
-        None, f"the weights as trained, for other people's files: {SOURCE_HELP}", shown={"metavar": "SOURCE"}
+        None, f"the weights as trained, for other people's files: {SOURCE_HELP}", metavar="SOURCE"
     )
     convention: OfConvention = None
 

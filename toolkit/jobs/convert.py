@@ -21,7 +21,7 @@ class Convert(Job):
         "torchvision: features.0.weight …; adain: 0.weight …, numbered as in AdaIN's vgg_normalised.pth, where a 1 x 1 "
         "convolution does the preprocessing; plain: conv1_1.weight …",
     )
-    output: Path = field(..., "the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict", shown=Output)
+    output: Path = field(..., "the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict", **Output)
     original: bool = field(False, "write the weights as trained, not normalised")
     pooling: Pooling | None = field(None, "the pooling it is normalised for (default: average)")
     convention: OfConvention = None

@@ -20,7 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
 }
 
-LAYERS = {"metavar": "LAYERS"}
+LAYERS: dict[str, Any] = {"metavar": "LAYERS"}
 
 
 class Export(Job):
@@ -35,18 +35,15 @@ class Export(Job):
         "features",
         "features: the output of layers; step: the losses of a transfer, their gradient in the image, and targets",
     )
-    layers: Names | None = field(None, "layers of the features (default: the layers of a transfer)", shown=LAYERS)
-    content_layers: Names | None = field(
-        None, "content layers of the step (default: those of a transfer)", shown=LAYERS
-    )
-    style_layers: Names | None = field(None, "style layers of the step (default: those of a transfer)", shown=LAYERS)
+    layers: Names | None = field(None, "layers of the features (default: the layers of a transfer)", **LAYERS)
+    content_layers: Names | None = field(None, "content layers of the step (default: those of a transfer)", **LAYERS)
+    style_layers: Names | None = field(None, "style layers of the step (default: those of a transfer)", **LAYERS)
     style_statistic: Literal["gram", "moments"] | None = field(
         None, "which statistic of the features defines the step's style (default: gram)"
     )
-    output: Path = field(..., "the .onnx file to write", shown=Output)
+    output: Path = field(..., "the .onnx file to write", **Output)
     precision: Storage = field(
-        "float32",
-        "how weights are stored; float16 (features only) also computes in float16, 8bit computes in float32",
+        "float32", "how weights are stored; float16 (features only) also computes in float16, 8bit computes in float32"
     )
     pooling: Pooling | None = field(None, "average or max pooling (default: the network's, or max if it says none)")
     convention: OfConvention = None

@@ -34,18 +34,31 @@ class Described(NamedTuple):
     within: bool
 
 
-def field(default: Any, help: str, group: str = "", *, shown: dict[str, Any] | None = None, **limits: Any) -> Any:
+def field(
+    default: Any,
+    help: str,
+    group: str = "",
+    *,
+    metavar: str | None = None,
+    short: str | None = None,
+    positional: bool = False,
+    groups: tuple[str, ...] = (),
+    **limits: Any,
+) -> Any:
     """A field that people fill in; those without help are not shown to them.
 
     Args:
         default: ``...`` when it must be given.
         help: what it is, in a few words.
         group: the heading under which it is shown.
-        shown: how a command line shows it: ``metavar``; ``short``, a letter; ``positional``, without a dash.
+        metavar: what stands for its value on a command line.
+        short: a letter that names it there.
+        positional: whether it goes without a name there.
+        groups: of a model within the model, those whose fields are shown.
         limits: as pydantic's ``Field`` takes them.
     """
-    extra: dict[str, Any] = {"group": group, **(shown or {})}
-    return Field(default, description=help, json_schema_extra=extra, **limits)
+    shown: Any = {"group": group, "metavar": metavar, "short": short, "positional": positional, "groups": groups}
+    return Field(default, description=help, json_schema_extra=shown, **limits)
 
 
 def described(model: type[BaseModel], values: BaseModel | None = None) -> Iterator[Described]:

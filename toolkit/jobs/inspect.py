@@ -14,7 +14,7 @@ class Inspect(Job):
     Prints a network's architecture, pooling, preprocessing and provenance, or a picture's recipe.
     """
 
-    file: str = field(..., "a network file or name, or a picture made by this toolkit", shown={"positional": True})
+    file: str = field(..., "a network file or name, or a picture made by this toolkit", positional=True)
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:

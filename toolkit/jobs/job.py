@@ -31,10 +31,10 @@ CONVENTION_HELP = (
 )
 
 #: Fields that several jobs have.
-Source = Annotated[str, offered(..., SOURCE_HELP, shown={"positional": True})]
+Source = Annotated[str, offered(..., SOURCE_HELP, positional=True)]
 OfConvention = Annotated[Convention | None, offered(None, CONVENTION_HELP, "network")]
 Device = Annotated[str, offered("auto", "cpu, cuda, cuda:1, mps, xpu (default: a GPU if there is one)", "network")]
-Output = {"short": "o", "metavar": "FILE"}
+Output: dict[str, Any] = {"short": "o", "metavar": "FILE"}
 Count = Annotated[int, Field(ge=1)]
 
 

@@ -17,9 +17,9 @@ class Judge(NetworkJob):
 
     as_json: ClassVar[bool] = True
 
-    picture: str = field(..., "the picture to judge", shown={"positional": True})
-    content: str = field(..., "the content image that it was made from", shown={"metavar": "FILE"})
-    style: str = field(..., "the style image that it was made from", shown={"metavar": "FILE"})
+    picture: str = field(..., "the picture to judge", positional=True)
+    content: str = field(..., "the content image that it was made from", metavar="FILE")
+    style: str = field(..., "the style image that it was made from", metavar="FILE")
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
         """Judges it."""

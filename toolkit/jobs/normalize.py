@@ -47,12 +47,12 @@ class Normalize(Job):
         "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several. Or a "
         f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give approximate "
         "mean activations)",
-        shown={"positional": True},
+        positional=True,
     )
     output: Path = field(
         ...,
         f"the file to write: NAME.safetensors for the network, NAME{SUFFIX} for the mean activations alone",
-        shown=Output,
+        **Output,
     )
     preset: Literal["synthesis", "gatys"] = field(
         "synthesis",
@@ -67,16 +67,16 @@ class Normalize(Job):
         "crop: shorter side to 256, centre 224 x 224; stretch: the whole image to 256 x 256; native: the image as it "
         "is (default: the preset's); colour profiles and EXIF orientation are ignored, as they were in training",
     )
-    sample: Count | None = field(None, "use N of the images, chosen at random", shown={"metavar": "N"})
-    seed: int = field(0, "random seed for --sample", shown={"metavar": "N"})
+    sample: Count | None = field(None, "use N of the images, chosen at random", metavar="N")
+    seed: int = field(0, "random seed for --sample", metavar="N")
     strict: bool = field(False, "stop at the first image or archive that cannot be read")
     recheck: Annotated[int, Field(ge=0)] = field(
-        1000, "measure the result again on N of the images, 0 for none", shown={"metavar": "N"}
+        1000, "measure the result again on N of the images, 0 for none", metavar="N"
     )
-    report: Path | None = field(None, "write a report too, one .html page", shown={"metavar": "FILE"})
-    batch_size: Count = field(8, "images at a time", shown={"metavar": "N"})
+    report: Path | None = field(None, "write a report too, one .html page", metavar="FILE")
+    batch_size: Count = field(8, "images at a time", metavar="N")
     workers: Annotated[int, Field(ge=0)] | None = field(
-        None, "processes that decode images (default: chosen for the device)", shown={"metavar": "N"}
+        None, "processes that decode images (default: chosen for the device)", metavar="N"
     )
     arithmetic: Arithmetic | None = field(
         None, "arithmetic of the measurement (default: tf32 on a GPU, float32 elsewhere); sums are always float64"

@@ -18,17 +18,13 @@ class Publish(Job):
     """
 
     source: Source
-    repository: str = field(..., "where to publish it", shown={"positional": True, "metavar": "OWNER/NAME"})
-    license: str = field(
-        ..., "license of the weights, by the Hub's names, such as cc-by-4.0", shown={"metavar": "NAME"}
-    )
-    base_model: str | None = field(None, "Hub repository of the original weights", shown={"metavar": "OWNER/NAME"})
+    repository: str = field(..., "where to publish it", positional=True, metavar="OWNER/NAME")
+    license: str = field(..., "license of the weights, by the Hub's names, such as cc-by-4.0", metavar="NAME")
+    base_model: str | None = field(None, "Hub repository of the original weights", metavar="OWNER/NAME")
     private: bool = field(False, "make a new repository private")
     dry_run: bool = field(False, "write the folder but do not upload it")
     output: Path | None = field(
-        None,
-        "the folder to write (default: the name in OWNER/NAME)",
-        shown={"short": "o", "metavar": "FOLDER"},
+        None, "the folder to write (default: the name in OWNER/NAME)", short="o", metavar="FOLDER"
     )
 
     def run(self, progress: Any = lambda step: None) -> Outcome:

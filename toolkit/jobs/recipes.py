@@ -16,7 +16,7 @@ def recipe_field(default: Recipe, groups: tuple[Group, ...]) -> Any:
         groups: of the fields to show.
     """
     help = "take the recipe from a picture of ours or a JSON file"
-    return field(default, help, shown={"metavar": "FILE", "groups": groups})
+    return field(default, help, metavar="FILE", groups=groups)
 
 
 def with_recipe(

@@ -11,7 +11,7 @@ from .job import SOURCE_HELP, Job, Outcome
 #: The page is the demo's. No module of it is needed, so it is found as a folder beside the toolkit, not imported.
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
-FOLDER = {"metavar": "FOLDER"}
+FOLDER: dict[str, Any] = {"metavar": "FOLDER"}
 
 
 class Site(Job):
@@ -22,18 +22,18 @@ class Site(Job):
     python -m http.server --directory FOLDER.
     """
 
-    folder: Path = field(..., "folder to write into", shown={"positional": True})
+    folder: Path = field(..., "folder to write into", positional=True)
     network: tuple[str, ...] = field(
         ("vgg19-small", DEFAULT_NETWORK),
         f"networks to offer, the first as the default: {SOURCE_HELP}",
-        shown={"metavar": "NETWORK"},
+        metavar="NETWORK",
         min_length=1,
     )
     runtime: Path | None = field(
         None,
         "copy onnxruntime-web from this folder, where npm pack has put it, so that the page asks nothing from "
         "elsewhere (default: the page fetches it from a CDN and checks its hash)",
-        shown=FOLDER,
+        **FOLDER,
     )
 
     def run(self, progress: Any = lambda step: None) -> Outcome:

@@ -39,16 +39,11 @@ class StudyJob(NetworkJob):
     """
 
     images: tuple[str, ...] = field(
-        ...,
-        "content image, if any, then style images",
-        shown={"positional": True, "metavar": "image"},
-        min_length=1,
+        ..., "content image, if any, then style images", positional=True, metavar="image", min_length=1
     )
-    rows: str = field(..., "such as iterations=25,50,100", shown={"metavar": "AXIS=VALUES"})
-    columns: str | None = field(
-        None, "such as style-layers (default: a single column)", shown={"metavar": "AXIS=VALUES"}
-    )
-    output: Path = field(..., "PNG to write", shown=Output)
+    rows: str = field(..., "such as iterations=25,50,100", metavar="AXIS=VALUES")
+    columns: str | None = field(None, "such as style-layers (default: a single column)", metavar="AXIS=VALUES")
+    output: Path = field(..., "PNG to write", **Output)
     synthesis: SynthesisName = field("transfer", "what to make")
     recipe: Recipe = recipe_field(Recipe.preset("transfer", **USUAL), get_args(Group))
 

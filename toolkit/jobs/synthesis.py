@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 COMMON: tuple[Group, ...] = ("result", "optimisation")
 
-CONTENT = field(..., "content image, or a folder of them", shown={"positional": True})
+CONTENT = field(..., "content image, or a folder of them", positional=True)
 ALPHA = field(False, "make the result transparent where the content image is")
 MASKS = field(
     (),
     "one mask per style image: the style shows where it is painted, in any colour on black or on nothing",
-    shown={"metavar": "FILE"},
+    metavar="FILE",
 )
-STYLE_MASKS = field((), "one per style image: painted where it counts", shown={"metavar": "FILE"})
+STYLE_MASKS = field((), "one per style image: painted where it counts", metavar="FILE")
 
 
 def _styles(help: str, most: int | None = None) -> Any:
-    return field(..., help, shown={"positional": True, "metavar": "style"}, min_length=1, max_length=most)
+    return field(..., help, positional=True, metavar="style", min_length=1, max_length=most)
 
 
 def _recipe(synthesis: SynthesisName, *groups: Group) -> Any:
@@ -61,28 +61,24 @@ class SynthesisJob(NetworkJob):
     output: Path | None = field(
         None,
         "the .png, .jpg, .webp or .tif to write, or the folder for many (default: a PNG named after the images)",
-        shown=Output,
+        **Output,
     )
-    start_image: str | None = field(
-        None, "start from this image (sets --levels 1 unless given)", shown={"metavar": "FILE"}
-    )
+    start_image: str | None = field(None, "start from this image (sets --levels 1 unless given)", metavar="FILE")
     masks: tuple[str, ...] = ()
     style_masks: tuple[str, ...] = ()
     regions: Literal[2, 3, 4] | None = None
     resume: bool = field(False, "keep a checkpoint beside the output, and resume from it")
     timelapse: Path | None = field(
-        None,
-        "also write a film: .mp4, .gif or .webp; a resumed run writes one of its own",
-        shown={"metavar": "FILE"},
+        None, "also write a film: .mp4, .gif or .webp; a resumed run writes one of its own", metavar="FILE"
     )
     bits: Literal[8, 16] | None = field(None, "bits a channel (default: 8, of a TIFF 16)")
-    dpi: float | None = field(None, "dots per inch, for printing", shown={"metavar": "N"}, ge=1, le=100_000)
+    dpi: float | None = field(None, "dots per inch, for printing", metavar="N", ge=1, le=100_000)
     background: ColourName = field(
-        "white", "behind transparent parts of images, by name or as #rrggbb", shown={"metavar": "COLOUR"}
+        "white", "behind transparent parts of images, by name or as #rrggbb", metavar="COLOUR"
     )
     keep_alpha: bool = False
     engine: Literal["torch", "onnx"] = field("torch", "what computes")
-    memory: Bytes | None = field(None, "memory limit, e.g. 4GB (default: all free memory)", shown={"metavar": "SIZE"})
+    memory: Bytes | None = field(None, "memory limit, e.g. 4GB (default: all free memory)", metavar="SIZE")
     recipe: Recipe
     #: Where the recipe was read, if it was read.
     recipe_file: Path | None = None
