@@ -13,6 +13,7 @@ from demo.devices import slots
 from toolkit import device
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
+from toolkit.network.vgg import affine
 from toolkit.normalize import Job, normalize
 from toolkit.pictures.io import to_picture
 from toolkit.synthesis import Recipe, Synthesis, suggest_regions
@@ -103,8 +104,10 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(device, "WITHOUT_FLOAT64", {"meta"})
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("meta"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    affine.cache_clear()  # of tensors that lie on the meta device itself
     with StandIn(), FromData():
         yield device.find_device("auto")
+    affine.cache_clear()
 
 
 def test_it_has_no_float64(stand_in):

@@ -8,7 +8,7 @@ import torch
 from toolkit.bench import bench_normalize, bench_transfer, image_means
 from toolkit.bench.images import spreads
 from toolkit.bench.step import operations, photographlike
-from toolkit.bench.textbook import Textbook
+from toolkit.bench.textbook import AS_TEXTBOOK, Textbook
 from toolkit.cli import main
 from toolkit.data.sources import Example
 from toolkit.data.stream import ImageStream
@@ -20,7 +20,7 @@ from toolkit.synthesis import Inputs, Objective, Recipe
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_the_textbook_minimises_the_same_objective(tiny_network, pooling):
-    network, recipe = tiny_network(pooling=pooling), Recipe.preset("transfer", style_statistic="gram")
+    network, recipe = tiny_network(pooling=pooling), Recipe.preset("transfer", **AS_TEXTBOOK)
     image, content, style = (photographlike(48, 40, seed) for seed in range(3))
     ours = Objective(network, recipe, Inputs(content, [style]))(image)
     theirs = image.clone()
@@ -51,7 +51,7 @@ def test_a_transfer_is_timed_until_it_is_as_good_as_the_textbooks(tiny_network, 
 def test_the_textbook_judges_what_it_would_save(tiny_network):
     content, style = (photographlike(48, 40, seed) for seed in range(2))
     textbook, image = (
-        Textbook(tiny_network(), Recipe.preset("transfer", style_statistic="gram"), content, style),
+        Textbook(tiny_network(), Recipe.preset("transfer", **AS_TEXTBOOK), content, style),
         3 * content - 1,
     )
     found = textbook.evaluate(image)

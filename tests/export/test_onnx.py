@@ -30,6 +30,9 @@ from toolkit.synthesis.objective import Objective
 LAYERS = ["relu1_1", "conv2_1", "pool3", "relu4_2", "relu5_1"]
 
 #: Content layers and style layers with their weights.
+#: What ONNX Runtime has no part in.
+PLAIN = {"finish": 0.0, "total_variation_weight": 0.0}
+
 CHOICES = [
     ({"relu4_2": 1.0}, {f"relu{block}_1": 0.2 for block in range(1, 6)}),
     ({"relu2_2": 0.5, "conv3_1": 2.0}, {"relu2_2": 1.0, "pool2": 0.3}),
@@ -167,7 +170,12 @@ def losses_by_autograd(network: Network, image, content, styles, recipe):
 def test_the_steps_gradient_is_autograds(tiny_network, random_image, pooling, convention, content_layers, style_layers):
     network = tiny_network(pooling=pooling, convention=convention)
     recipe = Recipe.preset(
-        "transfer", content_layers=content_layers, style_layers=style_layers, style_weight=7.0, style_statistic="gram"
+        "transfer",
+        content_layers=content_layers,
+        style_layers=style_layers,
+        style_weight=7.0,
+        style_statistic="gram",
+        **PLAIN,
     )
     model = step_model(network, list(content_layers), list(style_layers))
     session = Session(model)
@@ -211,7 +219,9 @@ def test_every_graph_fits_web_gpu(eight_bit_network, precision, pooling, statist
 @pytest.mark.parametrize("statistic", ["gram", "moments"])
 @pytest.mark.parametrize("formula", ["mean", "paper"])
 def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula, statistic):
-    recipe = Recipe.preset("transfer", formula=formula, total_variation_weight=0.5, style_statistic=statistic)
+    recipe = Recipe.preset(
+        "transfer", formula=formula, finish=0.0, total_variation_weight=0.5, style_statistic=statistic
+    )
     inputs = Inputs(random_image(seed=1), [random_image(seed=2), random_image(40, 40, seed=3)])
     torchs, onnxs = (
         objective(tiny_network(), recipe, inputs)(random_image()) for objective in (Objective, OnnxObjective)
@@ -223,7 +233,7 @@ def test_both_engines_agree_on_every_loss(tiny_network, random_image, formula, s
 
 
 def test_a_synthesis_on_onnx_runtime_makes_the_same_picture(tiny_network, random_image):
-    recipe = Recipe.preset("transfer", size=48, iterations=4, optimizer="adam", precision="float32")
+    recipe = Recipe.preset("transfer", size=48, iterations=4, optimizer="adam", precision="float32", **PLAIN)
     images = {}
     for objective in (Objective, OnnxObjective):
         synthesis = Synthesis(
@@ -337,7 +347,9 @@ def test_the_engine_is_chosen_on_the_command_line(tiny_network, random_image, tm
 
 def test_what_onnx_runtime_cannot_do_is_refused(tiny_network, random_image):
     network, image = tiny_network(), random_image()
-    recipe = Recipe.preset("transfer")
+    recipe = Recipe.preset("transfer", **PLAIN)
+    with pytest.raises(ToolkitError, match="has no finish: set it to 0, or compute with PyTorch"):
+        OnnxObjective(network, Recipe.preset("transfer"), Inputs(image, [image]))
     with pytest.raises(ToolkitError, match="has no masks: compute with PyTorch"):
         OnnxObjective(network, recipe, Inputs(image, [image], masks=[image[:, :1]]))
     with pytest.raises(ToolkitError, match="has no style statistic wasserstein: compute with PyTorch"):

@@ -28,12 +28,14 @@ def test_a_site_is_complete_and_says_what_is_in_it(tiny_network, tmp_path, capsy
     assert (network["integrity"], network["fingerprint"]) == (integrity(file), fingerprint(used))
     outputs = {value.name for value in onnx.load(file).graph.output}
     assert outputs >= {"loss", "gradient", "relu4_2", "relu5_1_gram", "content_loss_relu4_2", "style_loss_relu1_1"}
-    assert Recipe.checked(facts["recipe"]) == Recipe.preset("transfer", precision="float32", size=384)
+    assert Recipe.checked(facts["recipe"]) == Recipe.preset(
+        "transfer", precision="float32", finish=0.0, total_variation_weight=0.0, size=384
+    )
     constants = facts["constants"]
     assert constants["LBFGS"].keys() >= {"FIRST_STEP", "LARGEST_STEP", "RISE", "SMALLEST_STEP"}
     assert constants["Preconditioner"].keys() == {"POWER", "FINEST", "COARSEST"}
     assert constants["EarlyStop"] == {"ITERATIONS": EarlyStop.ITERATIONS, "GAIN": EarlyStop.GAIN}
-    assert constants["pyramid"]["SHARES"]["2"] == list(pyramid.SHARES[2])
+    assert constants["pyramid"]["ITERATION_SHARES"]["2"] == list(pyramid.ITERATION_SHARES[2])
     assert constants["pyramid"]["LEAST_LONGEST"] == pyramid.LEAST_LONGEST
     for role, names in facts["examples"].items():
         for name in names:

@@ -82,10 +82,10 @@ def test_a_recipe_from_before_the_finish_has_the_stages_that_it_had():
 @pytest.mark.parametrize(
     ("size", "fields", "expected"),
     [
-        (512, {}, [(128, 32, False), (256, 24, False), (512, 8, True), (512, 8, True), (512, 8, True)]),
-        (256, {}, [(128, 44, False), *[(256, 9, True)] * 4]),
-        (512, {"levels": 1}, [(512, 56, False), *[(512, 8, True)] * 3]),
-        (1024, {}, [(128, 24, False), (256, 24, False), *[(512, 10, True)] * 2, *[(1024, 6, True)] * 2]),
+        (512, {}, [(128, 32, False), (256, 16, False), *[(512, 7, True)] * 4]),
+        (256, {}, [(128, 42, False), (256, 8, True), *[(256, 9, True), (256, 8, True)], (256, 9, True)]),
+        (512, {"levels": 1}, [(512, 53, False), (512, 7, True), *[(512, 8, True)] * 2]),
+        (1024, {}, [(128, 23, False), (256, 23, False), (512, 9, True), (512, 10, True), (1024, 11, True)]),
     ],
 )
 def test_the_finish_follows_when_the_forms_are_there(size, fields, expected):

@@ -293,7 +293,9 @@ def test_two_processes_give_what_one_gives(tiny_network, random_image, tmp_path)
         "masks": (transfer, True, 6_000),
         "paper": (paper, False, 6_000),
     }
-    recipe = Recipe.preset("transfer", size=512, levels=2, iterations=6, style_layers="relu1_1,relu2_1,relu3_1")
+    recipe = Recipe.preset(
+        "transfer", size=512, levels=2, iterations=6, style_layers="relu1_1,relu2_1,relu3_1", finish=0.0
+    )
     recipe = recipe.with_(content_layers="relu3_1", precision="float32")
     plain = {case: (each.model_dump(mode="json"), *others) for case, (each, *others) in cases.items()}
     content = random_image(16, 128)

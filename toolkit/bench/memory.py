@@ -13,7 +13,7 @@ from ..errors import ToolkitError
 from ..network import load_network
 from ..synthesis import Recipe, Synthesis
 from .step import photographlike
-from .textbook import Textbook
+from .textbook import AS_TEXTBOOK, Textbook
 
 CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
 
@@ -55,11 +55,10 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
     content, style = (photographlike(height, width, seed) for seed in range(2))
     recipe = Recipe.preset(
         "transfer",
+        **{**AS_TEXTBOOK, "levels": 1},
         size=max(height, width),
         iterations=iterations,
-        levels=1,
         early_stop=False,
-        style_statistic="gram",  # as the textbook
     )
     if contestant == "textbook":
         textbook, image = Textbook(network, recipe, content, style), content.clone().requires_grad_()

@@ -14,7 +14,7 @@ from ..export import OnnxObjective
 from ..network import Network
 from ..process import keep_freed_memory, return_freed_memory
 from ..synthesis import Inputs, Objective, Recipe
-from .textbook import Textbook
+from .textbook import AS_TEXTBOOK, Textbook
 
 
 def photographlike(height: int, width: int, seed: int) -> Tensor:
@@ -51,7 +51,7 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
         By stable names: times in ms (``textbook_ms``, ``float32_ms``, ``floor_float32_ms`` …); ``speedup_…``, the
         textbook's time over ours; ``over_floor_…``, ours over the floor.
     """
-    recipe = Recipe.preset("transfer", style_statistic="gram")  # as the textbook
+    recipe = Recipe.preset("transfer", **AS_TEXTBOOK)
     image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
     exact, rounded = (network.at(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
     textbook, inputs = Textbook(exact, recipe, content, style), Inputs(content, [style])

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from ..network import Layer, Network
 from ..synthesis import Recipe
 
+#: What a recipe says of a transfer that the textbook can make.
+AS_TEXTBOOK = {"style_statistic": "gram", "finish": 0.0, "total_variation_weight": 0.0, "levels": 4, "coarsest": 256}
+
 
 class Textbook:
     """Style transfer with a sequential VGG, channels first in memory.

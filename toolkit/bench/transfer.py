@@ -11,7 +11,7 @@ from ..network import Network
 from ..pictures.io import fit
 from ..synthesis import Recipe, Synthesis
 from .step import as_people_have_it
-from .textbook import Textbook
+from .textbook import AS_TEXTBOOK, Textbook
 
 #: Of every transfer that is measured.
 STYLE_WEIGHT = 100.0
@@ -42,7 +42,7 @@ def bench_transfer(
         ``ours_objective``: where ours ends.
     """
     network = network.to(device)
-    recipe = Recipe.preset("transfer", size=size, style_weight=STYLE_WEIGHT, style_statistic="gram")  # as the textbook
+    recipe = Recipe.preset("transfer", **AS_TEXTBOOK, size=size, style_weight=STYLE_WEIGHT)
     as_people_have_it(True)
     clock = _Clock(device)
     with clock:

@@ -28,7 +28,7 @@ from .graphs import SUMMARIES, step_model, summary_shape
 from .writing import export_step
 
 #: What the page is made from; its losses are those of a transfer without a finish, computed in float32.
-RECIPE = Recipe.preset("transfer", precision="float32", finish=0.0, size=384)
+RECIPE = Recipe.preset("transfer", precision="float32", finish=0.0, total_variation_weight=0.0, size=384)
 
 #: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
 MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}

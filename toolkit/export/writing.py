@@ -106,7 +106,7 @@ def _steps(
     network: Network, content_layers: Sequence[str], style_layers: Sequence[str], statistic: StatisticName
 ) -> Iterator[Case]:
     layers = {"content_layers": dict.fromkeys(content_layers, 1.0), "style_layers": dict.fromkeys(style_layers, 1.0)}
-    recipe = Recipe.preset("transfer", **layers, style_statistic=statistic)
+    recipe = Recipe.preset("transfer", **layers, style_statistic=statistic, finish=0.0, total_variation_weight=0.0)
     scales = {"content": 1.0, "style": STATISTICS[statistic].scale}  # the step's losses are before them
     weights = {
         f"{kind}_weights": torch.tensor(list(by_layer.values())) * scales[kind]

@@ -37,18 +37,18 @@ class Preprocessing:
     def __call__(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) RGB in [0, 1] -> (N, 3, H, W), the network's input."""
         ordered = image.flip(1) if self.channels == "BGR" else image
-        factor, offset = _affine(self, image.dtype, image.device)
+        factor, offset = affine(self, image.dtype, image.device)
         return ordered * factor + offset
 
     def pullback(self, gradient: Tensor) -> Tensor:
         """The gradient in the network's input -> the gradient in the image."""
-        factor, _ = _affine(self, gradient.dtype, gradient.device)
+        factor, _ = affine(self, gradient.dtype, gradient.device)
         scaled = gradient * factor
         return scaled.flip(1) if self.channels == "BGR" else scaled
 
 
 @functools.lru_cache
-def _affine(preprocessing: Preprocessing, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def affine(preprocessing: Preprocessing, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """The factor and the offset of a preprocessing, (3, 1, 1), kept: to bring them to a GPU means to wait for it."""
     values = (preprocessing.mean, preprocessing.std)
     mean, std = (torch.tensor(value, dtype=dtype, device=device).view(3, 1, 1) for value in values)
