@@ -131,12 +131,13 @@ def test_levels_are_the_toolkits(modules, facts):
     cases = []
     for _ in range(300):
         side = lambda: int(2 ** generator.uniform(3, 12))  # noqa: E731
-        fields = {"size": generator.randint(16, 1500), "levels": generator.randint(1, 4)}
+        fields = {"size": generator.randint(16, 1500), "levels": generator.randint(1, 6)}
+        fields |= {"coarsest": generator.choice([16, 96, 256])}
         cases.append((side(), side(), fields | {"iterations": generator.randint(1, 200)}))
     script = "([cases, c]) => cases.map(([width, height, r]) => m.levels(r, { width, height }, c))"
     found = modules("pyramid.js", script, [cases, facts["constants"]])
     for (width, height, fields), levels in zip(cases, found, strict=True):
-        recipe = Recipe.preset("transfer", precision="float32", **fields)
+        recipe = Recipe.preset("transfer", precision="float32", finish=0.0, **fields)
         expected = stages(recipe, (height, width), False)
         assert [((each["height"], each["width"]), each["iterations"]) for each in levels] == [
             (stage.size, stage.iterations) for stage in expected
@@ -244,6 +245,7 @@ def test_a_recipe_of_the_toolkit_is_taken_over_field_by_field(modules, facts):
     recipe = Recipe.preset(
         "transfer", size=200, iterations=7, style_weight=33.5, seed=5, start="noise", levels=2, optimizer="adam",
         style_scale=0.5, content_weight=2.0, early_stop=False, style_layers={"relu1_1": 1.0, "relu3_1": 0.25},
+        finish=0.0, total_variation_weight=0.0, coarsest=64,
     )  # fmt: skip
     made_from = MadeFrom(toolkit="0.1", network=facts["networks"][1]["fingerprint"])
     result = Result(torch.zeros(1, 3, 8, 8), recipe, made_from, {"style relu1_1": 0.5})
@@ -258,8 +260,10 @@ def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):
     found = restore(modules, facts, recipe.to_json())
     assert found["notes"] == [
         "It compares relu2_2, which this page cannot: the usual content layers are compared.",
+        "Finish is 1 in it; this page knows only 0.",
         "Colour is luminance in it; this page knows only style.",
         "Size is 4000 in it; here it is 1024.",
+        "Total variation weight is 40 in it; this page knows only 0.",
         "It was made with a network that is not offered here.",
     ]
     assert found["recipe"]["content_layers"] == {"relu4_2": 1.0} and found["recipe"]["start"] == "content"

@@ -28,6 +28,7 @@ TRANSFER = {
     "colour": "Literal['style', 'luminance', 'covariance', 'histogram']",
     "style_scale": "float",
     "style_statistic": "Literal['moments', 'gram', 'wasserstein', 'sliced']",
+    "finish": "float",
     "content_layers": "str",
     "style_layers": "str",
     "start": "Literal['content', 'style', 'noise', 'grey']",
@@ -41,7 +42,7 @@ TRANSFER = {
 PARAMETERS = {
     "/transfer": TRANSFER,
     "/four_ways": {
-        "by": "Literal['strength and stroke size', 'style statistic', 'seed, from noise']",
+        "by": "Literal['strength and stroke size', 'finish', 'style statistic', 'seed, from noise']",
         **{name: kind for name, kind in TRANSFER.items() if name not in LIMITS},
     },
     "/reconstruct": {

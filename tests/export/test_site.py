@@ -36,7 +36,7 @@ def test_a_site_is_complete_and_says_what_is_in_it(tiny_network, tmp_path, capsy
     assert constants["Preconditioner"].keys() == {"POWER", "FINEST", "COARSEST"}
     assert constants["EarlyStop"] == {"ITERATIONS": EarlyStop.ITERATIONS, "GAIN": EarlyStop.GAIN}
     assert constants["pyramid"]["ITERATION_SHARES"]["2"] == list(pyramid.ITERATION_SHARES[2])
-    assert constants["pyramid"]["LEAST_LONGEST"] == pyramid.LEAST_LONGEST
+    assert constants["pyramid"]["MIN_SHORT_SIDE"] == pyramid.MIN_SHORT_SIDE
     for role, names in facts["examples"].items():
         for name in names:
             assert (site / f"examples/{role}/{name}.jpg").is_file()
