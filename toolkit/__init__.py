@@ -9,7 +9,7 @@ torch.Size([1, 160, 50, 75])
 
 import lazy_loader
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 #: Those that ``__init__.pyi`` names; each is imported when it is first asked for.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -123,6 +123,9 @@ def test_with_style_masks_only_the_bright_part_is_chosen_from(tiny_network, rand
     objective = Objective(tiny_network(), recipe(), inputs)
     objective.match(image)
     assert objective.targets.candidates[0].shape[0] == 16 * 8  # half of the grid's 16 x 16 positions
+    dim = Objective(tiny_network(), recipe(), Inputs(image, [style], style_masks=[0.1 * mask]))
+    dim.match(image)
+    assert dim.targets.candidates[0].shape[0] == 16 * 8
 
 
 def test_style_images_that_blend_give_vectors_by_their_shares(tiny_network, random_image, monkeypatch):

@@ -106,7 +106,8 @@ def matched(
             sides = network.shapes([joint.grid], style.shape)[joint.grid][1:]
             allowed = torch.ones(sides, dtype=torch.bool, device=style.device)
             if inputs.style_masks:
-                allowed = F.interpolate(inputs.style_masks[number], sides, mode="area")[0, 0] >= HALF
+                brightness = F.interpolate(inputs.style_masks[number], sides, mode="area")[0, 0]
+                allowed = brightness >= brightness.max().clamp(max=HALF)  # of a dim mask, its brightest
             found.append(find_candidates(joint, parts, style, allowed, round(CANDIDATES * share), recipe.seed))
         candidates = tuple(found) if inputs.masks else (torch.cat(found),)
     matches = find_matches(joint, parts, image, candidates, shapes[joint.grid][1:])
