@@ -202,7 +202,9 @@ def test_webgpu_computes_pytorchs_gradient(gpu_page, pictures, picture, tiny_net
     given = [base64.b64encode(path.read_bytes()).decode() for path in files]
     found = worker_of(gpu_page).evaluate(EVALUATE, ["webgpu", *given])
     content, style, point = map(open_image, files)
-    expected = Objective(tiny_network(), Recipe.preset("transfer", total_variation_weight=0.0), Inputs(content, [style]))(point)
+    expected = Objective(
+        tiny_network(), Recipe.preset("transfer", total_variation_weight=0.0), Inputs(content, [style])
+    )(point)
     gradient = torch.tensor(found["gradient"]).view_as(expected.gradient)
     assert float((gradient - expected.gradient).norm() / expected.gradient.norm()) < 1e-3
     assert found["value"] == pytest.approx(expected.read().objective, rel=1e-3)
