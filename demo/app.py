@@ -48,6 +48,10 @@ OFFER = """\
 This server does the painting. You can also [paint on your own device]({address}): no queue, and no picture leaves it.
 """
 
+#: Shown above the login. A browser may keep no cookie of a page in a frame, and Gradio then says nothing.
+LOGIN = "If this form comes back though name and password are right, open this page in a tab of its own: your browser \
+keeps no login for a page in a frame of another site."
+
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
@@ -119,6 +123,7 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
         tools_for_assistants(f"http://{settings.host}:{settings.port}/", settings.auth)
     page(context).queue(max_size=settings.max_queue).launch(
         auth=settings.auth,
+        auth_message=LOGIN if settings.auth else None,
         server_name=settings.host,
         server_port=settings.port,
         root_path=settings.root_path,

@@ -135,6 +135,7 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(hosted):
     assert health.keys() == {"status", "running", "slots", "seconds"}
     assert (health["status"], health["running"], health["slots"]) == ("ok", 0, 1)
     assert httpx.get(f"{address}config", timeout=60).status_code == 401
+    assert "open this page in a tab of its own" in httpx.get(address, timeout=60).text
     assert httpx.post(f"{address}gradio_api/queue/join", json={}, timeout=60).status_code in (401, 422)
     assert httpx.get(f"{address}gradio_api/info", timeout=60).status_code == 401
     client = httpx.Client(base_url=address, follow_redirects=True, timeout=60)
