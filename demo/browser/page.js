@@ -157,6 +157,9 @@ function listen() {
   };
   for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
   document.addEventListener("securitypolicyviolation", forbid);
+  addEventListener("beforeunload", (event) => {
+    if (!$("#stop").disabled) event.preventDefault(); // asks
+  });
 }
 
 /** Shows the recipe in the controls. */

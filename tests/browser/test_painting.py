@@ -116,6 +116,10 @@ def test_stop_continue_larger_and_restore(visit, pictures, tmp_path, capsys):
     page.click("#paint")
     wait_for(page, "Iteration ")
     assert page.is_disabled("#paint") and page.is_disabled("#larger")
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
     page.click("#stop")
     assert status(page).startswith("Stopped after ")
     slow_down(page, 0)
