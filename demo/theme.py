@@ -21,6 +21,7 @@ h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size
 .block .head .info-text { grid-area: 2 / 1 / auto / span 2; }
 .tour .stepper-wrapper { padding-left: 32px; padding-right: 32px; }
 #transfer-status p { color: var(--body-text-color-subdued); }
+.dark { --color-accent: var(--primary-500); }
 input:focus-visible, button:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
 @media (max-width: 700px) {
   .beside > .column { display: contents; }
@@ -47,9 +48,17 @@ def theme() -> gr.themes.Base:
         block_title_background_fill="transparent",
         block_title_text_color="*neutral_700",
         block_title_text_color_dark="*neutral_200",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_dark="*primary_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_300",
+        color_accent="*primary_700",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
         button_primary_text_color="white",
         button_secondary_background_fill_hover_dark="*neutral_500",
         checkbox_border_color="*neutral_400",

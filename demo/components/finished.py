@@ -1,39 +1,20 @@
 """Strips of finished pictures: the page's examples, and what this visitor has made."""
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from ..examples.finished import FINISHED, Finished
-from .images import as_file, named
+from .images import as_file, named, strip
 
 #: Most pictures in a visitor's strip; older ones leave it.
 MOST = 24
 
 
-def strip(elem_id: str, pictures: list[str], columns: int, **options: Any) -> gr.Gallery:
-    """A row of pictures to click on."""
-    return gr.Gallery(
-        pictures,
-        label="Pictures",
-        show_label=False,
-        columns=columns,
-        height=112,
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="strip",
-        **options,
-    )
-
-
 def finished_strip() -> gr.Gallery:
     """The finished examples."""
-    return strip("finished", [str(each.path) for each in FINISHED], len(FINISHED))
+    return strip([str(each.path) for each in FINISHED], len(FINISHED), elem_id="finished")
 
 
 def pairs(photographs: list[str]) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Image inputs, example images, and the files that visitors sent."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures.io import open_alpha, open_picture, to_tensor
+
+from ..endpoints import QUICK, Updates, listen
 
 
 def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
@@ -26,10 +29,33 @@ def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
     )
 
 
+def strip(pictures: list[str], columns: int, **options: Any) -> gr.Gallery:
+    """A row of pictures to click on."""
+    return gr.Gallery(
+        pictures,
+        label="Pictures",
+        show_label=False,
+        columns=columns,
+        height=112,
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_classes="strip",
+        **options,
+    )
+
+
 def examples(label: str, paths: list[str], image: gr.Image) -> None:
     """Example images to choose from."""
     with gr.Column(elem_classes="examples"):
-        gr.Examples(paths, image, label=label, examples_per_page=len(paths), api_visibility="private")
+        gr.Markdown(f"**{label}**", elem_classes="strip-title")
+        shown = strip(paths, len(paths))
+
+    def choose(event: gr.SelectData) -> Updates:
+        return {image: paths[event.index]}
+
+    listen(shown.select, choose, {}, [image], **QUICK)
 
 
 def named(paths: list[str], stem: str) -> str:

@@ -13,9 +13,9 @@ from toolkit.synthesis.notation import STRENGTHS
 from ..components import settings_text
 from ..components.choices import Choices
 from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
-from ..components.finished import MOST, finished_strip, pairs, strip
+from ..components.finished import MOST, finished_strip, pairs
 from ..components.four_ways import SMALL, FourWays
-from ..components.images import examples, image_input, named, opened
+from ..components.images import examples, image_input, named, opened, strip
 from ..components.job_controls import start_and_stop
 from ..components.live_image import LiveImage
 from ..components.more_styles import MoreStyles
@@ -93,7 +93,7 @@ class TransferTab:
                 with gr.Row(equal_height=True):
                     gr.Markdown("**Your pictures** · click one to go on from it", elem_classes="strip-title")
                     self.forget = gr.Button("Clear", size="sm", scale=0, min_width=80, elem_id="forget")
-                self.own = strip("own", [], len(FINISHED))
+                self.own = strip([], len(FINISHED), elem_id="own")
 
     def _lay_out_settings(self) -> None:
         choices, fields = self.choices, self.choices.fields
