@@ -6,14 +6,14 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import onnx
-from annotated_types import Ge, Gt, Le, Lt
 
 from .. import __version__
 from ..choices import Storage
 from ..errors import ToolkitError
+from ..fields import described
 from ..network import Network, fingerprint
 from ..network.geometry import strides
 from ..optimize import LBFGS, Adam, EarlyStop
@@ -32,6 +32,9 @@ RECIPE = Recipe.preset("transfer", precision="float32", finish=0.0, total_variat
 
 #: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
 MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}
+
+#: The page's words for pydantic's limits.
+WORDS = {"ge": "least", "gt": "least", "le": "most", "lt": "most"}
 
 #: Files beside the page's own that a site has no need of.
 NOT_SERVED = ("runtime.json", "types.d.ts")
@@ -139,17 +142,10 @@ def integrity(path: Path) -> str:
 def _limits() -> dict[str, Any]:
     """By field of the recipe: its choices, or its least and largest value."""
     limits: dict[str, Any] = {}
-    for name, field in Recipe.model_fields.items():
-        if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
-            limits[name] = {"choices": choices}
-        for rule in field.metadata:
-            match rule:
-                case Ge(ge=limit) | Gt(gt=limit):
-                    limits.setdefault(name, {})["least"] = limit
-                case Le(le=limit) | Lt(lt=limit):
-                    limits.setdefault(name, {})["most"] = limit
-        if field.annotation is int:
-            limits[name]["whole"] = True
+    for field in described(Recipe):
+        own: dict[str, Any] = {WORDS[rule]: limit for rule, limit in field.limits.items() if rule in WORDS}
+        own |= {"choices": field.choices} if field.choices else {}
+        limits[field.name] = own | ({"whole": True} if field.kind == "integer" else {})
     for name, most in MOST.items():
         limits[name]["most"] = most
     return limits

@@ -14,7 +14,6 @@ from .bench import Bench
 from .compare import Compare
 from .convert import Convert
 from .export import Export
-from .fields import Described, described
 from .inspect import Inspect
 from .job import Job, NetworkJob, Outcome
 from .judge import Judge
@@ -32,7 +31,6 @@ __all__ = [
     "Compare",
     "Convert",
     "Counted",
-    "Described",
     "Export",
     "Inspect",
     "Job",
@@ -49,6 +47,5 @@ __all__ = [
     "SynthesisJob",
     "Texture",
     "Transfer",
-    "described",
     "every_pair",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..choices import ATLAS as SUFFIX
 from ..errors import InputError
-from .fields import Names, field
+from ..fields import Names, field
 from .job import LOG, Device, Job, OfConvention, Outcome, Output, Source, written
 
 if TYPE_CHECKING:

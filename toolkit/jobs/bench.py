@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ..errors import InputError
-from .fields import Bytes, Sides, field
+from ..fields import Bytes, Sides, field
 from .job import LOG, Count, NetworkJob, Outcome
 from .normalize import Counted
 

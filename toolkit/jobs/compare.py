@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import SCALES as SUFFIX
 from ..errors import InputError
-from .fields import field
+from ..fields import field
 from .job import SOURCE_HELP, Job, OfConvention, Outcome
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..choices import Layout, Pooling
-from .fields import field
+from ..fields import field
 from .job import Job, OfConvention, Outcome, Output, Source, written
 
 

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from ..choices import Pooling, Storage
 from ..errors import InputError, in_words
+from ..fields import Names, field
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
-from .fields import Names, field
 from .job import Job, OfConvention, Outcome, Output, Source, written
 
 #: What can be exported, each with its own fields' defaults: those of a transfer.

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .fields import field
+from ..fields import field
 from .job import Job, OfConvention, Outcome
 
 

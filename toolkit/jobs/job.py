@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..choices import Convention, Pooling
 from ..errors import InputError
+from ..fields import field as offered
 from ..network import DEFAULT_NETWORK, model_folders
-from .fields import field as offered
 
 if TYPE_CHECKING:
     from ..network import Network

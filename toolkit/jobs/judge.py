@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from .fields import field
+from ..fields import field
 from .job import NetworkJob, Outcome
 
 

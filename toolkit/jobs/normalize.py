@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ..choices import SCALES as SUFFIX
 from ..choices import Arithmetic, Pooling, Preparation, Storage
 from ..errors import InputError
-from .fields import field
+from ..fields import field
 from .job import Count, Device, Job, OfConvention, Outcome, Output, Source
 
 

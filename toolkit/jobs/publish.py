@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .fields import field
+from ..fields import field
 from .job import Job, Outcome, Source
 
 

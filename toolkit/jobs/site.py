@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, ToolkitError
+from ..fields import field
 from ..network import DEFAULT_NETWORK
-from .fields import field
 from .job import SOURCE_HELP, Job, Outcome
 
 #: The page is the demo's. No module of it is needed, so it is found as a folder beside the toolkit, not imported.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from pydantic import model_validator
 
 from ..errors import InputError
+from ..fields import field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .fields import field
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
 from .synthesis import SYNTHESES

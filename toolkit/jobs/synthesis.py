@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from ..errors import InputError, MissingFileError, in_words
+from ..fields import Bytes, ColourName, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .fields import Bytes, ColourName, field
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
+from ..fields import described
 from ..network import DEFAULT_NETWORK, Network, original
 from ..normalize import load_normalized
 from ..synthesis import Recipe
@@ -141,13 +142,12 @@ USUAL = {
 
 def _of_fields() -> Iterable[tuple[str, Kind]]:
     """The axes of the recipe's fields that are a number, a choice or a switch."""
-    for name, info in Recipe.model_fields.items():
-        choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-        if info.json_schema_extra and (choices or info.annotation in (int, float, bool)):
-            usual = "on,off" if info.annotation is bool else ",".join(choices) or str(info.default)
-            read: TypeAdapter[Any] = TypeAdapter(info.annotation)
-            title, variations = name.replace("_", " "), _field(name, read.validate_python)
-            yield name.replace("_", "-"), Kind(title, USUAL.get(name, usual), variations, info.description or "")
+    for known in described(Recipe):
+        if known.kind != "text" and not known.many:
+            usual = "on,off" if known.kind == "switch" else ",".join(known.choices) or str(known.default)
+            read: TypeAdapter[Any] = TypeAdapter(Recipe.model_fields[known.name].annotation)
+            title, variations = known.name.replace("_", " "), _field(known.name, read.validate_python)
+            yield known.name.replace("_", "-"), Kind(title, USUAL.get(known.name, usual), variations, known.help)
 
 
 FIRST_LAYERS = ",".join(STYLE_LAYERS["balanced"])
