@@ -23,29 +23,3 @@ from .publish import Publish
 from .site import Site
 from .study import LabelledStep, StudyJob
 from .synthesis import Amalgamation, Made, Reconstruction, SynthesisJob, Texture, Transfer
-
-__all__ = [
-    "Amalgamation",
-    "AtlasJob",
-    "Bench",
-    "Compare",
-    "Convert",
-    "Counted",
-    "Export",
-    "Inspect",
-    "Job",
-    "Judge",
-    "LabelledStep",
-    "Made",
-    "NetworkJob",
-    "Normalize",
-    "Outcome",
-    "Publish",
-    "Reconstruction",
-    "Site",
-    "StudyJob",
-    "SynthesisJob",
-    "Texture",
-    "Transfer",
-    "every_pair",
-]

@@ -3,15 +3,3 @@
 from .default import example_stream, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
 from .normalize import RECHECK, Job, Normalized, apply, normalize
-
-__all__ = [
-    "RECHECK",
-    "Job",
-    "MeanActivations",
-    "Normalized",
-    "apply",
-    "example_stream",
-    "load_normalized",
-    "normalize",
-    "normalize_by_default",
-]
