@@ -16,7 +16,11 @@ from .errors import ToolkitError
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among those that share a job, in torch.distributed's words."""
+    """This process's place among those that share a job, in torch.distributed's words.
+
+    Raises:
+        ToolkitError: what is shared can't be, as another process is gone.
+    """
 
     rank: int = 0
     world_size: int = 1
@@ -47,22 +51,14 @@ class Ranks:
         return self.rank == 0
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
-        """The sum of all processes' tensors, in place.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """The sum of all processes' tensors, in place."""
         if self.world_size > 1:
             with _connected():
                 dist.all_reduce(tensor)
         return tensor
 
     def broadcast(self, decision: bool) -> bool:
-        """What the first process decided.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """What the first process decided."""
         decisions = [decision]
         if self.world_size > 1:
             with _connected():
@@ -70,11 +66,7 @@ class Ranks:
         return decisions[0]
 
     def all_gather(self, thing: Any) -> list[Any]:
-        """Every process's thing, in the order of their ranks.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """Every process's thing, in the order of their ranks."""
         gathered: list[Any] = [thing] * self.world_size
         if self.world_size > 1:
             with _connected():

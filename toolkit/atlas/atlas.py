@@ -90,7 +90,6 @@ class Atlas:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers it shows."""
         return tuple(self.pages)
 
     def channels(self, layer: str) -> int:

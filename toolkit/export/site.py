@@ -24,6 +24,7 @@ from ..synthesis.notation import STRENGTHS
 from ..synthesis.preconditioner import Preconditioner
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import STATISTICS
+from ..templates import render
 from .graphs import SUMMARIES, step_model, summary_shape
 from .writing import export_step
 
@@ -56,31 +57,7 @@ USUAL = {"content": "chelsea", "style": "stained_glass"}
 SMALL = 160
 
 #: What is told a host that reads a README: Hugging Face's static Spaces.
-README = """\
----
-title: Paint on your own device
-emoji: 🎨
-colorFrom: indigo
-colorTo: yellow
-sdk: static
-app_file: index.html
-license: mit
-custom_headers:
-{headers}
----
-
-A page that paints a photograph in the style of another picture, on the visitor's own device. Any static host serves it:
-a static Space with this file as it is, GitHub Pages, or `python -m http.server` in this folder.
-
-With the headers above, WebAssembly computes on all cores. Where a host cannot send them, a service worker of the page
-does; pages without https have neither, and compute on one core. After a visit, the page works without a connection.
-
-A host that sends a content security policy must allow what the page needs:
-
-    Content-Security-Policy: {policy}
-
-Made by normalized-vgg {version}. Weights of VGG-19 by Karen Simonyan and Andrew Zisserman, CC BY 4.0.
-"""
+README = Path(__file__).with_name("site.md.jinja")
 
 
 def write_site(
@@ -126,9 +103,8 @@ def write_site(
         site["page"] = _page(page, folder)
         site["version"] = hashlib.sha256(json.dumps(site).encode()).hexdigest()
         (folder / "site.json").write_text(json.dumps(site), encoding="utf-8")
-        headers = "\n".join(f"  {name.lower()}: {value}" for name, value in ISOLATION.items())
         policy = _policy(site["runtime"]["address"])
-        readme = README.format(version=__version__, headers=headers, policy=policy)
+        readme = render(README, version=__version__, headers=ISOLATION, policy=policy)
         (folder / "README.md").write_text(readme, encoding="utf-8")
     except OSError as error:
         raise ToolkitError(f"Could not write the site into {folder}: {error.strerror or error}.") from error

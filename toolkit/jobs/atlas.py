@@ -32,7 +32,6 @@ class AtlasJob(Job):
     device: Device = "auto"
 
     def run(self, progress: "Callable[[Step], object]" = lambda step: None) -> Outcome:
-        """Measures, cuts the patches out, and writes them."""
         if self.output.suffix != SUFFIX:
             raise InputError(f"{self.output} must end in {SUFFIX}.", "output")
         from ..atlas import LAYERS, example_images, measure

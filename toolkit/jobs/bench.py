@@ -51,7 +51,6 @@ class Bench(NetworkJob):
     memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", metavar="SIZE")
 
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
-        """Measures."""
         facts = {"network": self.network, **MEASURES[self.what](self, progress)}
         return Outcome("\n".join(_table(facts)), facts)
 
@@ -99,7 +98,6 @@ def _median(pairs: dict[str, dict[int, dict[str, float | None]]], iterations: in
 
 
 def _pairs(pictures: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
-    """Names, content and style images."""
     from ..pictures.io import example_photographs, open_image
 
     if len(pictures) % 2:

@@ -30,7 +30,6 @@ class Compare(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Compares them."""
         from ..network import load_network
         from ..normalize.comparison import agreement
 

@@ -27,7 +27,6 @@ class Convert(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the file; tells what its layout cannot."""
         from ..network import load_network, write_foreign
 
         network = load_network(

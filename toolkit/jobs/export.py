@@ -49,7 +49,6 @@ class Export(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the file; tells the largest error of each output."""
         if self.output.suffix != ".onnx":
             raise InputError(f"{self.output} must end in .onnx.", "output")
         fields = [name for options in KINDS.values() for name in options]

@@ -18,7 +18,6 @@ class Inspect(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Reads it."""
         from ..network import find_network, fingerprint, load_network, normalized_for
         from ..pictures.decode import SUFFIXES
         from ..pictures.formats import read_recipe

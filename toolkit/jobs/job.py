@@ -91,7 +91,6 @@ class NetworkJob(Job):
     device: Device = "auto"
 
     def load(self) -> "Network":
-        """The network that was asked for."""
         import warnings
 
         from ..errors import ToolkitWarning

@@ -22,7 +22,6 @@ class Judge(NetworkJob):
     style: str = field(..., "the style image that it was made from", metavar="FILE")
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Judges it."""
         from ..device import find_device
         from ..pictures.io import open_image
         from ..studies.judge import judge

@@ -27,7 +27,6 @@ INTERRUPTED = "what was done is kept: run the same command to continue."
 
 
 def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
-    """Normalises a network, and writes it."""
     check_outputs([path for path in (job.output, job.report) if path])
     where = find_device(job.device)
     if job.of_means:
@@ -104,7 +103,6 @@ def _with_pooling(network: Network, pooling: Pooling) -> Network:
 
 
 def _images(job: Normalize, where: torch.device, ranks: Ranks) -> tuple[ImageStream, dict[str, Any]]:
-    """The images, and where they come from."""
     if not job.images:
         entries = example_stream().entries
         provenance = {"source": "scikit-image's photographs"}

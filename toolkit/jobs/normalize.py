@@ -113,15 +113,6 @@ class Normalize(Job):
         return self
 
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
-        """Normalises, checks, and writes.
-
-        Args:
-            progress: is called with the images done.
-
-        Raises:
-            ToolkitError: when a file can't be read or written, or the check fails.
-            KeyboardInterrupt: when it is interrupted; what was done is kept for the same job.
-        """
         from .measure import run
 
         return run(self, progress)

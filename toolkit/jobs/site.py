@@ -37,7 +37,6 @@ class Site(Job):
     )
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the site; tells how large it is."""
         if not (DEMO / "browser").is_dir():
             raise ToolkitError("The page's files are not installed: install the project again.")
         if self.folder.is_file():

@@ -73,15 +73,6 @@ class StudyJob(NetworkJob):
         return content, styles
 
     def run(self, progress: Callable[[LabelledStep], object] = lambda step: None) -> Outcome:
-        """Makes the missing pictures, and writes what there is however it ends.
-
-        Args:
-            progress: is called after each iteration.
-
-        Raises:
-            ToolkitError: when a field is wrong, or something can't be read or written.
-            KeyboardInterrupt: when it is interrupted; what is finished is kept.
-        """
         if self.output.suffix.lower() != ".png":
             raise InputError(f"{self.output} must end in .png.", "output")
         content, styles = self.content_and_styles

@@ -83,7 +83,6 @@ class ModuleBackbone:
         return digest.hexdigest()
 
     def at(self, device: torch.device, dtype: torch.dtype) -> "ModuleBackbone":
-        """As ``Backbone``."""
         return ModuleBackbone(copy.deepcopy(self.module).to(device, dtype), self.preprocessing)
 
     def shapes(self, layers: Iterable[str], size: Sequence[int], seamless: bool = False) -> dict[str, tuple[int, ...]]:
@@ -113,12 +112,10 @@ class ModuleBackbone:
         return 2 * sum(kept) / side**2
 
     def walk(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-        """As ``Backbone``."""
         with torch.no_grad():
             yield from self._run(image, layers).items()
 
     def trail(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> "ModuleTrail":
-        """As ``Backbone``."""
         with torch.enable_grad():
             start = image.detach().requires_grad_()
             return ModuleTrail(start, self._run(start, layers))

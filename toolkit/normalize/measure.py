@@ -57,7 +57,6 @@ class Measurement:
 
     @property
     def rate(self) -> float:
-        """Images a second."""
         return self.images / self.seconds if self.seconds else 0.0
 
     @property

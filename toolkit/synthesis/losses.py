@@ -78,12 +78,10 @@ class OneLayerLoss:
 
     @property
     def name(self) -> str:
-        """As it is shown."""
         return f"{self.kind} {self.layer}"
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The one layer."""
         return (self.layer,)
 
 
@@ -114,11 +112,9 @@ class ContentLoss(OneLayerLoss):
         gradient.add_(features[layer] - self.target, alpha=2 * (self.scale / self.size) * self.weight)
 
     def within(self, regions: Mapping[str, Region]) -> "ContentLoss":
-        """As ``AdditiveLoss``."""
         return replace(self, target=self.target[regions[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor]:
-        """As ``AdditiveLoss``."""
         return (like.new_zeros(()),)
 
 
@@ -156,10 +152,8 @@ class StyleLoss(OneLayerLoss):
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
     def within(self, regions: Mapping[str, Region]) -> "StyleLoss":
-        """As ``AdditiveLoss``."""
         return self if self.guide is None else replace(self, guide=self.guide[regions[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
-        """As ``AdditiveLoss``."""
         count = channels[self.layer]
         return Sums(like.new_zeros(count, count), like.new_zeros(count), like.new_zeros(()))

@@ -42,7 +42,7 @@ class TiledObjective(Objective):
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
     Raises:
-        ToolkitError: as ``Objective``, and for what needs the whole image.
+        ToolkitError: as ``Objective``, for what needs the whole image, and when another process is gone.
     """
 
     def __init__(
@@ -62,11 +62,6 @@ class TiledObjective(Objective):
         super().__init__(network, recipe, inputs, targets)
 
     def __call__(self, image: Tensor) -> Evaluation:
-        """As ``Objective``.
-
-        Raises:
-            ToolkitError: also when another process is gone.
-        """
         losses = cast("list[AdditiveLoss]", self._losses)
         tiles = self._tiles(image)[self._ranks.rank :: self._ranks.world_size]
         like = torch.empty((), dtype=torch.promote_types(self._network.dtype, torch.float32), device=image.device)
