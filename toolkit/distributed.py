@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .errors import ToolkitError
+from .process import uninterrupted
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,24 @@ class Ranks:
     world_size: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> "Ranks":
-        """Joins the others when torchrun started this process; over NCCL on GPUs, over Gloo otherwise."""
+    @contextmanager
+    def joined(cls, device: torch.device) -> Iterator["Ranks"]:
+        """Joins the others while it lasts, when torchrun started this process; over NCCL on GPUs, else over Gloo."""
         if "WORLD_SIZE" not in os.environ or not dist.is_available():
-            return cls()
+            yield cls()
+            return
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if not dist.is_initialized():
             # This module binds the present group in its functions' defaults: imported later it would keep the new
-            # group's threads alive after leave(), which may abort the process at its end.
+            # group's threads alive after it has ended, which may abort the process at its end.
             importlib.import_module("torch.distributed.nn.functional")
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
-
-    @staticmethod
-    def leave() -> None:
-        """Ends the connection, if there is one."""
-        if dist.is_available() and dist.is_initialized():
-            dist.destroy_process_group()
+        try:
+            yield cls(dist.get_rank(), dist.get_world_size())
+        finally:
+            with uninterrupted():
+                dist.destroy_process_group()
 
     @property
     def first(self) -> bool:

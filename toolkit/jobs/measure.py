@@ -31,11 +31,8 @@ def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
     where = find_device(job.device)
     if job.of_means:
         return _apply(job, where)
-    ranks = Ranks.join(where)
-    try:
+    with Ranks.joined(where) as ranks:
         return _measure(job, progress, where, ranks)
-    finally:
-        ranks.leave()
 
 
 def _apply(job: Normalize, where: torch.device) -> Outcome:

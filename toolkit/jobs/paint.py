@@ -28,12 +28,8 @@ from .synthesis import Made, SynthesisJob
 
 def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Network | None) -> Made:
     """Makes a picture, by all processes that torchrun has started."""
-    ranks = Ranks.join(find_device(job.device))
-    try:
+    with Ranks.joined(find_device(job.device)) as ranks:
         return paint(job, progress, network or job.load(), ranks)
-    finally:
-        with uninterrupted():
-            ranks.leave()
 
 
 def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Network, ranks: Ranks = ALONE) -> Made:

@@ -55,8 +55,7 @@ def every_pair(
     check_apart([folder], [source for source in (job.content, *job.styles) if source])
     network = job.load()
     pairs = _pairs(job, folder)
-    ranks = Ranks.join(find_device("cpu"))  # nothing but the pairs is shared
-    try:
+    with Ranks.joined(find_device("cpu")) as ranks:  # nothing but the pairs is shared
         for one in pairs[ranks.rank :: ranks.world_size]:
             assert one.output is not None
             try:
@@ -66,8 +65,6 @@ def every_pair(
                     yield paint(one, progress, network)
             except ToolkitError as error:
                 yield ToolkitError(f"{one.output}: {error}")
-    finally:
-        ranks.leave()
 
 
 def _pairs(job: SynthesisJob, folder: Path) -> list[SynthesisJob]:
