@@ -15,7 +15,7 @@ from .. import __version__
 from ..choices import ATLAS
 from ..data.sources import Source
 from ..data.stream import ImageStream
-from ..errors import ToolkitError, did_you_mean
+from ..errors import DamagedFileError, MissingFileError, ToolkitError, did_you_mean
 from ..files import Header, load_tensors, save_tensors
 from ..network import Layer, Network, fingerprint
 from ..network.geometry import receptive_field
@@ -158,14 +158,14 @@ class Atlas:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
         if not path.exists():
-            raise ToolkitError(f"There is no atlas {path}.")
+            raise MissingFileError(f"There is no atlas {path}.")
         tensors, metadata = load_tensors(path)
         try:
             header = AtlasHeader.model_validate(metadata)
             pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in header.layers}
             atlas = cls(header.network, header.images, header.names, pages, header.provenance)
         except (KeyError, ValueError) as error:
-            raise ToolkitError(f"{path} is damaged, or not an atlas that this toolkit reads: make it again.") from error
+            raise DamagedFileError(f"{path} is damaged, or no atlas that this toolkit reads: make it again.") from error
         if network is not None and atlas.network != fingerprint(network):
             raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas

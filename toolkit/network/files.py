@@ -21,7 +21,7 @@ from pydantic import Field, Json, ValidationError
 from torch import Tensor
 
 from ..choices import Pooling, Storage
-from ..errors import ToolkitError, ToolkitWarning
+from ..errors import DamagedFileError, ToolkitError, ToolkitWarning
 from ..files import Header, TensorFile, load_tensors, save_tensors
 from .architecture import Architecture
 from .codebook import Codebook, quantize
@@ -197,7 +197,9 @@ def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normaliz
         if (index := tensors.get(f"{name}.index")) is not None:
             values = tensors.get(f"{name}.codebook")
             if values is None or values.shape != (256,) or index.dtype != torch.uint8:
-                raise ToolkitError(f"{path} is damaged: the codebook of {name} is not 256 values with 8-bit indices.")
+                raise DamagedFileError(
+                    f"{path} is damaged: the codebook of {name} is no 256 values with 8-bit indices."
+                )
             network.codebooks[name] = Codebook(index, values)
             tensors[f"{name}.weight"] = network.codebooks[name].decode()
     fill(network, tensors, {name: name for name in names}, path)
@@ -223,7 +225,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> NetworkHeader:
     try:
         return NetworkHeader.model_validate(metadata)
     except ValidationError as error:
-        raise ToolkitError(f"{path} does not describe its network as it should: fetch or make it again.") from error
+        raise DamagedFileError(f"{path} does not describe its network as it should: fetch or make it again.") from error
 
 
 def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Network) -> dict[Pooling, dict[str, Tensor]]:
@@ -235,10 +237,10 @@ def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Networ
         for name, (_, filters) in network.architecture.convolutions.items():
             if (mean := tensors.get(f"{name}.{suffix}")) is not None:
                 if mean.shape != (filters,):
-                    raise ToolkitError(
+                    raise DamagedFileError(
                         f"{path} has {mean.numel()} mean activations for the {filters} filters of {name}."
                     )
                 by_pooling.setdefault(pooling, {})[name] = mean.double()
     if any(len(means) < len(network.architecture.convolutions) for means in by_pooling.values()):
-        raise ToolkitError(f"{path} is damaged: it has mean activations for some convolutions only.")
+        raise DamagedFileError(f"{path} is damaged: it has mean activations for some convolutions only.")
     return by_pooling

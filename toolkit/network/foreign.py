@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..choices import Layout, Pooling
-from ..errors import ToolkitError, did_you_mean
+from ..errors import DamagedFileError, ToolkitError, did_you_mean
 from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
 from .architecture import DEPTHS, Architecture
 from .vgg import CONVENTIONS, Network, Preprocessing
@@ -74,7 +74,7 @@ def read_state(path: Path) -> TensorFile:
     except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
         if "TorchScript" in str(error):
             raise ToolkitError(f"{path} is a TorchScript program: load it, and save its state_dict().") from error
-        raise ToolkitError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
+        raise DamagedFileError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
     states = dict(_state_dicts(state))
     if not states:
         raise ToolkitError(f"{path} holds no weights by name: save the network's state_dict() with torch.save.")
@@ -128,7 +128,7 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
         if stem.isdecimal() and f"{int(stem) + 1}.running_mean" in tensors:
             parts = [f"{int(stem) + 1}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
             if missing := [part for part in parts if part not in tensors]:
-                raise ToolkitError(f"{path} is damaged: {missing[0]} of a batch normalisation is missing.")
+                raise DamagedFileError(f"{path} is damaged: {missing[0]} of a batch normalisation is missing.")
             _fold(network, name, *(tensors[part] for part in parts))
     return network
 
@@ -150,12 +150,12 @@ def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str
             given = tensors.get(f"{stem}.{part}")
             if given is None or given.shape != parameter.shape:
                 fault = "missing" if given is None else f"of shape {tuple(given.shape)}"
-                raise ToolkitError(
+                raise DamagedFileError(
                     f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {fault}, "
                     f"{tuple(parameter.shape)} is needed."
                 )
             if not torch.isfinite(given).all():
-                raise ToolkitError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
+                raise DamagedFileError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
             parameter.copy_(given)
 
 
