@@ -67,13 +67,11 @@ class Kind:
         title: of its axes.
         usual: the values when none are named, as text.
         variations: makes variations from values; raises ``ValueError`` when it can't read one.
-        help: what varies, in a few words.
     """
 
     title: str
     usual: str
     variations: Callable[[Sequence[str]], Iterable[Variation]]
-    help: str = ""
 
     def __call__(self, text: str = "") -> Axis:
         """The axis of these values, separated by commas; the usual ones when there are none.
@@ -147,7 +145,7 @@ def _of_fields() -> Iterable[tuple[str, Kind]]:
             usual = "on,off" if known.kind == "switch" else ",".join(known.choices) or str(known.default)
             read: TypeAdapter[Any] = TypeAdapter(Recipe.model_fields[known.name].annotation)
             title, variations = known.name.replace("_", " "), _field(known.name, read.validate_python)
-            yield known.name.replace("_", "-"), Kind(title, USUAL.get(known.name, usual), variations, known.help)
+            yield known.name.replace("_", "-"), Kind(title, USUAL.get(known.name, usual), variations)
 
 
 FIRST_LAYERS = ",".join(STYLE_LAYERS["balanced"])
@@ -155,15 +153,13 @@ SECOND_LAYERS = FIRST_LAYERS.replace("_1", "_2")
 
 #: The kinds of axes, by the names that people write.
 AXES: dict[str, Kind] = {
-    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer), "content layer"),
-    "style-layers": Kind("style layers", FIRST_LAYERS, _growing, "style layers, each with those before it"),
-    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer), "style layer, each alone"),
-    "style-blocks": Kind(
-        "style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers), "style layers, by their words"
-    ),
-    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "alpha over beta"),
-    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "name or file of a network"),
-    "normalization": Kind("network", "normalised,original", _each(_normalization), "the network, and as it was before"),
+    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer)),
+    "style-layers": Kind("style layers", FIRST_LAYERS, _growing),
+    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer)),
+    "style-blocks": Kind("style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers)),
+    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
+    "network": Kind("network", DEFAULT_NETWORK, _each(_network)),
+    "normalization": Kind("network", "normalised,original", _each(_normalization)),
     **dict(_of_fields()),
 }
 
