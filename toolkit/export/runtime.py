@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -40,7 +39,9 @@ class Session:
         self.device = torch.device(device)
         if self.device.type not in PROVIDERS:
             raise ToolkitError(f"ONNX Runtime does not run on {self.device} here: compute on cpu or cuda.")
-        onnxruntime = _onnxruntime()
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # which it sends unless told not to
+        import onnxruntime  # slow to import
+
         if self.device.type == "cuda":
             onnxruntime.preload_dlls()  # PyTorch's own copies of CUDA's libraries
         options = onnxruntime.SessionOptions()
@@ -163,14 +164,6 @@ def feeds(recipe: Recipe, targets: Targets) -> Iterator[tuple[str, str, Tensor]]
         mean, gram = blended([Sums(*summary[layer]) for summary in targets.summaries], shares)
         for what in SUMMARIES[recipe.style_statistic]:
             yield f"{what}_{layer}", f"{layer}_{what}", gram if what == "gram" else mean[:, None]
-
-
-def _onnxruntime() -> Any:
-    """The module, imported when first needed: it takes a while, and sends telemetry unless told not to."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    return onnxruntime
 
 
 def _first_line(error: Exception) -> str:

@@ -48,7 +48,9 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
     pooling = job.pooling or PRESETS[job.preset].pooling
     poolings = POOLINGS if pooling == "both" else (pooling,)
     original = _original(job, poolings[0], where)
-    originals = [original, *(_with_pooling(original, other) for other in poolings[1:])]
+    originals = [original, *(copy.deepcopy(original) for _ in poolings[1:])]
+    for network, own in zip(originals, poolings, strict=True):
+        network.pooling = own
     means_only = job.output.suffix == SUFFIX
     check_space(job.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(job, where, ranks)
@@ -91,12 +93,6 @@ def _original(job: Normalize, pooling: Pooling, where: torch.device) -> Network:
     """The network as it was trained, in the precision in which it will be read."""
     loaded = load_network(job.source, convention=job.convention, pooling=pooling, normalized=False)
     return rounded(loaded, job.precision).to(where)
-
-
-def _with_pooling(network: Network, pooling: Pooling) -> Network:
-    other = copy.deepcopy(network)
-    other.pooling = pooling
-    return other
 
 
 def _images(job: Normalize, where: torch.device, ranks: Ranks) -> tuple[ImageStream, dict[str, Any]]:

@@ -40,8 +40,10 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ne
     alpha = open_alpha(job.content) if job.content and job.keep_alpha else None
     check_format(output, job.recipe.size, alpha=alpha is not None, bits=job.bits)
     check_outputs([path for path in (output, job.timelapse, kept) if path], job.pictures)
-    if ranks.first and job.recipe_file and _made_with_another(job.recipe_file, network):
-        _note("the recipe was made with another network: its own paints better.")
+    if ranks.first and job.recipe_file:
+        made_from = made_from_in(recipe_text(job.recipe_file))
+        if made_from and made_from.network != fingerprint(network):
+            _note("the recipe was made with another network: its own paints better.")
     recipe, inputs, regions = prepared(job, network)
     synthesis = _synthesis(job, recipe, network, inputs, ranks)
     checkpoint = Checkpoint(kept, synthesis, ranks) if kept else None
@@ -126,12 +128,6 @@ def _synthesis(job: SynthesisJob, recipe: Recipe, network: Network, inputs: Inpu
     from ..export import OnnxObjective
 
     return Synthesis(network, recipe, inputs, device=device, objective=OnnxObjective)
-
-
-def _made_with_another(source: Path, network: Network) -> bool:
-    """Whether the recipe in a picture or a file was made with another network."""
-    made_from = made_from_in(recipe_text(source))
-    return made_from is not None and made_from.network != fingerprint(network)
 
 
 def _notes_on_masks(masks: Sequence[Tensor]) -> Iterator[str]:

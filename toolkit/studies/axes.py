@@ -94,10 +94,6 @@ def _field(name: str, read: Callable[[str], Any]) -> Callable[[Sequence[str]], I
     return _each(lambda text: Variation(text, {name: read(text)}))
 
 
-def _layer(name: str) -> dict[str, float]:
-    return {name: 1.0}
-
-
 def _growing(layers: Sequence[str]) -> Iterable[Variation]:
     """Each layer together with those before it, evenly weighted (Gatys, Ecker & Bethge 2016, figure 1)."""
     for count, name in enumerate(layers, 1):
@@ -120,10 +116,6 @@ def _normalization(text: str) -> Variation:
 
 def _unchanged(network: Network) -> Network:
     return network
-
-
-def _network(name: str) -> Variation:
-    return Variation(name, network=load_normalized(name))
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
@@ -153,12 +145,12 @@ SECOND_LAYERS = FIRST_LAYERS.replace("_1", "_2")
 
 #: The kinds of axes, by the names that people write.
 AXES: dict[str, Kind] = {
-    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer)),
+    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", lambda layer: {layer: 1.0})),
     "style-layers": Kind("style layers", FIRST_LAYERS, _growing),
-    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer)),
+    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", lambda layer: {layer: 1.0})),
     "style-blocks": Kind("style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers)),
     "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
-    "network": Kind("network", DEFAULT_NETWORK, _each(_network)),
+    "network": Kind("network", DEFAULT_NETWORK, _each(lambda name: Variation(name, network=load_normalized(name)))),
     "normalization": Kind("network", "normalised,original", _each(_normalization)),
     **dict(_of_fields()),
 }
