@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.errors import ToolkitError
 from toolkit.jobs import StudyJob, Transfer
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe, save_image
@@ -115,6 +116,15 @@ def test_a_recipe_made_with_another_network_gets_a_note(network, desk, capsys):
     for other, noted in ((network, False), ("vgg19-small", True)):
         assert main(["texture", "painting.png", "--network", other, "--recipe", "t.png", "-o", "x.png"]) == 0
         assert ("note: the recipe was made with another network" in capsys.readouterr().err) is noted
+
+
+def test_a_job_takes_a_network_that_is_no_vgg(desk, residual):
+    layers = {"content_layers": "second", "style_layers": "first"}
+    for name, fields in (("first.png", layers), ("second.png", {"recipe": "first.png"})):
+        job = Transfer(content="photo.jpg", styles=["painting.png"], size=32, iterations=1, output=name, **fields)
+        assert job.run(network=residual).path.name == name
+    with pytest.raises(ToolkitError, match=r"Unknown layer 'relu3_1'"):
+        Transfer(content="photo.jpg", styles=["painting.png"], regions=2, output="x.png").run(network=residual)
 
 
 @pytest.fixture

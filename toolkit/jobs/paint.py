@@ -13,7 +13,7 @@ from ..device import find_device
 from ..distributed import ALONE, Ranks
 from ..errors import InputError, ToolkitWarning
 from ..files import check_outputs, save_somewhere
-from ..network import Network, fingerprint
+from ..network import Network, fingerprint_of
 from ..pictures.formats import check_format
 from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..process import uninterrupted
@@ -42,7 +42,7 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ne
     check_outputs([path for path in (output, job.timelapse, kept) if path], job.pictures)
     if ranks.first and job.recipe_file:
         made_from = made_from_in(recipe_text(job.recipe_file))
-        if made_from and made_from.network != fingerprint(network):
+        if made_from and made_from.network != fingerprint_of(network):
             _note("the recipe was made with another network: its own paints better.")
     recipe, inputs, regions = prepared(job, network)
     synthesis = _synthesis(job, recipe, network, inputs, ranks)
