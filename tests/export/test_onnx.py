@@ -29,10 +29,10 @@ from toolkit.synthesis.objective import Objective
 
 LAYERS = ["relu1_1", "conv2_1", "pool3", "relu4_2", "relu5_1"]
 
-#: Content layers and style layers with their weights.
 #: What ONNX Runtime has no part in.
 PLAIN = {"finish": 0.0, "total_variation_weight": 0.0}
 
+#: Content layers and style layers with their weights.
 CHOICES = [
     ({"relu4_2": 1.0}, {f"relu{block}_1": 0.2 for block in range(1, 6)}),
     ({"relu2_2": 0.5, "conv3_1": 2.0}, {"relu2_2": 1.0, "pool2": 0.3}),
@@ -206,14 +206,22 @@ def test_a_max_poolings_gradient_goes_to_the_first_of_equal_pixels(tiny_network)
 @pytest.mark.parametrize("precision", ["float32", "8bit"])
 @pytest.mark.parametrize("statistic", ["gram", "moments"])
 @pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
-def test_every_graph_fits_web_gpu(eight_bit_network, precision, pooling, statistic, content_layers, style_layers):
+def test_every_step_fits_web_gpu(eight_bit_network, precision, pooling, statistic, content_layers, style_layers):
     network = eight_bit_network(pooling=pooling, convention="caffe")
-    step = step_model(network, list(content_layers), list(style_layers), precision, statistic)
-    for model in (step, features_model(network, LAYERS, precision)):
-        onnx.checker.check_model(model, full_check=True)
-        assert {node.domain for node in model.graph.node} == {""}
-        # Operators that onnxruntime-web's WebGPU backend has no kernels for.
-        assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
+    check_for_web_gpu(step_model(network, list(content_layers), list(style_layers), precision, statistic))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("precision", ["float32", "8bit"])
+def test_the_graph_of_features_fits_web_gpu(eight_bit_network, precision, pooling):
+    check_for_web_gpu(features_model(eight_bit_network(pooling=pooling, convention="caffe"), LAYERS, precision))
+
+
+def check_for_web_gpu(model):
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.domain for node in model.graph.node} == {""}
+    # Operators that onnxruntime-web's WebGPU backend has no kernels for.
+    assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
 
 
 @pytest.mark.parametrize("statistic", ["gram", "moments"])
