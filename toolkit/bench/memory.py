@@ -22,8 +22,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
 
     Args:
         network: its name or path.
-        height: of the image in pixels.
-        width: likewise.
+        height, width: of the image in pixels.
         memory: bytes for the one in tiles to stay within.
         iterations: of each. The textbook's L-BFGS grows for a hundred of them.
 

@@ -42,8 +42,7 @@ def bench_step(network: Network, height: int, width: int, device: torch.device, 
 
     Args:
         network: normalised, in float32.
-        height: of the image in pixels.
-        width: likewise.
+        height, width: of the image in pixels.
         device: where to compute.
         rounds: how often each is timed.
 
