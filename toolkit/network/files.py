@@ -198,7 +198,7 @@ def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normaliz
             values = tensors.get(f"{name}.codebook")
             if values is None or values.shape != (256,) or index.dtype != torch.uint8:
                 raise DamagedFileError(
-                    f"{path} is damaged: the codebook of {name} is no 256 values with 8-bit indices."
+                    f"{path} is damaged: the codebook of {name} is not 256 values with 8-bit indices."
                 )
             network.codebooks[name] = Codebook(index, values)
             tensors[f"{name}.weight"] = network.codebooks[name].decode()
