@@ -134,7 +134,7 @@ def _contents(place: str, entries: list[Entry]) -> Sequence[bytes | ToolkitError
     if not parts:
         return [_whole(entry) for entry in entries]
     try:
-        if shown(place).lower().endswith(".parquet"):
+        if parquet.is_parquet(place):
             return parquet.contents(place, parts)
         spans = [(start, start + size) for start, size in parts]
         contents = attempt(place, lambda: tar.contents(place, spans))
@@ -169,7 +169,8 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
 
     - A folder, with its subfolders: its images, by name; then those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
-    - A ``.parquet``: the images of the column ``image``, or else of the only one of bytes; as bytes, paths or base64.
+    - A ``.parquet``: the images of the column ``image``, or else of the only one of bytes, or of another that is named,
+      as in ``val.parquet#photo``; as bytes, paths or base64.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
     Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.
@@ -203,7 +204,7 @@ def _images(place: str) -> list[Entry]:
             return list(_in_list(place))
         if remedy := _remedy(place):
             raise ToolkitError(f"{shown(place)} {remedy}.")
-        if lower.endswith(".parquet"):
+        if parquet.is_parquet(place):
             rows = attempt(place, lambda: parquet.rows(place))
             return [Entry(_text(name), place, (group, row)) for name, group, row in rows]
         return _in_archive(place)
