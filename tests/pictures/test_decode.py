@@ -177,6 +177,11 @@ def test_an_animation_that_fades_in_gives_its_first_frame_with_something_in_it(f
     assert open_image(saved(black, format, save_all=True, append_images=[black])).max() == 0
 
 
+def test_a_colour_of_a_16_bit_png_may_be_transparent():
+    file = saved(Image.fromarray(np.array([[1000, 1001, 40_000]], np.uint16)), transparency=1000)
+    assert open_alpha(file).flatten().tolist() == [0, 1, 1]
+
+
 def test_a_pngs_gamma_counts_where_nothing_else_says_its_colours():
     def with_gamma(gamma, *more, **options):
         chunks = PngImagePlugin.PngInfo()

@@ -18,13 +18,9 @@ SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, PLANES = 254, 258, 259, 26
 REDUCED, UNCOMPRESSED, WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, SEPARATE = 1, 1, 0, 1, 2, 2
 
 
-def seek_full(picture: Any) -> None:
-    """Goes to the first page of Pillow's TIFF that is not a reduced version of another; stays where there is none."""
-    while picture.tag_v2.get(SUBFILE, 0) & REDUCED:
-        try:
-            picture.seek(picture.tell() + 1)
-        except EOFError:
-            return picture.seek(0)
+def reduced(picture: Any) -> bool:
+    """Whether a page of Pillow's is a smaller version of another."""
+    return bool(picture.tag_v2.get(SUBFILE, 0) & REDUCED)
 
 
 def misread(picture: Any) -> bool:
@@ -41,10 +37,11 @@ def pixels(source: str | Path | BinaryIO, most: int) -> tuple[np.ndarray, dict[s
         DecompressionBombError: when it has more than so many pixels.
     """
     with tifffile.TiffFile(source, offset=0) as file:
-        page: Any = next((page for page in file.pages if not page.is_reduced), file.pages[0])
+        pages: Any = file.pages
+        page = next((page for page in pages if not page.is_reduced), pages[0])
         if page.imagewidth * page.imagelength > most or page.size > 4 * most:
             raise Image.DecompressionBombError
-        if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
+        if page.photometric not in (BLACK_IS_ZERO, RGB) or not page.size:
             raise UnidentifiedImageError
         try:
             values = page.asarray()
