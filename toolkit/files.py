@@ -20,6 +20,10 @@ from torch import Tensor
 
 from .errors import DamagedFileError, ToolkitError, WriteError
 
+#: How a file begins that stands for another, and what to say of it.
+POINTER = b"version https://git-lfs"
+IS_POINTER = "is a Git LFS pointer, not the file itself: fetch the file with git lfs pull."
+
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:

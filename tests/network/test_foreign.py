@@ -100,6 +100,33 @@ def test_other_things_than_weights_are_refused(tmp_path, refused):
     assert refused(tmp_path / "text.pth").startswith(str(tmp_path / "text.pth"))
 
 
+def test_a_file_is_known_by_what_it_holds_not_by_its_name(tiny_network, state_of, tmp_path):
+    state = state_of(network := tiny_network())
+    torch.save(state, tmp_path / "w.pth")
+    (tmp_path / "w.pth").rename(tmp_path / "pickled.safetensors")
+    safetensors.torch.save_file(state, tmp_path / "plain.pth")
+    for name in ("pickled.safetensors", "plain.pth"):
+        assert fingerprint(load_network(tmp_path / name, convention="torchvision", pooling="average")) == fingerprint(
+            network
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_of_every_precision_are_read(tiny_network, state_of, tmp_path, dtype):
+    state = {key: value.to(dtype) for key, value in state_of(tiny_network()).items()}
+    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
+    found = load_network(tmp_path / "w.safetensors", convention="torchvision")
+    assert torch.equal(found.convolution("conv1_1").weight, state["conv1_1.weight"].float())
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_pointer_of_git_lfs_is_told(tmp_path, refused, name):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert refused(tmp_path / name).endswith(
+        "is a Git LFS pointer, not the file itself: fetch the file with git lfs pull."
+    )
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -124,10 +124,10 @@ def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network
         "arithmetic": (Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
     }
     for name, (job, network) in others.items():
-        with pytest.raises(ToolkitError, match=f"was made with other {name}: remove .*partial to start again"):
+        with pytest.raises(ToolkitError, match=f"was made with other {name}: name another output"):
             job.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
-    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: remove"):
+    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 
 

@@ -41,7 +41,7 @@ class Bench(NetworkJob):
         metavar="FILE",
     )
     size: Sides = field((512, 384), "size of the image in pixels", metavar="WxH")
-    rounds: Count = field(7, "how often each step is measured", metavar="N")
+    rounds: Count = field(7, "how often each step is measured, within a minute", metavar="N")
     iterations: tuple[Count, ...] = field(
         (),
         f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); memory: iterations of "
@@ -60,7 +60,11 @@ def _step(job: Bench, _: Any) -> dict[str, Any]:
     from ..device import find_device
 
     width, height = job.size
-    measured = bench_step(job.load(), height, width, find_device(job.device), job.rounds)
+
+    def begins(number: int) -> None:
+        LOG.info("round %d of %d …", number, job.rounds)
+
+    measured = bench_step(job.load(), height, width, find_device(job.device), job.rounds, begins)
     return {"width": width, "height": height, **measured}
 
 

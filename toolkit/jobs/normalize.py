@@ -44,7 +44,8 @@ class Normalize(Job):
     images: tuple[str, ...] = field(
         (),
         "folders, .tar archives, .parquet files or .txt lists of images, such as ImageNet's validation set; here or at "
-        "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several. Or a "
+        "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several, 'val.parquet#photo' a "
+        "column. Or a "
         f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give approximate "
         "mean activations)",
         positional=True,

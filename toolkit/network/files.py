@@ -155,12 +155,15 @@ def save_network(
 
 
 def rounded(network: Network, precision: Storage) -> Network:
-    """The network that a file of this precision would hold.
+    """The network that a file of this precision would hold. A normalised one is rounded as it was trained.
 
     Args:
-        network: as it was trained.
+        network: as it was trained, or normalised.
         precision: of the weights; ``8bit`` gives the result its ``codebooks``.
     """
+    if network.mean_activations:
+        trained = rounded(original(network), precision)
+        return rescale(trained, network.mean_activations, network.provenance.get("normalization", {}))
     result = copy.deepcopy(network)
     for name in network.architecture.convolutions:
         weight = result.convolution(name).weight

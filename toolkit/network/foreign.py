@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..choices import Layout, Pooling
 from ..errors import DamagedFileError, ToolkitError, did_you_mean
-from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
+from ..files import IS_POINTER, POINTER, TensorFile, load_tensors, save_tensors, sha256, written_atomically
 from .architecture import DEPTHS, Architecture
 from .vgg import CONVENTIONS, Network, Preprocessing
 
@@ -59,11 +59,14 @@ def read_state(path: Path) -> TensorFile:
         ToolkitError: when the file is neither, damaged, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
-        if start[8:] == b"{":
-            return load_tensors(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # by name, PyTorch takes each .safetensors for one
+            start = file.read(len(POINTER))
+            if start == POINTER:
+                raise DamagedFileError(f"{path} {IS_POINTER}")
+            if start[8:9] == b"{":
+                return load_tensors(path)
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
     except pickle.UnpicklingError as error:
@@ -154,7 +157,7 @@ def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str
                     f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {fault}, "
                     f"{tuple(parameter.shape)} is needed."
                 )
-            if not torch.isfinite(given).all():
+            if not torch.isfinite(given.float()).all():  # float8 has no such test
                 raise DamagedFileError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
             parameter.copy_(given)
 

@@ -1,5 +1,6 @@
 """A recipe made into an image: a stream of progress that can be left at any point with the best image in hand."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -48,7 +49,11 @@ class Progress:
 
 
 class MismatchError(ToolkitError):
-    """A state belongs to another synthesis."""
+    """A state belongs to another synthesis; ``differences`` says what differs."""
+
+    def __init__(self, differences: str) -> None:
+        super().__init__(f"It was made with {differences}.")
+        self.differences = differences
 
 
 class Synthesis:
@@ -234,8 +239,12 @@ class Synthesis:
             MismatchError: when the state is of another recipe, network or image.
             KeyError: when it is no state of a synthesis, or of another version's.
         """
-        if (state["made_from"], state["recipe"]) != (self.made_from.model_dump_json(), self.recipe.to_json()):
-            raise MismatchError("It belongs to another recipe, network or image.")
+        was, own = json.loads(state["recipe"]), self.recipe.model_dump(mode="json")
+        told = [f"{name} {was.get(name)}, not {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
+        was, own = json.loads(state["made_from"]), self.made_from.model_dump(mode="json")
+        told += [f"other {name}" for name in was | own if was.get(name) != own.get(name)]
+        if told:
+            raise MismatchError(" and ".join(told).replace("_", " "))
         self._begin(state["stage"], matched=state["matched"])
         self._optimizer.restore(state["optimizer"])
         self.iteration, self.skipped = state["iteration"], state["skipped"]
