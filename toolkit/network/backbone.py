@@ -83,7 +83,9 @@ class ModuleBackbone:
         return digest.hexdigest()
 
     def at(self, device: torch.device, dtype: torch.dtype) -> "ModuleBackbone":
-        """As ``Backbone``."""
+        """As ``Backbone``: itself when it is there, else a copy."""
+        if (self.device, self.dtype) == (device, dtype):
+            return self
         return ModuleBackbone(copy.deepcopy(self.module).to(device, dtype), self.preprocessing)
 
     def shapes(self, layers: Iterable[str], size: Sequence[int], seamless: bool = False) -> dict[str, tuple[int, ...]]:
