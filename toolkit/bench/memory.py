@@ -10,7 +10,7 @@ import sys
 import torch
 
 from ..errors import ToolkitError
-from ..network import load_network
+from ..network import load_vgg
 from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import AS_TEXTBOOK, Textbook
@@ -35,7 +35,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
     Raises:
         ToolkitError: when the network can't be loaded, or a contestant fails.
     """
-    load_network(network)  # fails here, not in a contestant
+    load_vgg(network)  # fails here, not in a contestant
     peaks = {}
     for contestant in CONTESTANTS:
         wanted = json.dumps([contestant, network, height, width, memory, iterations])
@@ -51,7 +51,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
 
 def _contest(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> None:
     torch.set_grad_enabled(False)
-    network = load_network(source)
+    network = load_vgg(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
     recipe = Recipe.preset(
         "transfer",

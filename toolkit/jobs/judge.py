@@ -23,13 +23,15 @@ class Judge(NetworkJob):
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
         """Judges it."""
+        import torch
+
         from ..device import find_device
         from ..pictures.io import open_image
         from ..studies.judge import judge
 
         device = find_device(self.device)
         picture, content, style = (open_image(name).to(device) for name in (self.picture, self.content, self.style))
-        judged = judge(self.load().to(device), picture, content, style)
+        judged = judge(self.load().at(device, torch.float32), picture, content, style)
         tables = {
             "content loss, as a share of the style image's": judged.content,
             "style loss, as a share of the content image's": judged.style | {"all": judged.style_of_all},

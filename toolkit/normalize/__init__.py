@@ -1,6 +1,6 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
-from .default import example_stream, load_normalized, normalize_by_default
+from .default import example_stream, load_backbone, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
 from .normalize import RECHECK, Job, Normalized, apply, normalize
 
@@ -11,6 +11,7 @@ __all__ = [
     "Normalized",
     "apply",
     "example_stream",
+    "load_backbone",
     "load_normalized",
     "normalize",
     "normalize_by_default",

@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import DEFAULT_NETWORK, Network, original
-from ..normalize import load_normalized
+from ..network import DEFAULT_NETWORK, Backbone, as_trained
+from ..normalize import load_backbone
 from ..synthesis import Recipe
 from ..synthesis.notation import STYLE_LAYERS, parse_layers
 
@@ -26,8 +26,8 @@ class Variation:
 
     label: str
     fields: dict[str, Any] = field(default_factory=dict)
-    network: Network | None = None
-    treatment: Callable[[Network], Network] | None = None
+    network: Backbone | None = None
+    treatment: Callable[[Backbone], Backbone] | None = None
 
     @property
     def sets(self) -> set[str]:
@@ -116,15 +116,15 @@ def _ratio(text: str) -> Variation:
 def _normalization(text: str) -> Variation:
     if text not in ("normalised", "original"):
         raise ValueError(text)
-    return Variation(text, treatment=original if text == "original" else _unchanged)
+    return Variation(text, treatment=as_trained if text == "original" else _unchanged)
 
 
-def _unchanged(network: Network) -> Network:
+def _unchanged(network: Backbone) -> Backbone:
     return network
 
 
 def _network(name: str) -> Variation:
-    return Variation(name, network=load_normalized(name))
+    return Variation(name, network=load_backbone(name))
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.

@@ -18,7 +18,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network
+from ..network import Backbone
 from ..pictures.io import fit
 
 #: Strokes, motifs, and things.
@@ -53,7 +53,7 @@ class Region(NamedTuple):
 
 
 def suggest_regions(
-    network: Network, content: Tensor, styles: Sequence[Tensor], count: int = 2, seed: int = 0
+    network: Backbone, content: Tensor, styles: Sequence[Tensor], count: int = 2, seed: int = 0
 ) -> list[Region]:
     """Divides a content image into regions, each with the part of a style image whose features are nearest.
 
@@ -92,7 +92,7 @@ def suggest_regions(
     return [Region(mask, *parts[number]) for mask, number in zip(regions, best, strict=True)]
 
 
-def _clusters(network: Network, image: Tensor, count: int, seed: int) -> tuple[list[Tensor], Tensor]:
+def _clusters(network: Backbone, image: Tensor, count: int, seed: int) -> tuple[list[Tensor], Tensor]:
     """An image's regions by its features: masks (1, 1, H, W) that sum to one, and the clusters' centres (count, C)."""
     layers = network(image, LAYERS)
     size = layers[LAYERS[1]].shape[-2:]
