@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import toolkit
 from toolkit.atlas import Atlas
 from toolkit.cli import main
 from toolkit.errors import ToolkitError
-from toolkit.network import channels, field_of, load_network
+from toolkit.network import channels, field_of, load_network, save_scales
 from toolkit.pictures.formats import save_image
 from toolkit.pictures.io import open_image
 from toolkit.synthesis import Inputs, Objective, Recipe
@@ -105,6 +106,13 @@ def test_a_scale_at_the_layers_is_a_scale_folded_into_the_weights(measured, rand
 def test_files_know_their_weights_and_choose_no_code(measured):
     with pytest.raises(ToolkitError, match=r"which is code: name both, own_nets:seeded@own\.scales"):
         load_network("own.scales")
+    network = load_network("own_nets:seeded@own.scales")
+    (measured / "evil.py").write_text("raise SystemExit")
+    for source in ("evil", "evil.scales", "own/evil", "evil:net", "timm/a:b"):
+        network.provenance["source"] = source
+        save_scales(network, measured / "evil.scales")
+        with pytest.raises(ToolkitError, match="which is code: name both"):
+            load_network("evil.scales")
     with pytest.raises(ToolkitError, match="belongs to other weights than own_nets:other has"):
         load_network("own_nets:other@own.scales")
     again = load_network("own_nets:seeded@own.scales")
@@ -132,6 +140,21 @@ def test_torchvisions_are_made_by_name_and_a_file_may_name_them(desk, monkeypatc
         load_network("torchvision/resnet19")
 
 
+def test_timms_say_their_preprocessing(desk, monkeypatch):
+    def create_model(name, pretrained):
+        assert (name, pretrained) == ("own", True)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3))
+        module.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+        return module
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    network = load_network("timm/own")
+    assert network.preprocessing(torch.ones(1, 3, 1, 1)).unique().item() == 2
+    assert load_network("timm/own", convention="caffe").preprocessing.channels == "BGR"
+    with pytest.raises(ToolkitError, match="Unknown convention 'cafe': did you mean caffe"):
+        load_network("timm/own", convention="cafe")
+
+
 def test_it_paints_is_judged_studied_and_shown(measured, capsys):
     network = ["--network", "own_nets:seeded@own.scales"]
     layers = ["--style-layers", "relu1_1,relu5_1"]
@@ -156,7 +179,8 @@ def test_what_a_position_sees_is_found_by_its_gradient(desk):
     assert field(5, None) == range(7, 14) and field(0, 40) == range(0, 4) and len(field(0, None)) == 7
 
 
-def test_what_it_cannot_do_is_said(desk, capsys):
+def test_what_it_cannot_do_is_said(desk, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)  # as where it is not installed
     for words, sentence in {
         "normalize own_nets:seeded images -o x.safetensors --layers 1": "only the mean activations are written",
         "normalize own_nets:seeded images -o x.scales": "at those that are named",

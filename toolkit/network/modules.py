@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,9 @@ from .backbone import Backbone, ModuleBackbone
 from .files import load_vgg
 from .find import in_model_folders, is_module
 from .vgg import CONVENTIONS, Preprocessing
+
+#: Networks that a file may name.
+LIBRARIES = re.compile(r"(torchvision|timm)/\w[\w.]*")
 
 
 class ModuleHeader(Header):
@@ -79,7 +83,7 @@ def load_module(
         raise ToolkitError(
             f"{path} is a .scales file: it holds mean activations, not a network; normalise a VGG with it."
         ) from error
-    if not name and ":" in header.source:  # a file must not choose what code is run
+    if not (name or LIBRARIES.fullmatch(header.source)):  # a file must not choose what code is run
         raise ToolkitError(f"{path} belongs to {header.source}, which is code: name both, {header.source}@{file}.")
     module, _ = made(name or header.source, convention)
     if weights_of(module) != header.weights:
@@ -136,7 +140,10 @@ def made(name: str, convention: str | None) -> tuple[nn.Module, Preprocessing]:
         raise ToolkitError(f"{name} gives no PyTorch module, but a {type(module).__name__}: name a function that does.")
     if convention is None and values:
         return module, Preprocessing("RGB", 1.0, tuple(values["mean"]), tuple(values["std"]))
-    return module, CONVENTIONS["caffe" if convention == "caffe" else "torchvision"]
+    known = convention or "torchvision"
+    if known not in CONVENTIONS:
+        raise ToolkitError(f"Unknown convention {known!r}: {did_you_mean(known, CONVENTIONS)}")
+    return module, CONVENTIONS[known]
 
 
 def weights_of(module: nn.Module) -> str:
