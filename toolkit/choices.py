@@ -8,7 +8,7 @@ Pooling = Literal["average", "max"]
 Convention = Literal["torchvision", "caffe"]
 
 #: How keys of weights are named: ``network.foreign`` says it.
-Layout = Literal["torchvision", "adain", "plain"]
+Layout = Literal["torchvision", "adain", "gatys", "plain"]
 
 #: How weights are stored.
 Storage = Literal["float32", "float16", "8bit"]

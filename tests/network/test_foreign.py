@@ -245,6 +245,35 @@ def test_adains_sequential_loads_what_is_written_for_it(tiny_network, random_ima
         torch.testing.assert_close(features, network(random_image(), [name])[name], rtol=1e-4, atol=1e-4)
 
 
+class Gatys(nn.Module):
+    """As the authors' notebook builds it: layers by name, for BGR in 0..255 less the mean."""
+
+    def __init__(self, architecture):
+        super().__init__()
+        for name, channels in architecture.convolutions.items():
+            setattr(self, name, nn.Conv2d(*channels, 3, padding=1))
+
+    def forward(self, image):
+        mean = torch.tensor([0.40760392, 0.45795686, 0.48501961]).view(3, 1, 1)
+        x = torch.relu(self.conv1_1((image.flip(1) - mean) * 255))
+        return torch.relu(self.conv2_1(torch.max_pool2d(torch.relu(self.conv1_2(x)), 2)))
+
+
+@pytest.mark.parametrize("convention", list(CONVENTIONS))
+def test_the_authors_notebook_loads_what_is_written_for_it(tiny_network, random_image, tmp_path, convention, capsys):
+    network = tiny_network(pooling="max", convention=convention)
+    save_network(network, tmp_path / "n.safetensors")
+    output = tmp_path / "vgg_conv.pth"
+    assert main(["convert", str(tmp_path / "n.safetensors"), "--layout", "gatys", "-o", str(output)]) == 0
+    assert "input: BGR in [0, 255], less (103.939, 116.779, 123.68)" in capsys.readouterr().out
+    model = Gatys(network.architecture)
+    model.load_state_dict(torch.load(output, weights_only=True))
+    expected, found = network(random_image(), ["relu2_1"])["relu2_1"], model(random_image())
+    inside = (..., slice(2, -2), slice(2, -2))  # another colour lies around the image
+    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-4, atol=1e-4 * float(expected.max()))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.02 * float(expected.max()))
+
+
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_torchvision_loads_what_is_written_for_it(torchvisions, random_image, tmp_path, suffix):
     torch.save(torchvisions("vgg19").state_dict(), tmp_path / "random.pth")

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import torch
 
 from ..errors import ToolkitError
-from ..network import load_network
+from ..network import load_vgg
 from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import AS_TEXTBOOK, Textbook
@@ -33,7 +33,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
     Raises:
         ToolkitError: when the network can't be loaded, or a contestant fails.
     """
-    load_network(network)  # fails here, not in a contestant
+    load_vgg(network)  # fails here, not in a contestant
     peaks = {}
     started = get_context("forkserver")
     started.set_forkserver_preload([__name__])  # imported once, by a process that each of theirs is forked from
@@ -51,7 +51,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
 
 def _peak(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> float:
     torch.set_grad_enabled(False)
-    network = load_network(source)
+    network = load_vgg(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
     recipe = Recipe.preset(
         "transfer",

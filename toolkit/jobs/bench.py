@@ -4,12 +4,15 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import InputError
 from ..fields import Bytes, Sides, field
 from .job import LOG, Count, NetworkJob, Outcome
 from .normalize import Counted
+
+if TYPE_CHECKING:
+    from ..network import Network
 
 #: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
 STYLES = Path(__file__).parents[2] / "demo" / "examples"
@@ -49,6 +52,15 @@ class Bench(NetworkJob):
         metavar="N",
     )
     memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", metavar="SIZE")
+
+    def load(self) -> "Network":
+        """The network, which has to be a VGG."""
+        from ..network import Network
+
+        network = super().load()
+        if not isinstance(network, Network):
+            raise InputError("The textbook is of VGGs alone: name one.", "network")
+        return network
 
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
         facts = {"network": self.network, **MEASURES[self.what](self, progress)}

@@ -58,10 +58,10 @@ class Export(Job):
         chosen = KINDS[self.kind] | named
         from ..export import export_features, export_step
         from ..files import check_outputs
-        from ..network import load_network
+        from ..network import load_vgg
 
         check_outputs([self.output])
-        network = load_network(self.source, convention=self.convention, pooling=self.pooling)
+        network = load_vgg(self.source, convention=self.convention, pooling=self.pooling)
         if self.kind == "features":
             errors = export_features(network, chosen["layers"], self.output, self.precision)
         else:

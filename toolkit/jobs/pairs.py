@@ -11,7 +11,7 @@ from .job import LOG
 from .synthesis import Made, SynthesisJob
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..network import Backbone
     from ..synthesis import Progress
 
 #: Bytes of a result's name: file systems take 255, and numbers, suffixes and a checkpoint's name come to it.
@@ -101,7 +101,7 @@ def _images(sources: Sequence[str], results: Path) -> list[str | None]:
     return images
 
 
-def _say_if_another(job: SynthesisJob, output: Path, network: "Network") -> None:
+def _say_if_another(job: SynthesisJob, output: Path, network: "Backbone") -> None:
     """Tells when a result that is there is not what would be made."""
     from ..synthesis import Result
     from .paint import prepared

@@ -14,7 +14,7 @@ from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..network import Backbone
     from ..synthesis import Progress, Result
 
 COMMON: tuple[Group, ...] = ("result", "optimisation")
@@ -125,7 +125,7 @@ class SynthesisJob(NetworkJob):
                 raise MissingFileError(f"There is no picture {name}.")
 
     def run(
-        self, progress: "Callable[[Progress], object]" = lambda step: None, network: "Network | None" = None
+        self, progress: "Callable[[Progress], object]" = lambda step: None, network: "Backbone | None" = None
     ) -> Made:
         """Makes the picture. Under torchrun, all processes share it.
 

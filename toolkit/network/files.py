@@ -52,10 +52,10 @@ class NetworkHeader(Header):
     normalization: Json[dict[Pooling, dict[str, Any]]] = Field(default_factory=dict)
 
 
-def load_network(
+def load_vgg(
     source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None, normalized: bool = True
 ) -> Network:
-    """Loads a network.
+    """Loads a VGG.
 
     Args:
         source: the name of a file in ``models/``, such as ``vgg19``; one of torchvision's networks, such as
@@ -73,7 +73,7 @@ def load_network(
             activations for this pooling.
 
     Example:
-        >>> load_network("vgg19", pooling="max").pooling
+        >>> load_vgg("vgg19", pooling="max").pooling
         'max'
     """
     path = find_network(source)
@@ -104,7 +104,7 @@ def normalized_for(path: Path) -> tuple[Pooling, ...]:
     """The poolings for which a file has mean activations, average before max.
 
     Raises:
-        ToolkitError: as ``load_network``.
+        ToolkitError: as ``load_vgg``.
     """
     file = read_state(path)
     if file.metadata.get("format") != FORMAT:

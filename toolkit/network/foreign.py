@@ -1,5 +1,6 @@
 """Other people's files of weights: their key layouts and input conventions, read and written."""
 
+import copy
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from .vgg import CONVENTIONS, Network, Preprocessing
 
 #: How keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position, ``features.0.weight``.
 #: ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has a padding layer
-#: before every convolution (Huang & Belongie 2017).
+#: before every convolution (Huang & Belongie 2017). ``gatys``: by layer, for BGR in 0..255 less the mean, as in the
+#: authors' own ``vgg_conv.pth``.
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 #: Added to a variance by torchvision's batch normalisation.
@@ -46,7 +48,7 @@ def stems(architecture: Architecture, layout: Layout, *, batch_norm: bool = Fals
     for layer in architecture.layers:
         if layer.kind == "conv":
             index += layout == "adain"
-            named[layer.name] = {"plain": layer.name, "adain": f"{index}", "torchvision": f"features.{index}"}[layout]
+            named[layer.name] = {"adain": f"{index}", "torchvision": f"features.{index}"}.get(layout, layer.name)
             index += batch_norm
         index += 1
     return named
@@ -162,7 +164,7 @@ def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str
             parameter.copy_(given)
 
 
-def write_foreign(network: Network, path: Path, layout: Layout) -> None:
+def write_foreign(network: Network, path: Path, layout: Layout) -> Preprocessing:
     """Writes a network's weights as they are, in somebody else's layout, reads the file back, and compares.
 
     A file in the layouts ``torchvision`` and ``plain`` says nothing about pooling, and nothing about preprocessing
@@ -173,11 +175,15 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
         path: a ``.safetensors`` file, or a ``.pth`` state dict.
         layout: how keys are named.
 
+    Returns:
+        What the network in the file expects.
+
     Raises:
         ToolkitError: when it cannot be written, or what is read back is not the network.
     """
     if path.suffix not in (".safetensors", ".pth"):
         raise ToolkitError(f"{path} must end in .safetensors or .pth.")
+    network = _for_caffe(network) if layout == "gatys" else network
     preprocessing = network.preprocessing
     convention = next((name for name, known in CONVENTIONS.items() if known == preprocessing), None)
     state = _as_convolution(preprocessing) if layout == "adain" else {}
@@ -197,6 +203,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
             same &= torch.allclose(again.preprocessing(grey), preprocessing(grey), rtol=1e-4, atol=1e-4)
         if not same:
             raise ToolkitError(f"What was written does not read back as the same network: {path} was not kept.")
+    return preprocessing
 
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str], dict[str, str]]:
@@ -270,6 +277,26 @@ def _fold(network: Network, name: str, gamma: Tensor, beta: Tensor, mean: Tensor
 def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:
     """Whether the first convolution is 1 x 1."""
     return "0.weight" in tensors and tensors["0.weight"].shape[2:] == (1, 1)
+
+
+def _for_caffe(network: Network) -> Network:
+    """The network for Caffe's input, by other weights of its first convolution.
+
+    Zeros around the input are then another colour, by half a step of 255 at most where the mean is ImageNet's too.
+    """
+    given, wanted = network.preprocessing, CONVENTIONS["caffe"]
+    if given == wanted:
+        return network
+    result = copy.deepcopy(network)
+    result.preprocessing, first = wanted, result.convolution("conv1_1")
+    assert first.bias is not None
+    order = slice(None) if given.channels == "BGR" else [2, 1, 0]
+    deviation, mean, other = (torch.tensor(each).double() for each in (given.std, given.mean, wanted.mean))
+    factor = given.range / (deviation * wanted.range)
+    weight = first.weight.double() * factor.view(1, 3, 1, 1)
+    first.bias.add_((weight.sum((2, 3)) * (other[order] - mean * wanted.range / given.range)).sum(1))
+    first.weight.copy_(weight[:, order])
+    return result
 
 
 def _as_convolution(preprocessing: Preprocessing) -> dict[str, Tensor]:

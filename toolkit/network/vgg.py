@@ -110,6 +110,11 @@ class Network(nn.Module):
         return next(self.parameters()).dtype
 
     @property
+    def measured(self) -> dict[str, str]:
+        """From every ReLU, behind which activations are measured, to its convolution."""
+        return {name.replace("conv", "relu"): name for name in self.architecture.convolutions}
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 

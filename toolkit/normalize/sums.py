@@ -10,7 +10,7 @@ from ..errors import ToolkitError
 
 @dataclass
 class ActivationSums:
-    """Sums of post-ReLU activations by convolution; those over different images add up.
+    """Sums of activations' sizes by layer, a VGG's by convolution; those over different images add up.
 
     Attributes:
         sums: float64 (3, O). With s an image's sum over its p positions: the sums over images of s, of s², and of s p.

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
 from ..fields import described
-from ..network import DEFAULT_NETWORK, Network, original
-from ..normalize import load_normalized
+from ..network import DEFAULT_NETWORK, Backbone, as_trained
+from ..normalize import load_backbone
 from ..synthesis import Recipe
 from ..synthesis.notation import STYLE_LAYERS, parse_layers
 
@@ -27,8 +27,8 @@ class Variation:
 
     label: str
     fields: dict[str, Any] = field(default_factory=dict)
-    network: Network | None = None
-    treatment: Callable[[Network], Network] | None = None
+    network: Backbone | None = None
+    treatment: Callable[[Backbone], Backbone] | None = None
 
     @property
     def sets(self) -> set[str]:
@@ -111,10 +111,10 @@ def _ratio(text: str) -> Variation:
 def _normalization(text: str) -> Variation:
     if text not in ("normalised", "original"):
         raise ValueError(text)
-    return Variation(text, treatment=original if text == "original" else _unchanged)
+    return Variation(text, treatment=as_trained if text == "original" else _unchanged)
 
 
-def _unchanged(network: Network) -> Network:
+def _unchanged(network: Backbone) -> Backbone:
     return network
 
 
@@ -150,7 +150,7 @@ AXES: dict[str, Kind] = {
     "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", lambda layer: {layer: 1.0})),
     "style-blocks": Kind("style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers)),
     "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
-    "network": Kind("network", DEFAULT_NETWORK, _each(lambda name: Variation(name, network=load_normalized(name)))),
+    "network": Kind("network", DEFAULT_NETWORK, _each(lambda name: Variation(name, network=load_backbone(name)))),
     "normalization": Kind("network", "normalised,original", _each(_normalization)),
     **dict(_of_fields()),
 }

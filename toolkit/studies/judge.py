@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network
+from ..network import Backbone
 from ..pictures.io import cover, fit, resize
 from ..synthesis import Inputs, Objective, Recipe
 from ..synthesis.neighbours import AT_ONCE, Joint
@@ -42,7 +42,9 @@ class Judgement(NamedTuple):
     grain: float
 
 
-def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, recipe: Recipe | None = None) -> Judgement:
+def judge(
+    network: Backbone, picture: Tensor, content: Tensor, style: Tensor, recipe: Recipe | None = None
+) -> Judgement:
     """Compares a picture with the content image and the style image that it was made from.
 
     The content image is resized to the picture's size, the style image as a synthesis of that size does.
@@ -78,7 +80,9 @@ def judge(network: Network, picture: Tensor, content: Tensor, style: Tensor, rec
     return Judgement(content_lost, style_left, _over(total, start), *strokes, grain(picture) / grain(painting))
 
 
-def distances(network: Network, picture: Tensor, painting: Tensor, weights: Mapping[str, float]) -> tuple[float, float]:
+def distances(
+    network: Backbone, picture: Tensor, painting: Tensor, weights: Mapping[str, float]
+) -> tuple[float, float]:
     """Invention and coverage, see ``Judgement``, by the features of layers with these weights."""
     joint = Joint.of(weights, network.shapes(weights, picture.shape), picture.shape[-2:])
     joined = (

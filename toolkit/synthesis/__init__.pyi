@@ -7,10 +7,12 @@ from .regions import Region, suggest_regions
 from .result import Result, made_from_in
 from .synthesis import Progress, Synthesis
 from .targets import Targets, find_targets
+from .training import ContentLoss, StyleLoss
 
 __all__ = [
     "PRESETS",
     "Checkpoint",
+    "ContentLoss",
     "Inputs",
     "MadeFrom",
     "Objective",
@@ -19,6 +21,7 @@ __all__ = [
     "Recipe",
     "Region",
     "Result",
+    "StyleLoss",
     "Synthesis",
     "Targets",
     "find_targets",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..network import Backbone
 from .inputs import Inputs
-from .losses import EVERYWHERE, ContentLoss, Loss, Parts, Region
+from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Region
 from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
@@ -139,7 +139,7 @@ def losses_of(recipe: Recipe, targets: Targets) -> list[Loss]:
     for layer, weight in content_weights.items():
         target = targets.features[layer]
         size = target.numel()
-        losses.append(ContentLoss(layer, weight, target, size, size / 2 if paper else 1.0))
+        losses.append(FeaturesLoss(layer, weight, target, size, size / 2 if paper else 1.0))
     scale = statistic.scale * (0.25 if paper else 1.0)
     shares = recipe.shares(len(targets.summaries))
     for layer, weight in style_weights.items():
