@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from toolkit.cli import main
 from toolkit.jobs import StudyJob, Transfer
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe, save_image
-from toolkit.pictures.io import open_image
+from toolkit.pictures.io import example_photographs, open_image
 
 SMALL = ["--size", "32", "--iterations", "4"]
 
@@ -375,3 +377,10 @@ def test_judge_compares_pictures_in_a_table_and_a_sheet_and_says_when_it_painted
     assert open_image("sheet.png").shape[-1] > 4 * 384
     assert main(["judge", "photo.jpg", *images, "--sheet", "sheet.jpg"]) == 2
     assert main(["judge", "photo.jpg", *images, "--sheet", "photo.jpg"]) == 2
+
+
+def test_example_photographs_are_there_by_name_unless_a_file_of_ones_own_bears_it(desk):
+    content = Transfer(content="coffee", styles=["painting.png"]).content
+    torch.testing.assert_close(open_image(content), example_photographs()["coffee"])
+    Path("coffee").mkdir()
+    assert Transfer(content="coffee", styles=["painting.png"]).content == "coffee"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import InputError, ToolkitError
-from .fields import field
+from .fields import Photograph, field
 from .job import NetworkJob, Outcome, written
 from .normalize import Counted
 
@@ -43,7 +43,7 @@ class Judge(NetworkJob):
     pictures: tuple[str, ...] = field(
         ..., "the pictures to judge", positional=True, metavar="picture", min_length=1, max_length=12
     )
-    content: str = field(..., "the content image that they were made from", metavar="FILE")
+    content: Photograph = field(..., "the content image that they were made from", metavar="FILE")
     style: str = field(..., "the style image that they were made from", metavar="FILE")
     sheet: Path | None = field(None, "also write a PNG of the pictures with their numbers", metavar="FILE")
 
