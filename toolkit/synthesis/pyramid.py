@@ -22,7 +22,7 @@ ITERATION_SHARES = {
 }
 
 #: The same with a finish, which needs forms that are there: its level is the last, or all after the second.
-FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.55, 0.45), 3: (0.42, 0.21, 0.37)}
+FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.6, 0.4), 3: (0.42, 0.3, 0.28)}
 FORM_LEVELS = 2
 
 #: With a finish, the content weight while forms are found, and then, over the recipe's own: forms that are there stay.
