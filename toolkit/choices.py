@@ -26,6 +26,9 @@ Colour = Literal["style", "luminance", "covariance", "histogram"]
 #: What of the features defines a style.
 StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
+#: Public-domain photographs that come with scikit-image, by name: their files there.
+PHOTOGRAPHS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
+
 #: How the names of files of mean activations and of atlases end.
 SCALES, ATLAS = ".scales", ".atlas"
 

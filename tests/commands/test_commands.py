@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from toolkit.cli import main
@@ -16,7 +18,7 @@ from toolkit.errors import ToolkitError
 from toolkit.jobs import StudyJob, Transfer
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe, save_image
-from toolkit.pictures.io import open_image
+from toolkit.pictures.io import example_photographs, open_image
 
 SMALL = ["--size", "32", "--iterations", "4"]
 
@@ -369,6 +371,26 @@ def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "content loss, as a share of the style image's" and lines[1].split() == ["relu4_2", "0.00%"]
     assert lines[8].split() == ["all", "100.00%"]
-    assert [line.split()[0] for line in lines[10:]] == ["invention", "coverage", "grain"]
+    assert [line.split()[0] for line in lines[-3:]] == ["invention", "coverage", "grain"]
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["style_of_all"] == 1
+    assert json.loads(capsys.readouterr().out)["photo.jpg"]["style_of_all"] == 1
+
+
+def test_judge_compares_pictures_in_a_table_and_a_sheet_and_says_when_it_painted_one(network, desk, capsys):
+    images = ["--content", "photo.jpg", "--style", "painting.png", "--network", network]
+    assert main(["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL, "-o", "out.png"]) == 0
+    capsys.readouterr()
+    assert main(["judge", "photo.jpg", "out.png", *images, "--sheet", "sheet.png"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["1: photo.jpg", "2: out.png"] and lines[3].split()[:2] == ["relu4_2", "0.00%"]
+    assert "has also painted" in lines[-2] and lines[-1] == "written to sheet.png"
+    assert open_image("sheet.png").shape[-1] > 4 * 384
+    assert main(["judge", "photo.jpg", *images, "--sheet", "sheet.jpg"]) == 2
+    assert main(["judge", "photo.jpg", *images, "--sheet", "photo.jpg"]) == 2
+
+
+def test_example_photographs_are_there_by_name_unless_a_file_of_ones_own_bears_it(desk):
+    content = Transfer(content="coffee", styles=["painting.png"]).content
+    torch.testing.assert_close(open_image(content), example_photographs()["coffee"])
+    Path("coffee").mkdir()
+    assert Transfer(content="coffee", styles=["painting.png"]).content == "coffee"

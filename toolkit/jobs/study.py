@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from pydantic import model_validator
 
 from ..errors import InputError
-from ..fields import field
+from ..fields import Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
@@ -38,7 +38,7 @@ class StudyJob(NetworkJob):
     The fields of a recipe are taken with the others.
     """
 
-    images: tuple[str, ...] = field(
+    images: tuple[Photograph, ...] = field(
         ..., "content image, if any, then style images", positional=True, metavar="image", min_length=1
     )
     rows: str = field(..., "such as iterations=25,50,100", metavar="AXIS=VALUES")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from ..choices import PHOTOGRAPHS
 from ..errors import InputError, MissingFileError, in_words
-from ..fields import Bytes, ColourName, field
+from ..fields import Bytes, ColourName, Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 COMMON: tuple[Group, ...] = ("result", "optimisation")
 
-CONTENT = field(..., "content image, or a folder of them", positional=True)
+CONTENT = field(
+    ..., f"content image, or a folder of them; or {', '.join(PHOTOGRAPHS)}, which are there", positional=True
+)
 ALPHA = field(False, "make the result transparent where the content image is")
 MASKS = field(
     (),
@@ -153,7 +156,7 @@ class Transfer(SynthesisJob):
     (768, 76)
     """
 
-    content: str = CONTENT
+    content: Photograph = CONTENT
     styles: tuple[str, ...] = _styles("style images to blend, or folders of them")
     masks: tuple[str, ...] = MASKS
     style_masks: tuple[str, ...] = STYLE_MASKS
@@ -174,7 +177,7 @@ class Reconstruction(SynthesisJob):
 
     ending: ClassVar[str] = "-reconstruct"
 
-    content: str = CONTENT
+    content: Photograph = CONTENT
     keep_alpha: bool = ALPHA
     recipe: Recipe = _recipe("reconstruction", "content")
 
@@ -201,7 +204,7 @@ class Amalgamation(SynthesisJob):
 
     ending: ClassVar[str] = "-amalgamate"
 
-    content: str = CONTENT
+    content: Photograph = CONTENT
     styles: tuple[str, ...] = _styles("style image, or a folder of them", most=1)
     keep_alpha: bool = ALPHA
     recipe: Recipe = _recipe("amalgamation", "content", "colours")
