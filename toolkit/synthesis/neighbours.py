@@ -23,7 +23,7 @@ from .losses import EVERYWHERE, Features, Parts, Region
 #: Pixels between positions of the grid, at least, if there is such a layer: the finer the grid, the longer the search.
 GRID = 4
 
-#: Pixels between a layer's positions, at most: coarser layers see more than a stroke, and are left out if others remain.
+#: Pixels between positions of a layer, at most: coarser ones see more than a stroke, and are left out if others remain.
 STROKE = 8
 
 #: Vectors of the style images to choose from, at most: of large images a random part.
