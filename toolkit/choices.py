@@ -33,3 +33,10 @@ PHOTOGRAPHS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee":
 SCALES, ATLAS = ".scales", ".atlas"
 
 OptimizerName = Literal["lbfgs", "adam"]
+
+#: How the names of clips end that are read, and of films that are written.
+CLIPS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".ogv", ".3gp")
+FILMS = (".mp4", ".gif", ".webp")
+
+#: The usual weight of the temporal loss.
+TEMPORAL = 300.0

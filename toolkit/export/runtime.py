@@ -127,7 +127,7 @@ class OnnxObjective:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
         inputs.check(recipe)
         self.targets = targets or find_targets(network, recipe, inputs)
-        self._losses, self._image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
+        self._losses, self.image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
         statistic = recipe.style_statistic if style_weights else "gram"
         self._session = session or Session(step_model(network, *layers, statistic=statistic), network.device)
         self._feeds = {name: value for name, _, value in feeds(recipe, self.targets)}
@@ -148,7 +148,7 @@ class OnnxObjective:
         shapes: dict[str, Sequence[int]] = {"gradient": image.shape, **dict.fromkeys(outputs.values(), ())}
         results = self._session.run({"image": image, **self._feeds}, shapes)
         values = [(loss.name, loss.weight, results[outputs[loss.name]] * loss.scale) for loss in self._losses]
-        return evaluation_of(values, results["gradient"], image, self._image_losses)
+        return evaluation_of(values, results["gradient"], image, self.image_losses)
 
     def match(self, image: Tensor) -> None:
         """Not called, as a recipe with a finish is refused."""

@@ -1,5 +1,6 @@
 from .budget import Plan, plan
 from .checkpoint import Checkpoint
+from .clip import ClipSynthesis
 from .inputs import Inputs, MadeFrom
 from .objective import Objective
 from .recipe import PRESETS, Recipe
@@ -12,6 +13,7 @@ from .training import ContentLoss, StyleLoss
 __all__ = [
     "PRESETS",
     "Checkpoint",
+    "ClipSynthesis",
     "ContentLoss",
     "Inputs",
     "MadeFrom",
