@@ -86,7 +86,7 @@ class ToolkitWarning(UserWarning):
 
 def in_words(field: str) -> str:
     """A field's name at the beginning of a sentence."""
-    return field.replace("_", " ").capitalize()
+    return field.rstrip("_").replace("_", " ").capitalize()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -108,7 +108,7 @@ def in_plain_words(error: "ErrorDetails", name: str = "") -> str:
     """
     field, *within = error["loc"] or ("",)
     parts = (f"value {part + 1}" if isinstance(part, int) else part for part in within)
-    named = ": ".join([str(field).replace("_", " "), *parts]) or name
+    named = ": ".join([str(field).rstrip("_").replace("_", " "), *parts]) or name
     if error["type"] in ("value_error", "json_invalid"):  # these say it all
         message = error["msg"].removeprefix("Value error, ")
         return f"{named}: {message}" if error["loc"] else message

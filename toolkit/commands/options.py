@@ -13,7 +13,7 @@ from ..synthesis.notation import format_layers
 
 def flag(name: str) -> str:
     """The option of a field."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"  # Python keeps some words to itself
 
 
 def add_options(parser: argparse.ArgumentParser, model: type[BaseModel]) -> None:
