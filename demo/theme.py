@@ -1,37 +1,14 @@
 """The theme: how Gradio's own components look here, in light and dark."""
 
+from pathlib import Path
+
 import gradio as gr
 
 #: Fonts of the visitor's own system: the page loads none from elsewhere.
 FONT = ["system-ui", "sans-serif"]
 
-#: Headings in a serif, as in a catalogue; strips of thumbnails; on a phone the result comes right after its button.
-CSS = """
-.gradio-container { max-width: 1360px !important; margin: 0 auto !important; }
-.main.fillable { padding: 16px clamp(12px, 2.5vw, 32px) !important; }
-h1 { font-family: Georgia, 'Times New Roman', serif; font-weight: 500; font-size: 2rem; letter-spacing: -.01em; }
-.result img { width: 100%; height: 100%; object-fit: contain; }
-.strip .grid-container { gap: 6px; grid-template-columns: repeat(auto-fill, minmax(72px, 1fr)) !important; }
-#ways-gallery .thumbnail-item { aspect-ratio: 3 / 2; }
-.strip .thumbnail-item, #parts .thumbnail-item { aspect-ratio: 4 / 3; }
-.strip-title { margin-top: 4px; }
-.block .head { display: grid; grid-template-columns: 1fr auto; }
-.block .head > label { display: contents; }
-.block .head .tab-like-container { grid-area: 1 / 2; }
-.block .head .info-text { grid-area: 2 / 1 / auto / span 2; }
-.tour .stepper-wrapper { padding-left: 32px; padding-right: 32px; }
-#transfer-status p { color: var(--body-text-color-subdued); }
-.dark { --color-accent: var(--primary-500); }
-input:focus-visible, button:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
-@media (max-width: 700px) {
-  .beside > .column { display: contents; }
-  .beside > .column > * { order: 1; flex: 1 1 100%; }
-  .beside > .column > .secondary { order: 2; }
-  .beside > .column > .strips { order: 3; }
-  .beside > .column > .examples { order: 4; }
-  .result { height: 90vw !important; }
-}
-"""
+#: What the theme has no word for.
+CSS = Path(__file__).with_name("theme.css").read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:

@@ -35,13 +35,12 @@ def test_a_machine_has_some_memory_and_an_arithmetic():
 
 def test_alone_there_is_nobody_to_share_with(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    ranks = Ranks.join(CPU)
-    assert ranks == ALONE == Ranks(0, 1) and ranks.first and not Ranks(1, 2).first
-    tensor = torch.arange(3.0)
-    assert ranks.all_reduce(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))
-    assert ranks.broadcast(True) is True and ranks.broadcast(False) is False
-    assert ranks.all_gather("a thing") == ["a thing"]
-    ranks.leave()
+    with Ranks.joined(CPU) as ranks:
+        assert ranks == ALONE == Ranks(0, 1) and ranks.first and not Ranks(1, 2).first
+        tensor = torch.arange(3.0)
+        assert ranks.all_reduce(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))
+        assert ranks.broadcast(True) is True and ranks.broadcast(False) is False
+        assert ranks.all_gather("a thing") == ["a thing"]
 
 
 @pytest.mark.parametrize("tf32", [False, True])

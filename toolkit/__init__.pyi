@@ -3,17 +3,19 @@ from .export import export_features, export_step
 from .network import Network, load_network, save_network
 from .pictures.formats import save_image
 from .pictures.io import example_photographs, open_image
-from .synthesis import Checkpoint, Inputs, Objective, Recipe, Result, Synthesis
+from .synthesis import Checkpoint, ContentLoss, Inputs, Objective, Recipe, Result, StyleLoss, Synthesis
 
 __version__: str
 
 __all__ = [
     "Checkpoint",
+    "ContentLoss",
     "Inputs",
     "Network",
     "Objective",
     "Recipe",
     "Result",
+    "StyleLoss",
     "Synthesis",
     "ToolkitError",
     "example_photographs",

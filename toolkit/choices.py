@@ -8,7 +8,7 @@ Pooling = Literal["average", "max"]
 Convention = Literal["torchvision", "caffe"]
 
 #: How keys of weights are named: ``network.foreign`` says it.
-Layout = Literal["torchvision", "adain", "plain"]
+Layout = Literal["torchvision", "adain", "gatys", "plain"]
 
 #: How weights are stored.
 Storage = Literal["float32", "float16", "8bit"]
@@ -26,7 +26,17 @@ Colour = Literal["style", "luminance", "covariance", "histogram"]
 #: What of the features defines a style.
 StatisticName = Literal["gram", "moments", "wasserstein", "sliced"]
 
+#: Public-domain photographs that come with scikit-image, by name: their files there.
+PHOTOGRAPHS = {"astronaut": "astronaut.png", "chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
+
 #: How the names of files of mean activations and of atlases end.
 SCALES, ATLAS = ".scales", ".atlas"
 
 OptimizerName = Literal["lbfgs", "adam"]
+
+#: How the names of clips end that are read, and of films that are written.
+CLIPS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".ogv", ".3gp")
+FILMS = (".mp4", ".gif", ".webp")
+
+#: The usual weight of the temporal loss.
+TEMPORAL = 300.0

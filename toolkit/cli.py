@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from inspect import getdoc
 
 from . import __version__, jobs
-from .commands.options import add_options, flag
+from .commands.options import add_options, told
 from .commands.progress import shown
-from .errors import ToolkitError, in_words
+from .errors import ToolkitError
 from .printing import messages_printed, unbroken_printing, warnings_as_notes
 from .process import configure_threads, keep_freed_memory, stopped_like_ctrl_c
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with stopped_like_ctrl_c():
                 return _run(job(**options), as_json)
         except ToolkitError as error:
-            return _ended(error, _sentence(error, job), 2)
+            return _ended(error, told(error, job), 2)
         except OSError as error:  # that nothing closer to it has explained
             where = f"Could not read or write {error.filename}: " if error.filename else ""
             return _ended(error, f"error: {where}{error.strerror or error}.", 2)
@@ -99,17 +99,6 @@ def _ended(error: BaseException, sentence: str, status: int) -> int:
     for note in getattr(error, "__notes__", []):
         print(note)
     return status
-
-
-def _sentence(error: ToolkitError, job: type[jobs.Job]) -> str:
-    """What was wrong, with the option that mends it."""
-    options = {field.name for field in jobs.described(job) if not field.shown.get("positional")}
-    if error.field not in options:
-        return f"error: {error}"
-    told, named = str(error), in_words(error.field)
-    if re.match(rf"{named}\b", told):
-        return f"error: {flag(error.field)}{told.removeprefix(named)}"
-    return f"error: {told} See {flag(error.field)}."
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -2,8 +2,7 @@
 
 import functools
 import os
-import time
-from collections.abc import Callable
+import timeit
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def native_bfloat16(device: torch.device) -> bool:
     for dtype in (torch.float32, torch.bfloat16):
         features, kernel = torch.ones(1, 128, 64, 64, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
         features, kernel = (each.to(memory_format=torch.channels_last) for each in (features, kernel))
-        seconds[dtype] = min(_seconds(lambda: F.conv2d(features, kernel, padding=1)) for _ in range(6))  # noqa: B023
+        seconds[dtype] = min(timeit.repeat(lambda: F.conv2d(features, kernel, padding=1), number=1, repeat=6))  # noqa: B023
     return seconds[torch.float32] > FASTER * seconds[torch.bfloat16]
 
 
@@ -110,9 +109,3 @@ def synchronize(device: torch.device) -> None:
     """Waits until a device has done what it was given; a CPU always has."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began

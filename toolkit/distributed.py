@@ -12,34 +12,39 @@ import torch.distributed as dist
 from torch import Tensor
 
 from .errors import ToolkitError
+from .process import uninterrupted
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among those that share a job, in torch.distributed's words."""
+    """This process's place among those that share a job, in torch.distributed's words.
+
+    Raises:
+        ToolkitError: what is shared can't be, as another process is gone.
+    """
 
     rank: int = 0
     world_size: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> "Ranks":
-        """Joins the others when torchrun started this process; over NCCL on GPUs, over Gloo otherwise."""
+    @contextmanager
+    def joined(cls, device: torch.device) -> Iterator["Ranks"]:
+        """Joins the others while it lasts, when torchrun started this process; over NCCL on GPUs, else over Gloo."""
         if "WORLD_SIZE" not in os.environ or not dist.is_available():
-            return cls()
+            yield cls()
+            return
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if not dist.is_initialized():
             # This module binds the present group in its functions' defaults: imported later it would keep the new
-            # group's threads alive after leave(), which may abort the process at its end.
+            # group's threads alive after it has ended, which may abort the process at its end.
             importlib.import_module("torch.distributed.nn.functional")
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
-
-    @staticmethod
-    def leave() -> None:
-        """Ends the connection, if there is one."""
-        if dist.is_available() and dist.is_initialized():
-            dist.destroy_process_group()
+        try:
+            yield cls(dist.get_rank(), dist.get_world_size())
+        finally:
+            with uninterrupted():
+                dist.destroy_process_group()
 
     @property
     def first(self) -> bool:
@@ -47,22 +52,14 @@ class Ranks:
         return self.rank == 0
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
-        """The sum of all processes' tensors, in place.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """The sum of all processes' tensors, in place."""
         if self.world_size > 1:
             with _connected():
                 dist.all_reduce(tensor)
         return tensor
 
     def broadcast(self, decision: bool) -> bool:
-        """What the first process decided.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """What the first process decided."""
         decisions = [decision]
         if self.world_size > 1:
             with _connected():
@@ -70,11 +67,7 @@ class Ranks:
         return decisions[0]
 
     def all_gather(self, thing: Any) -> list[Any]:
-        """Every process's thing, in the order of their ranks.
-
-        Raises:
-            ToolkitError: when another process is gone.
-        """
+        """Every process's thing, in the order of their ranks."""
         gathered: list[Any] = [thing] * self.world_size
         if self.world_size > 1:
             with _connected():

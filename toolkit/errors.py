@@ -43,6 +43,10 @@ class InputError(ToolkitError):
         super().__init__(sentence)
         self.field = field
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """For the way from one process to another."""
+        return type(self), (str(self), self.field)
+
     @classmethod
     def of(cls, error: "ErrorDetails") -> Self:
         """What pydantic found wrong with a field."""
@@ -82,7 +86,7 @@ class ToolkitWarning(UserWarning):
 
 def in_words(field: str) -> str:
     """A field's name at the beginning of a sentence."""
-    return field.replace("_", " ").capitalize()
+    return field.rstrip("_").replace("_", " ").capitalize()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -104,7 +108,7 @@ def in_plain_words(error: "ErrorDetails", name: str = "") -> str:
     """
     field, *within = error["loc"] or ("",)
     parts = (f"value {part + 1}" if isinstance(part, int) else part for part in within)
-    named = ": ".join([str(field).replace("_", " "), *parts]) or name
+    named = ": ".join([str(field).rstrip("_").replace("_", " "), *parts]) or name
     if error["type"] in ("value_error", "json_invalid"):  # these say it all
         message = error["msg"].removeprefix("Value error, ")
         return f"{named}: {message}" if error["loc"] else message

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,10 @@ from torch import Tensor
 
 from .errors import DamagedFileError, ToolkitError, WriteError
 
+#: How a file begins that stands for another, and what to say of it.
+POINTER = b"version https://git-lfs"
+IS_POINTER = "is a Git LFS pointer, not the file itself: fetch the file with git lfs pull."
+
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
@@ -27,24 +32,20 @@ def written_atomically(path: Path) -> Iterator[Path]:
     Raises:
         ToolkitError: when the folder cannot be made or written, or the disk is full.
     """
-    temporary: Path | None = None
     place = Path(os.path.realpath(path))  # what a link points to, so that the link stays
+    # The start of the name alone: a longer one than the path's may be too long.
+    temporary = place.parent / f".{path.stem[:8]}.{secrets.token_hex(4)}{path.suffix}"
     try:
         if place.exists() and not place.is_file():
             raise WriteError(f"{path} is a folder or a device: name a file.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        # The start of the name alone: a longer one than the path's may be too long.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:8]}.", suffix=path.suffix, dir=place.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # temporary files are for their owner alone
         temporary.replace(place)
-        temporary = None
     except OSError as error:
         raise WriteError(f"Could not write {path}: {error.strerror or error}.") from error
     finally:
-        if temporary is not None:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -219,14 +220,5 @@ def _in_unicode(path: Path) -> Path:
 
 def sha256(path: Path) -> str:
     """The file's SHA-256, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        return hashlib.file_digest(file, "sha256").hexdigest()

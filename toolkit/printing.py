@@ -26,7 +26,6 @@ class Unbroken:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Writes if it can."""
         try:
             self._stream.write(text)
         except (OSError, ValueError):
@@ -34,7 +33,6 @@ class Unbroken:
         return len(text)
 
     def flush(self) -> None:
-        """Flushes if it can."""
         try:
             self._stream.flush()
         except (OSError, ValueError):

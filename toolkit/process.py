@@ -5,9 +5,10 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 #: A closed terminal and a request to stop are answered as Ctrl-C is.
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -60,24 +61,20 @@ def return_freed_memory() -> None:
         trim(0)
 
 
-@contextmanager
-def stopped_like_ctrl_c() -> Iterator[None]:
+def stopped_like_ctrl_c() -> AbstractContextManager[None]:
     """Has every signal to stop raise ``KeyboardInterrupt``."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return _answered(STOPS, signal.default_int_handler)
+
+
+def uninterrupted() -> AbstractContextManager[None]:
+    """Ignores interruptions while a result is being saved; only the main thread hears of them."""
+    heard = threading.current_thread() is threading.main_thread()
+    return _answered([signal.SIGINT, *STOPS] if heard else [], signal.SIG_IGN)
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ignores interruptions while a result is being saved; only the main thread hears of them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *STOPS)}
+def _answered(signals: Iterable[int], answer: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, answer) for number in signals}
     try:
         yield
     finally:

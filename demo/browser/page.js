@@ -11,7 +11,8 @@ const wanted = new URLSearchParams(location.search).get("engine");
 
 const RESTORED =
   "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. " +
-  "Then Paint makes it again, and Refine further goes on from it.";
+  "Then Paint makes much the same picture: on another device its strokes fall differently. " +
+  "Refine further goes on from it.";
 
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;

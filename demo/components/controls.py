@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from toolkit.jobs.fields import described
+from toolkit.fields import described
 from toolkit.synthesis import Recipe
 from toolkit.synthesis.notation import STRENGTHS, as_text
 

@@ -18,7 +18,8 @@ from .transfers import recipe_of
 
 RESTORED = (
     "The controls now show this image's recipe. Press **Refine further** to go on from the image. "
-    "To make it again, choose the images that it was made from and press **Paint**."
+    "To make much the same again, choose the images that it was made from and press **Paint**: on another machine its "
+    "strokes fall differently."
 )
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."

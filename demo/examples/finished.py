@@ -28,12 +28,10 @@ class Finished:
 
     @property
     def path(self) -> Path:
-        """Its file."""
         return FOLDER / f"{self.photograph}-{self.style}.jpg"
 
     @property
     def recipe(self) -> Recipe:
-        """How it was made."""
         return Recipe.preset("transfer", size=SIZE, **self.fields)
 
 
@@ -50,7 +48,6 @@ FINISHED = (
 
 
 def main() -> None:
-    """Makes all of them."""
     images = {Path(path).stem: path for path in (*content_files(), *style_files())}
     network = load_normalized(DEFAULT_NETWORK)
     for picture in FINISHED:

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from toolkit.bench import bench_normalize, bench_transfer, image_means
+from toolkit.bench import bench_normalize, bench_transfer, image_means, step
 from toolkit.bench.images import spreads
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import AS_TEXTBOOK, Textbook
@@ -116,11 +116,23 @@ def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, cap
     assert "in pairs, content and style: name an even number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_a_step_is_measured_in_what_serves_and_for_a_minute_at_most(tiny_network, monkeypatch, native):
+    monkeypatch.setattr(step, "native_bfloat16", lambda device: native)
+    monkeypatch.setattr(step, "SECONDS", 0)
+    begun = []
+    found = step.bench_step(tiny_network(), 32, 32, torch.device("cpu"), 7, begun.append)
+    assert begun == [1] and found["rounds"] == 1
+    assert any("bfloat16" in name for name in found) == native
+
+
 def test_bench_prints_stable_keys(tiny_file, capsys):
     common = ["--network", tiny_file, "--size", "40x32", "--json", "--device", "cpu"]
-    assert main(["bench", "step", "--rounds", "1", *common]) == 0
-    found = json.loads(capsys.readouterr().out)
-    for name in ("textbook_ms", "float32_ms", "bfloat16_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
+    assert main(["bench", "step", "--rounds", "2", *common]) == 0
+    told = capsys.readouterr()
+    assert "round 1 of 2 …" in told.err and "round 2 of 2 …" in told.err
+    found = json.loads(told.out)
+    for name in ("rounds", "textbook_ms", "float32_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
         assert found[name] > 0
     assert found["speedup_float32"] == pytest.approx(found["textbook_ms"] / found["float32_ms"])
     assert main(["bench", "memory", "--iterations", "4", *common]) == 0

@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from toolkit.cli import main
+from toolkit.errors import ToolkitError
 from toolkit.jobs import StudyJob, Transfer
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe, save_image
-from toolkit.pictures.io import open_image
+from toolkit.pictures.io import example_photographs, open_image
 
 SMALL = ["--size", "32", "--iterations", "4"]
 
@@ -115,6 +118,15 @@ def test_a_recipe_made_with_another_network_gets_a_note(network, desk, capsys):
     for other, noted in ((network, False), ("vgg19-small", True)):
         assert main(["texture", "painting.png", "--network", other, "--recipe", "t.png", "-o", "x.png"]) == 0
         assert ("note: the recipe was made with another network" in capsys.readouterr().err) is noted
+
+
+def test_a_job_takes_a_network_that_is_no_vgg(desk, residual):
+    layers = {"content_layers": "second", "style_layers": "first"}
+    for name, fields in (("first.png", layers), ("second.png", {"recipe": "first.png"})):
+        job = Transfer(content="photo.jpg", styles=["painting.png"], size=32, iterations=1, output=name, **fields)
+        assert job.run(network=residual).path.name == name
+    with pytest.raises(ToolkitError, match=r"Unknown layer 'relu3_1'"):
+        Transfer(content="photo.jpg", styles=["painting.png"], regions=2, output="x.png").run(network=residual)
 
 
 @pytest.fixture
@@ -359,6 +371,26 @@ def test_judge_prints_what_is_lost_and_left(network, desk, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "content loss, as a share of the style image's" and lines[1].split() == ["relu4_2", "0.00%"]
     assert lines[8].split() == ["all", "100.00%"]
-    assert [line.split()[0] for line in lines[10:]] == ["invention", "coverage", "grain"]
+    assert [line.split()[0] for line in lines[-3:]] == ["invention", "coverage", "grain"]
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["style_of_all"] == 1
+    assert json.loads(capsys.readouterr().out)["photo.jpg"]["style_of_all"] == 1
+
+
+def test_judge_compares_pictures_in_a_table_and_a_sheet_and_says_when_it_painted_one(network, desk, capsys):
+    images = ["--content", "photo.jpg", "--style", "painting.png", "--network", network]
+    assert main(["transfer", "photo.jpg", "painting.png", "--network", network, *SMALL, "-o", "out.png"]) == 0
+    capsys.readouterr()
+    assert main(["judge", "photo.jpg", "out.png", *images, "--sheet", "sheet.png"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["1: photo.jpg", "2: out.png"] and lines[3].split()[:2] == ["relu4_2", "0.00%"]
+    assert "has also painted" in lines[-2] and lines[-1] == "written to sheet.png"
+    assert open_image("sheet.png").shape[-1] > 4 * 384
+    assert main(["judge", "photo.jpg", *images, "--sheet", "sheet.jpg"]) == 2
+    assert main(["judge", "photo.jpg", *images, "--sheet", "photo.jpg"]) == 2
+
+
+def test_example_photographs_are_there_by_name_unless_a_file_of_ones_own_bears_it(desk):
+    content = Transfer(content="coffee", styles=["painting.png"]).content
+    torch.testing.assert_close(open_image(content), example_photographs()["coffee"])
+    Path("coffee").mkdir()
+    assert Transfer(content="coffee", styles=["painting.png"]).content == "coffee"

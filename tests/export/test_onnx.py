@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
+from onnx import numpy_helper
 
 from toolkit.cli import main
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputError, ToolkitError
 from toolkit.export import (
     OnnxObjective,
     Session,
@@ -22,17 +24,17 @@ from toolkit.export import (
     step_model,
     writing,
 )
-from toolkit.network import Network, Preprocessing, save_network
+from toolkit.network import Network, Preprocessing, rescale, save_network
 from toolkit.network.codebook import Codebook
 from toolkit.synthesis import Inputs, Recipe, Synthesis
 from toolkit.synthesis.objective import Objective
 
 LAYERS = ["relu1_1", "conv2_1", "pool3", "relu4_2", "relu5_1"]
 
-#: Content layers and style layers with their weights.
 #: What ONNX Runtime has no part in.
 PLAIN = {"finish": 0.0, "total_variation_weight": 0.0}
 
+#: Content layers and style layers with their weights.
 CHOICES = [
     ({"relu4_2": 1.0}, {f"relu{block}_1": 0.2 for block in range(1, 6)}),
     ({"relu2_2": 0.5, "conv3_1": 2.0}, {"relu2_2": 1.0, "pool2": 0.3}),
@@ -121,6 +123,56 @@ def test_eight_bits_are_near_any_weights(tiny_network, tmp_path):
     assert 1e-5 < max(errors.values()) <= writing.BOUNDS["8bit"].values
 
 
+def test_a_normalised_network_in_eight_bits_is_rounded_as_it_was_trained(tiny_network, tmp_path):
+    generator, trained = torch.Generator().manual_seed(3), tiny_network(widths=(16,) * 5)
+    means = {
+        name: torch.randn(filters, generator=generator, dtype=torch.float64).mul(2).exp()
+        for name, (_, filters) in trained.architecture.convolutions.items()
+    }
+    network = rescale(trained, means, {"images": 1})
+    errors = export_step(network, ["relu4_2"], ["relu1_1", "relu5_1"], tmp_path / "step.onnx", "8bit")
+    assert max(errors[name] for name in ("relu4_2", "relu1_1_gram", "relu5_1_gram")) < 0.03
+    stored = {each.name: numpy_helper.to_array(each) for each in onnx.load(tmp_path / "step.onnx").graph.initializer}
+    for name in trained.architecture.down_to(["relu5_1"]):
+        if name.kind == "conv":
+            decoded = stored[f"{name.name}.codebook"][stored[f"{name.name}.index"]]
+            weight = trained.convolution(name.name).weight.numpy()
+            assert np.linalg.norm(decoded - weight) < 0.02 * np.linalg.norm(weight)
+
+
+def test_what_is_exported_twice_is_the_same_file():
+    program = """
+import hashlib, torch
+from toolkit.export import features_model, step_model
+from toolkit.network import Architecture, Network, Preprocessing
+torch.manual_seed(0)
+network = Network(Architecture("vgg11", (4,) * 5), Preprocessing("RGB", 1.0, (0.0,) * 3, (1.0,) * 3))
+for parameter in network.parameters():
+    torch.nn.init.normal_(parameter)
+layers = [f"relu{block}_1" for block in range(1, 6)]
+models = [features_model(network, layers, precision) for precision in ("float32", "float16", "8bit")]
+for model in [*models, step_model(network, layers, layers)]:
+    print(hashlib.sha256(model.SerializeToString()).hexdigest())
+"""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in "12"
+    }
+    assert len(told) == 1
+
+
+def test_weights_beyond_float16_are_named(tiny_network, tmp_path):
+    network = tiny_network()
+    network.convolution("conv2_1").weight[0, 0] = 70_000
+    with (
+        pytest.raises(InputError, match="The weights of conv2_1 are too large for float16: use float32 or 8bit"),
+        warnings.catch_warnings(action="error", category=RuntimeWarning),  # as numpy's are
+    ):
+        export_features(network, LAYERS, tmp_path / "x.onnx", "float16")
+
+
 def test_eight_bit_weights_are_constants_once_loaded(eight_bit_network, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     model = step_model(eight_bit_network(), ["relu4_2"], ["relu1_1", "relu5_1"], "8bit")
@@ -206,14 +258,22 @@ def test_a_max_poolings_gradient_goes_to_the_first_of_equal_pixels(tiny_network)
 @pytest.mark.parametrize("precision", ["float32", "8bit"])
 @pytest.mark.parametrize("statistic", ["gram", "moments"])
 @pytest.mark.parametrize(("content_layers", "style_layers"), CHOICES)
-def test_every_graph_fits_web_gpu(eight_bit_network, precision, pooling, statistic, content_layers, style_layers):
+def test_every_step_fits_web_gpu(eight_bit_network, precision, pooling, statistic, content_layers, style_layers):
     network = eight_bit_network(pooling=pooling, convention="caffe")
-    step = step_model(network, list(content_layers), list(style_layers), precision, statistic)
-    for model in (step, features_model(network, LAYERS, precision)):
-        onnx.checker.check_model(model, full_check=True)
-        assert {node.domain for node in model.graph.node} == {""}
-        # Operators that onnxruntime-web's WebGPU backend has no kernels for.
-        assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
+    check_for_web_gpu(step_model(network, list(content_layers), list(style_layers), precision, statistic))
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("precision", ["float32", "8bit"])
+def test_the_graph_of_features_fits_web_gpu(eight_bit_network, precision, pooling):
+    check_for_web_gpu(features_model(eight_bit_network(pooling=pooling, convention="caffe"), LAYERS, precision))
+
+
+def check_for_web_gpu(model):
+    onnx.checker.check_model(model, full_check=True)
+    assert {node.domain for node in model.graph.node} == {""}
+    # Operators that onnxruntime-web's WebGPU backend has no kernels for.
+    assert not {node.op_type for node in model.graph.node} & {"Sign", "Sum", "Size", "Identity", "ScatterElements"}
 
 
 @pytest.mark.parametrize("statistic", ["gram", "moments"])

@@ -1,5 +1,7 @@
 """A network that is no VGG, by autograd: what a synthesis asks of it, and what it refuses."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -45,7 +47,8 @@ def test_what_a_pixel_takes_is_what_autograd_keeps_and_as_much_again():
 
 
 def test_what_it_computes_has_a_fingerprint(residual):
-    again = residual.at(torch.device("cpu"), torch.float32)
+    assert residual.at(torch.device("cpu"), torch.float32) is residual
+    again = copy.deepcopy(residual)
     assert again.fingerprint == residual.fingerprint
     next(again.parameters()).add_(1e-3)
     assert again.fingerprint != residual.fingerprint

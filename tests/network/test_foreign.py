@@ -100,6 +100,33 @@ def test_other_things_than_weights_are_refused(tmp_path, refused):
     assert refused(tmp_path / "text.pth").startswith(str(tmp_path / "text.pth"))
 
 
+def test_a_file_is_known_by_what_it_holds_not_by_its_name(tiny_network, state_of, tmp_path):
+    state = state_of(network := tiny_network())
+    torch.save(state, tmp_path / "w.pth")
+    (tmp_path / "w.pth").rename(tmp_path / "pickled.safetensors")
+    safetensors.torch.save_file(state, tmp_path / "plain.pth")
+    for name in ("pickled.safetensors", "plain.pth"):
+        assert fingerprint(load_network(tmp_path / name, convention="torchvision", pooling="average")) == fingerprint(
+            network
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_of_every_precision_are_read(tiny_network, state_of, tmp_path, dtype):
+    state = {key: value.to(dtype) for key, value in state_of(tiny_network()).items()}
+    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
+    found = load_network(tmp_path / "w.safetensors", convention="torchvision")
+    assert torch.equal(found.convolution("conv1_1").weight, state["conv1_1.weight"].float())
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_pointer_of_git_lfs_is_told(tmp_path, refused, name):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert refused(tmp_path / name).endswith(
+        "is a Git LFS pointer, not the file itself: fetch the file with git lfs pull."
+    )
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -216,6 +243,35 @@ def test_adains_sequential_loads_what_is_written_for_it(tiny_network, random_ima
     again = load_network(tmp_path / "adain.pth")
     for name, features in again(random_image(), ["relu1_1", "relu5_4"]).items():
         torch.testing.assert_close(features, network(random_image(), [name])[name], rtol=1e-4, atol=1e-4)
+
+
+class Gatys(nn.Module):
+    """As the authors' notebook builds it: layers by name, for BGR in 0..255 less the mean."""
+
+    def __init__(self, architecture):
+        super().__init__()
+        for name, channels in architecture.convolutions.items():
+            setattr(self, name, nn.Conv2d(*channels, 3, padding=1))
+
+    def forward(self, image):
+        mean = torch.tensor([0.40760392, 0.45795686, 0.48501961]).view(3, 1, 1)
+        x = torch.relu(self.conv1_1((image.flip(1) - mean) * 255))
+        return torch.relu(self.conv2_1(torch.max_pool2d(torch.relu(self.conv1_2(x)), 2)))
+
+
+@pytest.mark.parametrize("convention", list(CONVENTIONS))
+def test_the_authors_notebook_loads_what_is_written_for_it(tiny_network, random_image, tmp_path, convention, capsys):
+    network = tiny_network(pooling="max", convention=convention)
+    save_network(network, tmp_path / "n.safetensors")
+    output = tmp_path / "vgg_conv.pth"
+    assert main(["convert", str(tmp_path / "n.safetensors"), "--layout", "gatys", "-o", str(output)]) == 0
+    assert "input: BGR in [0, 255], less (103.939, 116.779, 123.68)" in capsys.readouterr().out
+    model = Gatys(network.architecture)
+    model.load_state_dict(torch.load(output, weights_only=True))
+    expected, found = network(random_image(), ["relu2_1"])["relu2_1"], model(random_image())
+    inside = (..., slice(2, -2), slice(2, -2))  # another colour lies around the image
+    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-4, atol=1e-4 * float(expected.max()))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.02 * float(expected.max()))
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -60,11 +60,13 @@ def root(tmp_path, monkeypatch):
     texts[20] = f"data:image/png;base64,{texts[20]}"
     pq.write_table(pa.table({"image": texts}), tmp_path / "texts.parquet", row_group_size=20)
     pq.write_table(pa.table({"label": range(COUNT), "photo": cells}), tmp_path / "photo.parquet")
+    several = {"image": range(COUNT), "depth": files[::-1], "photo": cells}
+    pq.write_table(pa.table(several), tmp_path / "several.parquet")
     return tmp_path
 
 
 SHARDED = ["all.tar", "shard-{00..03}.tar"]
-TABLES = [f"{name}.parquet" for name in ("all", "plain", "paths", "texts", "photo")]
+TABLES = [f"{name}.parquet" for name in ("all", "plain", "paths", "texts", "photo")] + ["several.parquet#photo"]
 SOURCES = [*SHARDED, *TABLES, "list.txt"]
 
 
@@ -167,13 +169,26 @@ def test_what_cannot_be_read_is_told_before_any_measuring(
         ({"image": [1.5]}, "The column image of .*x.parquet holds double, not bytes, paths or base64."),
         ({"image": [[1, 2]]}, r"The column image of .*x.parquet holds list<.*>, not bytes, paths or base64."),
         ({"image": [{"width": 3}]}, "holds struct<width: int64>, not bytes"),
-        ({"left": [b"1"], "right": [b"2"]}, r"x.parquet has no column image but several of bytes \(left, right\)."),
+        (
+            {"left": [b"1"], "right": [b"2"]},
+            r"has no column image but several of bytes \(left, right\): choose one, as in x.parquet#left\.$",
+        ),
+        (
+            {"file": ["a.png"], "label": [1]},
+            "has no column image but these: file, label: choose one, as in x.parquet#file",
+        ),
+        ({"label": [1]}, r"x.parquet has no column image but these: label\.$"),
     ],
 )
 def test_columns_that_hold_no_images_are_told_when_the_file_is_listed(tmp_path, columns, told):
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     with pytest.raises(ToolkitError, match=told):
         list_images(tmp_path / "x.parquet")
+
+
+def test_a_column_that_is_not_there_is_told(root):
+    with pytest.raises(ToolkitError, match=r"several.parquet has no column foto but several of bytes \(depth, photo\)"):
+        list_images(root / "sev*.parquet#foto")
 
 
 def test_text_that_is_no_image_is_skipped_and_told(tmp_path):

@@ -116,18 +116,18 @@ def test_processes_share_the_images_each_counted_once(desk):
 def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network):
     stream = ImageStream(list_images(desk / "images"), "native")
     Job(stream, partials=desk / "x").measure([tiny_network()])
-    others = {
-        "images": (Job(ImageStream(stream.entries[:-1], "native"), partials=desk / "x"), tiny_network()),
-        "weights": (Job(stream, partials=desk / "x"), tiny_network(seed=1)),
-        "pooling": (Job(stream, partials=desk / "x"), tiny_network(pooling="max")),
-        "preparation": (Job(ImageStream(stream.entries, "crop"), partials=desk / "x"), tiny_network()),
-        "arithmetic": (Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
-    }
-    for name, (job, network) in others.items():
-        with pytest.raises(ToolkitError, match=f"was made with other {name}: remove .*partial to start again"):
+    others = [
+        ("images", Job(ImageStream(stream.entries[:-1], "native"), partials=desk / "x"), tiny_network()),
+        ("network", Job(stream, partials=desk / "x"), tiny_network(seed=1)),
+        ("network", Job(stream, partials=desk / "x"), tiny_network(pooling="max")),
+        ("preparation", Job(ImageStream(stream.entries, "crop"), partials=desk / "x"), tiny_network()),
+        ("arithmetic", Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
+    ]
+    for name, job, network in others:
+        with pytest.raises(ToolkitError, match=f"was made with other {name}: name another output"):
             job.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
-    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: remove"):
+    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 
 

@@ -46,14 +46,10 @@ def batches(stream):
 
 def means_one_by_one(network, images):
     """The definition: activations behind each ReLU, summed over all images and positions, in float64."""
-    network = network.double()
-    found = {}
-    for name in network.architecture.convolutions:
-        layer = name.replace("conv", "relu")
-        columns = [network(image.double(), [layer])[layer][0].flatten(1) for image in images]
-        found[name] = torch.cat(columns, 1).mean(1)
+    layers = {name: name.replace("conv", "relu") for name in network.architecture.convolutions}
+    features = [network.double()(image.double(), layers.values()) for image in images]
     network.float()
-    return found
+    return {name: torch.cat([own[relu][0].flatten(1) for own in features], 1).mean(1) for name, relu in layers.items()}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

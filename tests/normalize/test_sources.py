@@ -142,6 +142,27 @@ def test_formats_that_are_not_read_are_told_with_what_to_do(tmp_path, name, told
             list_images(source)
 
 
+def test_pointers_of_git_lfs_are_told(tmp_path):
+    for name in ("a.jpg", "b.tar", "c.parquet"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    told = "is a Git LFS pointer, not the file itself: fetch the file with git lfs pull"
+    for name in ("b.tar", "c.parquet", "c.parquet#image"):
+        with pytest.raises(ToolkitError, match=f"{name} {told}"):
+            list_images(tmp_path / name)
+    (tmp_path / "b.tar").unlink()
+    (tmp_path / "c.parquet").unlink()
+    assert ImageStream(list_images(tmp_path))[0].skipped == {"a.jpg": f"a.jpg {told}."}
+
+
+def test_names_in_an_archive_may_lead_upwards(archive, tmp_path):
+    with tarfile.open(archive) as plain, tarfile.open(tmp_path / "up.tar", "w") as up:
+        for member in plain:
+            content = plain.extractfile(member)
+            member.name = f"../photos/./{member.name}"
+            up.addfile(member, content)
+    assert len(list_images(tmp_path / "up.tar")) == 5
+
+
 def test_what_macos_and_other_programs_leave_does_not_count(tmp_path):
     (tmp_path / "images" / ".ipynb_checkpoints").mkdir(parents=True)
     (tmp_path / "images" / "__MACOSX").mkdir()

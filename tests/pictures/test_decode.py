@@ -5,10 +5,11 @@ import struct
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures.decode import FORMATS, SUFFIXES
@@ -109,13 +110,91 @@ def test_numbers_of_every_kind_are_grey_from_black_to_white(values, format):
     assert np.abs(found - RAMP).max() <= 3 / 255
 
 
-def test_integers_of_32_bits_fill_their_range():
-    import tifffile
-
+def tiff(*pages, **options):
+    """A TIFF file of pages, which are arrays, or arrays and options of their own."""
     file = io.BytesIO()
-    tifffile.imwrite(file, (RAMP * (2**32 - 1)).astype(np.uint32), metadata=None)
+    with tifffile.TiffWriter(file, bigtiff=options.pop("bigtiff", False)) as writer:
+        for page in pages:
+            values, own = page if isinstance(page, tuple) else (page, {})
+            writer.write(values, metadata=None, **options, **own)
     file.seek(0)
-    assert np.abs(open_image(file)[0, 0].numpy() - RAMP).max() <= 1 / 255
+    return file
+
+
+def test_integers_of_32_bits_fill_their_range():
+    found = open_image(tiff((RAMP * (2**32 - 1)).astype(np.uint32)))[0, 0].numpy()
+    assert np.abs(found - RAMP).max() <= 1 / 255
+
+
+#: Red from left to right, green from top to bottom.
+SLOPES = np.stack([*np.meshgrid(np.linspace(0, 1, 60), np.linspace(0, 1, 40)), np.full((40, 60), 0.5)])
+BYTES, SHORTS = (SLOPES * 255).astype(np.uint8), (SLOPES * 65535).astype(np.uint16)
+FLOATS = SLOPES.transpose(1, 2, 0).astype(np.float32)
+PLANES, GREY = {"photometric": "rgb", "planarconfig": "separate"}, {"photometric": "minisblack"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        tiff(SHORTS, **PLANES),
+        tiff(SHORTS, **PLANES, tile=(16, 16)),
+        tiff(SHORTS, **PLANES, compression="zlib"),
+        tiff(np.concatenate([SHORTS, SHORTS[:1]]), **PLANES, extrasamples=["unspecified"]),
+        tiff(FLOATS, photometric="rgb"),
+        tiff(FLOATS * 255, photometric="rgb", compression="zlib", bigtiff=True),
+        tiff(FLOATS.astype(np.float16), photometric="rgb"),
+        tiff((SLOPES * (2**32 - 1)).astype(np.uint32), **PLANES),
+        tiff(BYTES, **GREY, planarconfig="separate"),
+        tiff(BYTES.transpose(1, 2, 0), **GREY, planarconfig="contig"),
+        tiff((BYTES[:, ::2, ::2], {"subfiletype": 1}), BYTES, **PLANES),
+        tiff((FLOATS[::2, ::2], {"subfiletype": 1}), FLOATS, photometric="rgb"),
+        tiff((BYTES, {"subfiletype": 1}), **PLANES),
+        tiff(np.rot90(FLOATS), photometric="rgb", extratags=[(274, 3, 1, 6, True)]),
+    ],
+)
+def test_tiffs_that_pillow_refuses_or_misreads_are_read(file):
+    assert np.abs(open_image(file)[0].numpy() - SLOPES).max() <= 1 / 255
+    file.seek(0)
+    assert open_alpha(file) is None
+
+
+def test_alpha_profile_and_white_of_tiffs_of_larger_numbers():
+    file = tiff(np.concatenate([SHORTS, SHORTS[:1]]), **PLANES, extrasamples=["unassalpha"])
+    assert np.abs(open_alpha(file)[0].numpy() - SLOPES[:1]).max() <= 1 / 255
+    white_is_zero = tiff(65535 - SHORTS[0], photometric="miniswhite")
+    assert np.abs(open_image(white_is_zero)[0].numpy() - SLOPES[:1]).max() <= 1 / 255
+    plain, profiled = (open_image(tiff(SHORTS, **PLANES, iccprofile=profile)) for profile in (None, DISPLAY_P3))
+    assert (plain - profiled).abs().max() > 8 / 255
+    with pytest.raises(ToolkitError, match="not a picture in a known format"):
+        open_image(tiff(SHORTS, photometric="cielab", planarconfig="separate"))
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_an_animation_that_fades_in_gives_its_first_frame_with_something_in_it(format):
+    black, bright = Image.new("RGB", (60, 40)), Image.fromarray(BYTES.transpose(1, 2, 0))
+    found = open_image(saved(black, format, save_all=True, append_images=[black, bright, black]))
+    assert np.abs(found[0].numpy() - SLOPES).mean() <= 10 / 255
+    assert open_image(saved(black, format, save_all=True, append_images=[black])).max() == 0
+
+
+def test_a_colour_of_a_16_bit_png_may_be_transparent():
+    file = saved(Image.fromarray(np.array([[1000, 1001, 40_000]], np.uint16)), transparency=1000)
+    assert open_alpha(file).flatten().tolist() == [0, 1, 1]
+
+
+def test_a_pngs_gamma_counts_where_nothing_else_says_its_colours():
+    def with_gamma(gamma, *more, **options):
+        chunks = PngImagePlugin.PngInfo()
+        for kind, data in [(b"gAMA", struct.pack(">I", round(gamma * 100_000))), *more]:
+            chunks.add(kind, data)
+        return open_image(saved(COLOURS, pnginfo=chunks, **options))
+
+    plain = to_tensor(COLOURS)
+    assert (with_gamma(1) - plain ** (1 / 2.2)).abs().max() <= 0.51 / 255
+    assert (with_gamma(1 / 1.8) - plain ** (1.8 / 2.2)).abs().max() <= 0.51 / 255
+    for same in (with_gamma(0.45455), with_gamma(0), with_gamma(1, (b"sRGB", b"\0"))):
+        assert torch.equal(same, plain)
+    assert torch.equal(with_gamma(1, icc_profile=ADOBE_RGB), open_image(saved(COLOURS, icc_profile=ADOBE_RGB)))
 
 
 def test_the_background_of_transparent_parts_is_chosen():

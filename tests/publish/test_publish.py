@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -100,19 +101,27 @@ def hub():
     thread.join()
 
 
-@pytest.fixture
-def desk(tmp_path, monkeypatch, tiny_network):
-    """A working folder with images and a network that was normalised over them for both poolings."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "images").mkdir()
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory, tiny_network):
+    """A folder with images and a network that was normalised over them for both poolings, made once and copied."""
+    folder = tmp_path_factory.mktemp("laid-out")
+    (folder / "images").mkdir()
     rng = np.random.default_rng(0)
     for number in range(5):
         values = rng.integers(0, 256, (40, 40, 3), np.uint8)
-        Image.fromarray(values).save(tmp_path / "images" / f"{number}.png")
-    save_network(tiny_network(), tmp_path / "plain.safetensors")
+        Image.fromarray(values).save(folder / "images" / f"{number}.png")
+    save_network(tiny_network(), folder / "plain.safetensors")
     command = ["normalize", "plain.safetensors", "images", "--prepare", "native", "--workers", "0"]
-    assert main([*command, "--pooling", "both", "-o", "mine.safetensors"]) == 0
-    return tmp_path
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        assert main([*command, "--pooling", "both", "-o", "mine.safetensors"]) == 0
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, laid_out):
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(laid_out, tmp_path, dirs_exist_ok=True)
 
 
 PUBLISH = ["publish", "mine.safetensors", "me/mine", "--license", "cc-by-4.0"]

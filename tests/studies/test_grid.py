@@ -157,6 +157,15 @@ def test_networks_replace_and_treatments_apply_to_the_one_in_use(make, tiny_netw
         make("normalization")
 
 
+def test_a_network_that_is_no_vgg_has_studies_too(make, residual):
+    fields = {"content_layers": {"second": 1.0}, "iterations": 1}
+    study = make("seed=1,2", network=residual, **fields)
+    list(study)
+    assert [cell.error for cell in study.cells.values()] == ["", ""]
+    with pytest.raises(ToolkitError, match="Unknown layer 'third'"):
+        make("seed=1,2", network=residual, **fields | {"content_layers": {"third": 1.0}})
+
+
 @pytest.mark.parametrize(
     ("rows", "columns", "sentence"),
     [

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit.errors import ToolkitError
-from toolkit.studies.judge import distances, judge
+from toolkit.studies.judge import distances, judge, structure_distance
 from toolkit.synthesis import Inputs, Objective, Recipe
 
 
@@ -69,3 +71,24 @@ def test_images_of_any_size_are_compared_at_the_pictures(tiny_network, random_im
     large = torch.nn.functional.interpolate(random_image(24, 32), (96, 128), mode="bicubic").clamp(0, 1)
     found = judge(tiny_network(), large, random_image(24, 32), random_image(40, 30, seed=1))
     assert found.content["relu4_2"] < 0.1
+
+
+@given(seed=st.integers(0, 100), channels=st.integers(1, 8))
+def test_the_structure_distance_is_the_published_one_a_position(seed, channels):
+    ours, theirs = torch.randn(2, 1, channels, 5, 7, generator=torch.Generator().manual_seed(seed)).relu()
+    products = (torch.einsum("chw,cij->hwij", own[0], own[0]).reshape(35, 35) / channels**2 for own in (ours, theirs))
+    log, expected = (product.double().softmax(1) for product in products)
+    published = (expected * (expected / log).log()).sum()
+    assert structure_distance(ours, theirs) * 35 == pytest.approx(float(published), rel=1e-5, abs=1e-9)
+
+
+def test_photograph_painting_and_noise_get_the_values_that_they_should(tiny_network, random_image):
+    smooth = torch.nn.functional.interpolate(random_image(12, 16, seed=1), (48, 64), mode="bicubic").clamp(0, 1)
+    photograph, painting = random_image(48, 64, seed=2), smooth
+    of_photograph, of_painting, of_noise = (
+        judge(tiny_network(), picture, photograph, painting)
+        for picture in (photograph, painting, random_image(48, 64, seed=3))
+    )
+    assert of_photograph.structure == 0 and of_painting.structure == 1 and of_noise.structure > 0
+    assert set(of_photograph.frechet.values()) == {1.0}
+    assert max(of_painting.frechet.values()) < 1e-3 < min(of_noise.frechet.values())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from toolkit.distributed import Ranks
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputError, ToolkitError
 from toolkit.optimize import OPTIMIZERS
 from toolkit.synthesis import Checkpoint, Objective, Recipe, Synthesis
 
@@ -116,16 +116,20 @@ def test_another_recipe_network_or_image_is_refused(make, path, tiny_network, ra
     fields = {"size": 512, "iterations": 9, "levels": 2, "precision": "float32"}
     recipe = Recipe.preset("transfer", content_layers="relu2_1", style_layers="relu1_1", **fields)
     content, style = random_image(16, 128), random_image(seed=2)
-    for other in (
-        make(style_weight=7),
-        Synthesis(tiny_network(seed=1), recipe, content=content, styles=[style]),
-        Synthesis(tiny_network(), recipe, content=content, styles=[random_image(seed=3)]),
-    ):
-        with pytest.raises(ToolkitError) as error:
+    others = {
+        "style weight 10.0, not 7.0": make(style_weight=7),
+        "iterations 9, not 12 and levels 2, not 1": make(iterations=12, levels=1),
+        "other network": Synthesis(tiny_network(seed=1), recipe, content=content, styles=[style]),
+        "other styles": Synthesis(tiny_network(), recipe, content=content, styles=[random_image(seed=3)]),
+    }
+    for differences, other in others.items():
+        with pytest.raises(InputError) as error:
             Checkpoint(path, other)
         assert str(error.value) == (
-            f"The checkpoint {path} belongs to another recipe, network or image: remove {path} to start anew."
+            f"The checkpoint {path} was made with {differences}: resume with what it was made with, name another "
+            "output, or start from the older picture."
         )
+        assert error.value.field == "start_image"
     assert path.read_bytes() == before
 
 
@@ -140,7 +144,7 @@ def test_files_of_another_kind_are_refused(make, path):
         with pytest.raises(ToolkitError) as error:
             Checkpoint(path, make())
         assert str(error.value) == (
-            f"The checkpoint {path} is of another version or kind: remove {path} to start anew."
+            f"The checkpoint {path} is of another version or kind: name another output to start anew."
         ), other
 
 
@@ -151,7 +155,7 @@ def test_damaged_files_are_refused(make, path):
         path.write_bytes(damaged)
         with pytest.raises(ToolkitError) as error:
             Checkpoint(path, make())
-        assert str(error.value) == f"The checkpoint {path} can't be read: remove {path} to start anew."
+        assert str(error.value) == f"The checkpoint {path} can't be read: name another output to start anew."
 
 
 def test_no_code_in_a_file_is_run(make, path, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from toolkit.synthesis.gaussian import mean_and_covariance, wasserstein
 from toolkit.synthesis.image_losses import total_variation
-from toolkit.synthesis.losses import ContentLoss, StyleLoss
+from toolkit.synthesis.losses import FeaturesLoss, MomentsLoss
 from toolkit.synthesis.recipe import Recipe
 from toolkit.synthesis.statistics import Moments, gram, moment_sums, moments
 from toolkit.synthesis.targets import Targets, guides_of, losses_of
@@ -88,7 +88,7 @@ def test_the_style_loss_is_the_mean_square_between_gram_matrices(shape, seed):
     flat = x[0].flatten(1)
     expected = (flat @ flat.T / flat.shape[1] - target.gram).square().mean()
     for compute in (whole, in_parts):
-        assert_matches(compute(StyleLoss("style", 2.0, gram(target)), x.detach()), expected, x, 2.0)
+        assert_matches(compute(MomentsLoss("style", 2.0, gram(target)), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -97,7 +97,7 @@ def test_the_papers_style_loss_is_equation_four(shape, seed):
     flat, style = x[0].flatten(1), other[0].flatten(1)
     filters, positions = flat.shape
     expected = (flat @ flat.T - style @ style.T).square().sum() / (4 * filters**2 * positions**2)
-    assert_matches(whole(StyleLoss("style", 2.0, gram(of(other)), scale=0.25), x.detach()), expected, x, 2.0)
+    assert_matches(whole(MomentsLoss("style", 2.0, gram(of(other)), scale=0.25), x.detach()), expected, x, 2.0)
 
 
 @given(SHAPES, SEEDS)
@@ -110,7 +110,7 @@ def test_a_guided_style_loss_compares_guided_gram_matrices(shape, seed):
     expected = (guided @ guided.T - target.gram).square().mean()
     for compute in (whole, in_parts):
         assert_matches(
-            compute(StyleLoss("style", 2.0, gram(target), guide=guide.square()), x.detach()), expected, x, 2.0
+            compute(MomentsLoss("style", 2.0, gram(target), guide=guide.square()), x.detach()), expected, x, 2.0
         )
 
 
@@ -121,7 +121,7 @@ def test_every_statistic_makes_a_style_loss_with_autograds_gradient(name, shape,
     guide = torch.rand(1, 1, *shape[1:], dtype=torch.float64) + 0.1 if guided else None
     expected, _ = DISTANCES[name](target)(moments(moment_sums(x, guide)))
     for compute in (whole, in_parts):
-        loss = StyleLoss("style", 2.0, DISTANCES[name](target), guide, 0.25)
+        loss = MomentsLoss("style", 2.0, DISTANCES[name](target), guide, 0.25)
         assert_matches(compute(loss, x.detach()), 0.25 * expected, x, 2.0)
 
 
@@ -142,16 +142,16 @@ def test_float32_is_as_exact_as_float32_can_be(shape, seed):
     for order in (torch.contiguous_format, torch.channels_last):
         rounded = x.float().contiguous(memory_format=order)
         for own, rounded_own in ((None, None), (guide.double(), guide)):
-            exact = whole(StyleLoss("style", 1.0, gram(target), guide=own), x)
+            exact = whole(MomentsLoss("style", 1.0, gram(target), guide=own), x)
             rounded_target = Moments(*(part.float() for part in target))
-            found = whole(StyleLoss("style", 1.0, gram(rounded_target), guide=rounded_own), rounded)
+            found = whole(MomentsLoss("style", 1.0, gram(rounded_target), guide=rounded_own), rounded)
             torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(found[1].double(), exact[1], rtol=1e-4, atol=1e-4 * float(exact[1].abs().max()))
 
 
 def test_gradients_keep_the_precision_of_their_features():
     x = torch.rand(1, 4, 5, 5).bfloat16()
-    for loss in (ContentLoss("content", 1.0, x + 1, x.numel()), StyleLoss("style", 1.0, gram(of(x + 1)))):
+    for loss in (FeaturesLoss("content", 1.0, x + 1, x.numel()), MomentsLoss("style", 1.0, gram(of(x + 1)))):
         value, gradient = whole(loss, x)
         assert (value.dtype, gradient.dtype) == (torch.float32, torch.bfloat16)
         assert value > 0 and gradient.any()
@@ -159,7 +159,7 @@ def test_gradients_keep_the_precision_of_their_features():
 
 def test_a_guide_that_is_nowhere_asks_for_nothing():
     x = features((3, 4, 5), 0)
-    value, gradient = whole(StyleLoss("style", 2.0, gram(of(x + 1)), guide=torch.zeros(1, 1, 4, 5, dtype=x.dtype)), x)
+    value, gradient = whole(MomentsLoss("style", 2.0, gram(of(x + 1)), guide=torch.zeros(1, 1, 4, 5, dtype=x.dtype)), x)
     assert value == 0 and not gradient.any()
 
 

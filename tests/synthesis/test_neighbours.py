@@ -15,7 +15,10 @@ from toolkit.synthesis.neighbours import add_back, onto
 from toolkit.synthesis.objective import Objective
 from toolkit.synthesis.tiled import TiledObjective
 
-LAYERS = {"relu1_1": 0.2, "relu2_1": 0.5, "relu3_1": 0.2, "relu5_1": 0.1}
+LAYERS = {"relu1_1": 0.2, "relu2_1": 0.5, "relu3_1": 0.2, "relu4_1": 0.1, "relu5_1": 0.3}
+
+#: What sees more than a stroke.
+LEFT_OUT = "relu5_1"
 
 
 def recipe(**fields):
@@ -28,14 +31,16 @@ def joined(network, image):
     height, width = features["relu3_1"].shape[-2:]
     parts = []
     for layer, weight in LAYERS.items():
+        if layer == LEFT_OUT:
+            continue
         own = features[layer]
         cell = {"relu1_1": 4, "relu2_1": 2}.get(layer)
         if cell:
             own = (
                 own[..., : cell * height, : cell * width].unflatten(3, (-1, cell)).unflatten(2, (-1, cell)).mean((3, 5))
             )
-        elif layer == "relu5_1":
-            rows, columns = (torch.arange(side) // 4 for side in (height, width))
+        elif layer == "relu4_1":
+            rows, columns = (torch.arange(side) // 2 for side in (height, width))
             rows, columns = rows.clamp(max=own.shape[2] - 1), columns.clamp(max=own.shape[3] - 1)
             own = own[:, :, rows][..., columns]
         parts.append(own[0] * (weight / own.shape[1]) ** 0.5)

@@ -220,30 +220,29 @@ from toolkit.synthesis import Inputs, Recipe, Synthesis
 from toolkit.synthesis.tiled import TiledObjective
 
 torch.set_num_threads(1)
-ranks = Ranks.join(torch.device("cpu"))
-assert (ranks.rank, ranks.world_size) == (int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-assert ranks.broadcast(ranks.rank == 0) and not ranks.broadcast(ranks.rank == 1)
-assert ranks.all_gather({"rank": ranks.rank}) == [{"rank": rank} for rank in range(ranks.world_size)]
-network, given = load_network("tiny.safetensors"), torch.load("given.pt")
-found = {}
-for case, (recipe, masked, pixels) in given["cases"].items():
-    image, content, *styles = (each.double() for each in given["images"])
-    masks = [mask.double() for mask in given["masks"]] if masked else []
-    inputs = Inputs(content, styles, masks=masks)
-    tiled = TiledObjective(network.double(), Recipe.checked(recipe), inputs, pixels=pixels, ranks=ranks)
-    found[case] = tuple(tiled(image))
-recipe = Recipe.checked(given["recipe"])
-for optimizer in ("lbfgs", "adam"):
-    synthesis = Synthesis(
-        network.float(),
-        recipe.with_(optimizer=optimizer),
-        content=given["content"],
-        styles=given["images"][2:],
-        objective=functools.partial(TiledObjective, pixels=5_000, ranks=ranks),
-    )
-    found[optimizer] = [[progress.objective for progress in synthesis], synthesis.image]
-torch.save(found, f"found-{ranks.rank}.pt")
-ranks.leave()
+with Ranks.joined(torch.device("cpu")) as ranks:
+    assert (ranks.rank, ranks.world_size) == (int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    assert ranks.broadcast(ranks.rank == 0) and not ranks.broadcast(ranks.rank == 1)
+    assert ranks.all_gather({"rank": ranks.rank}) == [{"rank": rank} for rank in range(ranks.world_size)]
+    network, given = load_network("tiny.safetensors"), torch.load("given.pt")
+    found = {}
+    for case, (recipe, masked, pixels) in given["cases"].items():
+        image, content, *styles = (each.double() for each in given["images"])
+        masks = [mask.double() for mask in given["masks"]] if masked else []
+        inputs = Inputs(content, styles, masks=masks)
+        tiled = TiledObjective(network.double(), Recipe.checked(recipe), inputs, pixels=pixels, ranks=ranks)
+        found[case] = tuple(tiled(image))
+    recipe = Recipe.checked(given["recipe"])
+    for optimizer in ("lbfgs", "adam"):
+        synthesis = Synthesis(
+            network.float(),
+            recipe.with_(optimizer=optimizer),
+            content=given["content"],
+            styles=given["images"][2:],
+            objective=functools.partial(TiledObjective, pixels=5_000, ranks=ranks),
+        )
+        found[optimizer] = [[progress.objective for progress in synthesis], synthesis.image]
+    torch.save(found, f"found-{ranks.rank}.pt")
 tasks = Path("/proc/self/task")
 left = [task.read_text().strip() for task in tasks.glob("*/comm")] if tasks.exists() else []
 sys.exit(f"still there: {left}" if any("gloo" in name for name in left) else 0)
@@ -341,7 +340,6 @@ from toolkit.synthesis import Checkpoint, Recipe, Synthesis
 from toolkit.synthesis.tiled import TiledObjective
 
 torch.set_num_threads(1)
-ranks = Ranks.join(torch.device("cpu"))
 given = torch.load("given.pt")
 
 def make(*arguments):
@@ -355,15 +353,14 @@ def make(*arguments):
     return evaluate
 
 recipe = Recipe.checked(given["recipe"])
-synthesis = Synthesis(load_network("tiny.safetensors"), recipe, content=given["content"], objective=make)
-checkpoint = Checkpoint(Path("x.checkpoint"), synthesis, ranks)
 try:
-    for progress in checkpoint:
-        checkpoint.save()
+    with Ranks.joined(torch.device("cpu")) as ranks:
+        synthesis = Synthesis(load_network("tiny.safetensors"), recipe, content=given["content"], objective=make)
+        checkpoint = Checkpoint(Path("x.checkpoint"), synthesis, ranks)
+        for progress in checkpoint:
+            checkpoint.save()
 except ToolkitError as error:
     sys.exit(str(error))
-finally:
-    ranks.leave()
 """
 
 

@@ -2,5 +2,3 @@
 
 from .atlas import LAYERS, SUFFIX, Atlas, Patch, Step, measure
 from .examples import example_images
-
-__all__ = ["LAYERS", "SUFFIX", "Atlas", "Patch", "Step", "example_images", "measure"]

@@ -15,10 +15,9 @@ from .. import __version__
 from ..choices import ATLAS
 from ..data.sources import Source
 from ..data.stream import ImageStream
-from ..errors import ToolkitError, did_you_mean
+from ..errors import DamagedFileError, MissingFileError, ToolkitError, did_you_mean
 from ..files import Header, load_tensors, save_tensors
-from ..network import Layer, Network, fingerprint
-from ..network.geometry import receptive_field
+from ..network import Backbone, Field, field_of, fingerprint_of
 from ..pictures.io import resize
 from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
@@ -90,7 +89,6 @@ class Atlas:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers it shows."""
         return tuple(self.pages)
 
     def channels(self, layer: str) -> int:
@@ -148,7 +146,7 @@ class Atlas:
         save_tensors(tensors, path, AtlasHeader.model_construct(**known).metadata())
 
     @classmethod
-    def read(cls, path: Path, network: Network | None = None) -> "Atlas":
+    def read(cls, path: Path, network: Backbone | None = None) -> "Atlas":
         """Reads an atlas from a file.
 
         Args:
@@ -159,15 +157,15 @@ class Atlas:
             ToolkitError: when the file is missing, damaged, no atlas, or of another network.
         """
         if not path.exists():
-            raise ToolkitError(f"There is no atlas {path}.")
+            raise MissingFileError(f"There is no atlas {path}.")
         tensors, metadata = load_tensors(path)
         try:
             header = AtlasHeader.model_validate(metadata)
             pages = {layer: Page(*(tensors[f"{layer}.{name}"] for name in Page._fields)) for layer in header.layers}
             atlas = cls(header.network, header.images, header.names, pages, header.provenance)
         except (KeyError, ValueError) as error:
-            raise ToolkitError(f"{path} is damaged, or not an atlas that this toolkit reads: make it again.") from error
-        if network is not None and atlas.network != fingerprint(network):
+            raise DamagedFileError(f"{path} is damaged, or no atlas that this toolkit reads: make it again.") from error
+        if network is not None and atlas.network != fingerprint_of(network):
             raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas
 
@@ -186,7 +184,7 @@ class Step(NamedTuple):
 
 
 def measure(
-    network: Network,
+    network: Backbone,
     images: Sequence[Source],
     layers: Sequence[str] = LAYERS,
     *,
@@ -220,8 +218,8 @@ def measure(
         yield Step("reading", done.images + len(done.skipped), len(images), done.skipped)
     if done is None or not done.images:
         raise ToolkitError("No image could be read, so there is nothing to show: name a folder of images.")
-    paths = {layer: network.architecture.down_to([layer]) for layer in layers}
-    patches = {layer: _blank(paths[layer], len(done.strongest[layer].scores)) for layer in layers}
+    fields = {layer: field_of(network, layer) for layer in layers}
+    patches = {layer: _blank(fields[layer], len(done.strongest[layer].scores)) for layer in layers}
     needed = defaultdict(list)
     for layer, strongest in done.strongest.items():
         for channel, place in (strongest.images >= 0).nonzero().tolist():
@@ -231,7 +229,7 @@ def measure(
         image = stream.image(images[number])[0]
         for layer, channel, place in needed[number]:
             row, column = done.strongest[layer].positions[channel, place].tolist()
-            patches[layer][channel, place] = cut(image, paths[layer], (row, column))
+            patches[layer][channel, place] = cut(image, fields[layer], (row, column))
         yield Step("cutting", count, len(needed), done.skipped)
     index = {number: index for index, number in enumerate(numbers)} | {-1: -1}
     pages = {
@@ -240,21 +238,21 @@ def measure(
     }
     names = tuple(images[number].name for number in numbers)
     made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
-    atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
+    atlas = Atlas(fingerprint_of(network), done.images, names, pages, made_from)
     yield Step("cutting", len(needed), len(needed), done.skipped, atlas)
 
 
-def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Tensor:
+def cut(image: Tensor, field: Field, position: tuple[int, int]) -> Tensor:
     """The receptive field of a position, uint8 (3, S, S), grey where it extends beyond the image.
 
     Args:
         image: uint8 (3, H, W).
-        path: the layers from the first to the one in question.
+        field: of the layer in question.
         position: row and column in that layer.
     """
-    (rows, columns) = (receptive_field(path, *at) for at in zip(position, image.shape[1:], strict=True))
-    (top, left) = (receptive_field(path, place).start for place in position)
-    side = len(receptive_field(path, 0))
+    (rows, columns) = (field(*at) for at in zip(position, image.shape[1:], strict=True))
+    (top, left) = (field(place, None).start for place in position)
+    side = len(field(0, None))
     patch = image.new_full((3, side, side), GREY)
     patch[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
         :, rows.start : rows.stop, columns.start : columns.stop
@@ -264,6 +262,6 @@ def cut(image: Tensor, path: tuple[Layer, ...], position: tuple[int, int]) -> Te
     return resize(patch[None], (LARGEST, LARGEST))[0].mul_(255).round_().to(torch.uint8)
 
 
-def _blank(path: tuple[Layer, ...], channels: int) -> Tensor:
-    side = min(len(receptive_field(path, 0)), LARGEST)
+def _blank(field: Field, channels: int) -> Tensor:
+    side = min(len(field(0, None)), LARGEST)
     return torch.full((channels, COUNT, 3, side, side), GREY, dtype=torch.uint8)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..data.stream import ImageStream
-from ..network import Network
+from ..network import Backbone, channels
 
 #: Images kept for each channel: as many as Zeiler & Fergus 2013 show in figure 2.
 COUNT = 9
@@ -58,7 +58,7 @@ class Pass(NamedTuple):
     skipped: Mapping[str, str]
 
 
-def find_strongest(network: Network, images: ImageStream, layers: Sequence[str]) -> Iterator[Pass]:
+def find_strongest(network: Backbone, images: ImageStream, layers: Sequence[str]) -> Iterator[Pass]:
     """One pass over images of one size; yields after each chunk.
 
     Args:
@@ -69,9 +69,9 @@ def find_strongest(network: Network, images: ImageStream, layers: Sequence[str])
     Raises:
         ToolkitError: when images can't be read.
     """
-    channels = {layer.name: layer.channels for layer in network.architecture.down_to(layers)}
-    strongest = {layer: Strongest.of_none(channels[layer]) for layer in layers}
-    device = next(network.parameters()).device
+    count = channels(network, layers)
+    strongest = {layer: Strongest.of_none(count[layer]) for layer in layers}
+    device = network.device
     read = 0
     skipped: Mapping[str, str] = {}
     for chunk in images.chunks(range(len(images))):

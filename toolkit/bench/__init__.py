@@ -5,5 +5,3 @@ from .memory import bench_memory
 from .normalize import bench_normalize
 from .step import bench_step
 from .transfer import bench_transfer
-
-__all__ = ["bench_images", "bench_memory", "bench_normalize", "bench_step", "bench_transfer", "image_means"]

@@ -1,16 +1,15 @@
 """The memory that a transfer takes at its peak, each contestant in a process of its own."""
 
-import json
 import math
-import re
 import resource
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 
 import torch
 
 from ..errors import ToolkitError
-from ..network import load_network
+from ..network import load_vgg
 from ..synthesis import Recipe, Synthesis
 from .step import photographlike
 from .textbook import AS_TEXTBOOK, Textbook
@@ -23,8 +22,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
 
     Args:
         network: its name or path.
-        height: of the image in pixels.
-        width: likewise.
+        height, width: of the image in pixels.
         memory: bytes for the one in tiles to stay within.
         iterations: of each. The textbook's L-BFGS grows for a hundred of them.
 
@@ -35,23 +33,25 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
     Raises:
         ToolkitError: when the network can't be loaded, or a contestant fails.
     """
-    load_network(network)  # fails here, not in a contestant
+    load_vgg(network)  # fails here, not in a contestant
     peaks = {}
-    for contestant in CONTESTANTS:
-        wanted = json.dumps([contestant, network, height, width, memory, iterations])
-        done = subprocess.run([sys.executable, "-m", __name__, wanted], capture_output=True, text=True)
-        if done.returncode:
-            last = re.sub(rf"^{ToolkitError.__module__}\.\w+: ", "", done.stderr.strip().rpartition("\n")[2])
-            why = last or "It was killed, probably for lack of memory: try a smaller size."
-            raise ToolkitError(f"The contestant {contestant} failed. {why}")
-        peaks[contestant] = float(done.stdout)
+    started = get_context("forkserver")
+    started.set_forkserver_preload([__name__])  # imported once, by a process that each of theirs is forked from
+    with ProcessPoolExecutor(1, started, max_tasks_per_child=1) as pool:
+        for contestant in CONTESTANTS:
+            try:
+                peaks[contestant] = pool.submit(_peak, contestant, network, height, width, memory, iterations).result()
+            except (ToolkitError, BrokenProcessPool) as error:
+                killed = "It was killed, probably for lack of memory: try a smaller size."
+                why = killed if isinstance(error, BrokenProcessPool) else error
+                raise ToolkitError(f"The contestant {contestant} failed. {why}") from error
     found = {f"{name}_mb": peak for name, peak in peaks.items()}
     return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
 
 
-def _contest(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> None:
+def _peak(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> float:
     torch.set_grad_enabled(False)
-    network = load_network(source)
+    network = load_vgg(source)
     content, style = (photographlike(height, width, seed) for seed in range(2))
     recipe = Recipe.preset(
         "transfer",
@@ -70,8 +70,4 @@ def _contest(contestant: str, source: str, height: int, width: int, memory: int,
         limit = memory if contestant == "tiles" else math.inf
         for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
             pass
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)  # Linux counts KiB
-
-
-if __name__ == "__main__":
-    _contest(*json.loads(sys.argv[1]))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts KiB

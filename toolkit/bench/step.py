@@ -8,13 +8,16 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from ..device import synchronize
+from ..device import native_bfloat16, synchronize
 from ..errors import ToolkitError
 from ..export import OnnxObjective
 from ..network import Network
 from ..process import keep_freed_memory, return_freed_memory
 from ..synthesis import Inputs, Objective, Recipe
 from .textbook import AS_TEXTBOOK, Textbook
+
+#: Of all rounds together, about.
+SECONDS = 60.0
 
 
 def photographlike(height: int, width: int, seed: int) -> Tensor:
@@ -34,48 +37,59 @@ def as_people_have_it(usual: bool) -> None:
         return_freed_memory()
 
 
-def bench_step(network: Network, height: int, width: int, device: torch.device, rounds: int) -> dict[str, float]:
-    """Median times over ``rounds``: the textbook, ours in float32 and bfloat16, ONNX Runtime if it computes there.
+def bench_step(
+    network: Network,
+    height: int,
+    width: int,
+    device: torch.device,
+    rounds: int,
+    begins: Callable[[int], object] = lambda number: None,
+) -> dict[str, float]:
+    """Median times over ``rounds``: the textbook, ours in float32, and in bfloat16 and by ONNX Runtime if it serves.
 
-    The contestants take turns. Each turn begins with an evaluation that is not timed. The floor is the time of the
-    convolutions' multiplications at the rate of this machine's matrix product.
+    The contestants take turns; after ``SECONDS`` no further round begins. Each turn begins with an evaluation that is
+    not timed. The floor is the time of the convolutions' multiplications at the rate of this machine's matrix product.
 
     Args:
         network: normalised, in float32.
-        height: of the image in pixels.
-        width: likewise.
+        height, width: of the image in pixels.
         device: where to compute.
-        rounds: how often each is timed.
+        rounds: how often each is timed, at most.
+        begins: is called with each round's number when it begins, from 1.
 
     Returns:
-        By stable names: times in ms (``textbook_ms``, ``float32_ms``, ``floor_float32_ms`` …); ``speedup_…``, the
-        textbook's time over ours; ``over_floor_…``, ours over the floor.
+        By stable names: ``rounds``, those that were made; times in ms (``textbook_ms``, ``float32_ms``,
+        ``floor_float32_ms`` …); ``speedup_…``, the textbook's time over ours; ``over_floor_…``, ours over the floor.
     """
     recipe = Recipe.preset("transfer", **AS_TEXTBOOK)
     image, content, style = (photographlike(height, width, seed).to(device) for seed in range(3))
-    exact, rounded = (network.at(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
+    dtypes = (torch.float32, torch.bfloat16) if native_bfloat16(device) else (torch.float32,)
+    exact = network.at(device, torch.float32)
     textbook, inputs = Textbook(exact, recipe, content, style), Inputs(content, [style])
     contestants: dict[str, Callable[[Tensor], object]] = {
         "textbook": lambda image: textbook.evaluate(image.clone()),
-        "float32": Objective(exact, recipe, inputs),
-        "bfloat16": Objective(rounded, recipe, inputs),
-    }
+    } | {str(dtype).removeprefix("torch."): Objective(network.at(device, dtype), recipe, inputs) for dtype in dtypes}
     with suppress(ToolkitError):  # it may not compute on this device
         contestants["onnx"] = OnnxObjective(exact, recipe, inputs)
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
+    began = time.monotonic()
+    for number in range(1, rounds + 1):
+        begins(number)
         for name, evaluate in contestants.items():
             as_people_have_it(name == "textbook")
             evaluate(image)
             times[name].append(_seconds(lambda: evaluate(image), device))  # noqa: B023  # called at once
+        if time.monotonic() - began >= SECONDS:
+            break
     as_people_have_it(False)
     medians = {name: statistics.median(taken) for name, taken in times.items()}
-    found: dict[str, float] = {f"{name}_ms": 1000 * seconds for name, seconds in medians.items()}
+    found: dict[str, float] = {"rounds": len(times["textbook"])}
+    found |= {f"{name}_ms": 1000 * seconds for name, seconds in medians.items()}
     found |= {
         f"speedup_{name}": medians["textbook"] / seconds for name, seconds in medians.items() if name != "textbook"
     }
     work = operations(network, recipe, height, width)
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in dtypes:
         name = str(dtype).removeprefix("torch.")
         floor = work / matrix_rate(dtype, device, rounds=rounds)
         found[f"floor_{name}_ms"] = 1000 * floor

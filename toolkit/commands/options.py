@@ -1,22 +1,25 @@
-"""Options and their help, made from the fields of a job."""
+"""Options and their help, made from the fields of a model such as a job."""
 
 import argparse
+import re
 from typing import Any
 
-from ..jobs.fields import Described, described
-from ..jobs.job import Job
+from pydantic import BaseModel
+
+from ..errors import ToolkitError, in_words
+from ..fields import Described, described
 from ..synthesis.notation import format_layers
 
 
 def flag(name: str) -> str:
     """The option of a field."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.rstrip('_').replace('_', '-')}"  # Python keeps some words to itself
 
 
-def add_options(parser: argparse.ArgumentParser, job: type[Job]) -> None:
-    """Adds an option or a position for each field of a job; only those that are named are in what it parses."""
+def add_options(parser: argparse.ArgumentParser, model: type[BaseModel]) -> None:
+    """Adds an option or a position for each field; only those that are named are in what it parses."""
     groups: dict[str, argparse._ArgumentGroup] = {}
-    for field in described(job):
+    for field in described(model):
         if field.group and field.group not in groups:
             groups[field.group] = parser.add_argument_group(field.group)
         target = groups.get(field.group, parser)
@@ -54,5 +57,16 @@ def _help(field: Described) -> str:
     elif isinstance(shown, bool):
         shown = "on" if shown else "off"
     elif isinstance(shown, tuple):
-        shown = ("x" if field.kind == "integer" else " ").join(map(str, shown))
+        shown = (" " if field.many else "x" if field.kind == "integer" else ",").join(map(str, shown))
     return f"{field.help} (default: {shown})"
+
+
+def told(error: ToolkitError, model: type[BaseModel]) -> str:
+    """What was wrong, with the option that mends it."""
+    options = {field.name for field in described(model) if not field.shown.get("positional")}
+    if error.field not in options:
+        return f"error: {error}"
+    sentence, named = str(error), in_words(error.field)
+    if re.match(rf"{named}\b", sentence):
+        return f"error: {flag(error.field)}{sentence.removeprefix(named)}"
+    return f"error: {sentence} See {flag(error.field)}."

@@ -51,6 +51,8 @@ def _iteration(bar: Any, step: "Progress") -> Any:
     for kind in ("content", "style", "total variation"):
         losses = [loss for name, loss in step.losses.items() if name.startswith(kind)]
         told += [f"{kind} {sum(losses):.3g}"] if losses else []
+    if step.frames:
+        bar.set_description(f"frame {step.frame} of {step.frames}", refresh=False)
     bar.set_postfix_str(", ".join(told), refresh=False)
     bar.update(step.iteration - bar.n)
     return bar

@@ -1,6 +1,7 @@
 """Images in a Parquet file, as data sets on a hub are stored.
 
-Their column is ``image``, or else the only one of bytes. It holds bytes, or bytes and path, or text: paths, or base64.
+Their column is the one that is named, as in ``val.parquet#photo``, or else ``image``, or else the only one of bytes. It
+holds bytes, or bytes and path, or text: paths, or base64.
 """
 
 import base64
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ToolkitError
 from ..pictures.decode import SUFFIXES
-from .remote import attempt, beside, opened, read_whole, shown
+from .remote import attempt, beside, column_of, opened, read_whole, shown
 
 COLUMN = "image"
 
@@ -27,13 +28,18 @@ class Row(NamedTuple):
     row: int
 
 
+def is_parquet(place: str) -> bool:
+    """Whether a place is a Parquet file, or a column of one."""
+    return shown(column_of(place)[0]).lower().endswith(".parquet")
+
+
 def rows(place: str) -> list[Row]:
     """The rows of a Parquet file; of the images' column, only the names are read.
 
     Raises:
         ToolkitError: without pyarrow, or without a column of images.
     """
-    with opened(place) as file:
+    with opened(column_of(place)[0]) as file:
         parquet = _pyarrow().ParquetFile(file)
         column = _column(place, parquet.schema_arrow)
         kind = parquet.schema_arrow.field(column).type
@@ -56,14 +62,17 @@ def _column(place: str, schema: Any) -> str:
     Raises:
         ToolkitError: when there is none, several may be it, or it holds something else.
     """
+    file, chosen = column_of(place)
     kinds = {name: schema.field(name).type for name in schema.names}
     of_bytes = [name for name, kind in kinds.items() if _is_bytes(kind)]
-    if COLUMN not in kinds and len(of_bytes) != 1:
-        columns = f"several of bytes ({', '.join(of_bytes)})" if of_bytes else f"these: {', '.join(kinds)}"
-        raise ToolkitError(f"{shown(place)} has no column {COLUMN} but {columns}.")
-    name = COLUMN if COLUMN in kinds else of_bytes[0]
+    name = chosen or (of_bytes[0] if COLUMN not in kinds and len(of_bytes) == 1 else COLUMN)
+    if name not in kinds:
+        readable = of_bytes or [name for name, kind in kinds.items() if str(kind) in TEXT]
+        told = f"several of bytes ({', '.join(of_bytes)})" if of_bytes else f"these: {', '.join(kinds)}"
+        remedy = f": choose one, as in {shown(file).rpartition('/')[2]}#{readable[0]}." if readable else "."
+        raise ToolkitError(f"{shown(file)} has no column {name} but {told}{remedy}")
     if not _is_bytes(kinds[name]) and str(kinds[name]) not in TEXT:
-        raise ToolkitError(f"The column {name} of {shown(place)} holds {kinds[name]}, not bytes, paths or base64.")
+        raise ToolkitError(f"The column {name} of {shown(file)} holds {kinds[name]}, not bytes, paths or base64.")
     return name
 
 
@@ -107,7 +116,7 @@ def _group(place: str, group: int) -> Any:
     """The images of a row group: they are compressed together, so they are read together."""
 
     def load() -> Any:
-        with opened(place) as file:
+        with opened(column_of(place)[0]) as file:
             parquet = _pyarrow().ParquetFile(file)
             column = _column(place, parquet.schema_arrow)
             return parquet.read_row_group(group, columns=[column]).column(column)

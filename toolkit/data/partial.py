@@ -50,7 +50,7 @@ class PartialFile:
         """
         if not self.path.exists():
             return None
-        remedy = f"remove {self.path} to start again, or name another output."
+        remedy = "name another output to start anew."
         try:
             tensors, metadata = load_tensors(self.path)
             key, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])

@@ -53,6 +53,16 @@ def named(*places: str) -> str:
     return " ".join(shown(place if is_remote(place) else Path(place).absolute().name) for place in places)
 
 
+def column_of(place: str) -> tuple[str, str | None]:
+    """A Parquet file's place without the column that is named after it, and that column, if any.
+
+    >>> column_of("val.parquet#photo")
+    ('val.parquet', 'photo')
+    """
+    match = re.fullmatch(r"(.+\.parquet(?:\?[^#]*)?)#([^/]+)", place, re.IGNORECASE)
+    return (match[1], match[2]) if match else (place, None)
+
+
 def beside(place: str, name: str) -> str:
     """The place of a name that is given relative to a file."""
     if is_remote(name) or Path(name).is_absolute():
@@ -69,6 +79,9 @@ def expand(pattern: str) -> list[str]:
     Raises:
         ToolkitError: when nothing matches.
     """
+    file, column = column_of(pattern)
+    if column:
+        return [f"{place}#{column}" for place in expand(file)]
     if not is_remote(pattern):
         pattern = str(Path(pattern).expanduser())
         if os.path.lexists(pattern):

@@ -14,12 +14,12 @@ from typing import Protocol
 
 from PIL import Image
 
-from ..errors import ToolkitError, ToolkitWarning
-from ..files import decoded
+from ..errors import DamagedFileError, ToolkitError, ToolkitWarning
+from ..files import IS_POINTER, POINTER, decoded
 from ..pictures.decode import SUFFIXES
 from ..pictures.io import example_photographs, open_picture, to_picture
 from . import parquet, tar
-from .remote import attempt, beside, expand, in_remote_folder, is_folder, is_remote, read_whole, shown
+from .remote import attempt, beside, column_of, expand, in_remote_folder, is_folder, is_remote, read, read_whole, shown
 
 #: How the names of files end that hold many images, and of lists of images.
 SHARDS, LISTS = (".tar", ".parquet"), (".txt", ".csv")
@@ -134,7 +134,7 @@ def _contents(place: str, entries: list[Entry]) -> Sequence[bytes | ToolkitError
     if not parts:
         return [_whole(entry) for entry in entries]
     try:
-        if shown(place).lower().endswith(".parquet"):
+        if parquet.is_parquet(place):
             return parquet.contents(place, parts)
         spans = [(start, start + size) for start, size in parts]
         contents = attempt(place, lambda: tar.contents(place, spans))
@@ -169,7 +169,8 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
 
     - A folder, with its subfolders: its images, by name; then those of the archives and Parquet files in it.
     - A ``.tar``, whatever its name ends with, and the archives in it: the images in their order.
-    - A ``.parquet``: the images of the column ``image``, or else of the only one of bytes; as bytes, paths or base64.
+    - A ``.parquet``: the images of the column ``image``, or else of the only one of bytes, or of another that is named,
+      as in ``val.parquet#photo``; as bytes, paths or base64.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
     Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.
@@ -201,9 +202,11 @@ def _images(place: str) -> list[Entry]:
             return _in_folder(place)
         if lower.endswith(LISTS):
             return list(_in_list(place))
-        if remedy := _remedy(place):
+        if remedy := REMEDIES.get(PurePosixPath(lower).suffix):
             raise ToolkitError(f"{shown(place)} {remedy}.")
-        if lower.endswith(".parquet"):
+        if not is_remote(place) and read(column_of(place)[0], [(0, len(POINTER))]) == [POINTER]:
+            raise DamagedFileError(f"{shown(place)} {IS_POINTER}")
+        if parquet.is_parquet(place):
             rows = attempt(place, lambda: parquet.rows(place))
             return [Entry(_text(name), place, (group, row)) for name, group, row in rows]
         return _in_archive(place)
@@ -227,10 +230,6 @@ def _in_folder(folder: str) -> list[Entry]:
     ):
         return _images(other[0])  # which says what to do with it
     return entries
-
-
-def _remedy(place: str) -> str | None:
-    return REMEDIES.get(PurePosixPath(shown(place).lower()).suffix)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -317,7 +316,7 @@ def _counts(name: str) -> bool:
 
 
 def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def _text(name: str) -> str:

@@ -40,11 +40,6 @@ def stretch(picture: Image.Image) -> Image.Image:
     return picture.resize((256, 256), Image.Resampling.BICUBIC)
 
 
-def native(picture: Image.Image) -> Image.Image:
-    """The whole image at its own size."""
-    return picture
-
-
 class Prepared(NamedTuple):
     """A preparation, and Pillow's filter in it."""
 
@@ -55,7 +50,7 @@ class Prepared(NamedTuple):
 PREPARATIONS: dict[Preparation, Prepared] = {
     "crop": Prepared(crop, "bilinear"),
     "stretch": Prepared(stretch, "bicubic"),
-    "native": Prepared(native, "none"),
+    "native": Prepared(lambda picture: picture, "none"),  # the whole image at its own size
 }
 assert set(PREPARATIONS) == set(get_args(Preparation))
 

@@ -3,13 +3,3 @@
 from .graphs import PRECISIONS, features_model, step_model
 from .runtime import OnnxObjective, Session
 from .writing import export_features, export_step
-
-__all__ = [
-    "PRECISIONS",
-    "OnnxObjective",
-    "Session",
-    "export_features",
-    "export_step",
-    "features_model",
-    "step_model",
-]

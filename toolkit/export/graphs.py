@@ -20,7 +20,7 @@ from .. import __version__
 from ..choices import StatisticName, Storage
 from ..errors import InputError, ToolkitError
 from ..network import Layer, Network, fingerprint
-from ..network.codebook import quantize
+from ..network.files import rounded
 
 #: How weights are stored. float16 also computes in float16; 8bit computes in float32.
 PRECISIONS: tuple[Storage, ...] = get_args(Storage)
@@ -33,6 +33,15 @@ Shape = Sequence[int | str]
 
 OPSET = 18
 IR_VERSION = 9
+
+
+def held(network: Network, precision: Storage) -> Network:
+    """The network whose weights a file in 8 bits holds: those of its codebooks, which are made where they are missing.
+
+    For another precision, the network itself.
+    """
+    missing = precision == "8bit" and not network.codebooks.keys() >= network.architecture.convolutions.keys()
+    return rounded(network, precision) if missing else network
 
 
 class _Graph:
@@ -113,14 +122,14 @@ def features_model(network: Network, layers: Iterable[str], precision: Storage =
     wanted = set(layers)
     if not wanted:
         raise ToolkitError("There is nothing to export: name at least one layer, such as relu4_2.")
-    graph, path = _Graph(), network.architecture.down_to(wanted)
+    network, graph, path = held(network, precision), _Graph(), network.architecture.down_to(wanted)
     half = precision == "float16"
     names = {layer.name: f"{layer.name}_float16" for layer in path} if half else {}
     values = _forward(graph, network, path, precision, names)
-    if half:
-        for layer in wanted:
-            graph("Cast", values[layer], name=layer, to=TensorProto.FLOAT)
     outputs = [_features(layer.name, layer, batch="N") for layer in path if layer.name in wanted]
+    if half:
+        for value in outputs:
+            graph("Cast", values[value.name], name=value.name, to=TensorProto.FLOAT)
     text = (
         f"{network.architecture.name}, {network.pooling} pooling. In: image, RGB in [0, 1]. Out: the features of "
         f"{', '.join(value.name for value in outputs)}. Weights in {precision}."
@@ -166,7 +175,8 @@ def step_model(
         raise InputError("Losses and gradients are too small for float16: use float32 or 8bit.", "precision")
     if not (content_layers or style_layers):
         raise ToolkitError("There is nothing to export: name content layers, style layers, or both.")
-    graph, path = _Graph(), network.architecture.down_to([*content_layers, *style_layers])
+    network, graph = held(network, precision), _Graph()
+    path = network.architecture.down_to([*content_layers, *style_layers])
     _forward(graph, network, path, precision)
     by_name = {layer.name: layer for layer in path}
     inputs = [_value("image", [1, 3, "H", "W"])]
@@ -265,6 +275,8 @@ def _parameters(graph: _Graph, network: Network, name: str, precision: Storage) 
     convolution = network.convolution(name)
     assert convolution.bias is not None
     dtype = np.float16 if precision == "float16" else np.float32
+    if any(float(each.abs().max()) > float(np.finfo(dtype).max) for each in convolution.parameters()):
+        raise InputError(f"The weights of {name} are too large for float16: use float32 or 8bit.", "precision")
     bias = graph.constant(_array(convolution.bias), dtype, f"{name}.bias")
     if precision == "8bit":
         return _decoded(graph, network, name), bias
@@ -272,16 +284,14 @@ def _parameters(graph: _Graph, network: Network, name: str, precision: Storage) 
 
 
 def _decoded(graph: _Graph, network: Network, name: str) -> str:
-    """A convolution's weight from a codebook. ONNX Runtime folds it into a constant on loading.
+    """A convolution's weight from its codebook, which is of the weights as trained, so that normalisation follows.
 
-    The network's own codebook is of the weights as trained, so that normalisation follows. Where there is none, one is
-    made of the weights as they are.
+    ONNX Runtime folds it into a constant on loading.
     """
-    known = network.codebooks.get(name)
-    index, values = known or quantize(network.convolution(name).weight)
+    index, values = network.codebooks[name]
     wide = graph("Cast", graph.constant(_array(index), np.uint8, f"{name}.index"), to=TensorProto.INT32)
     weight = graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
-    if known and network.mean_activations:
+    if network.mean_activations:
         if below := _below(network, name):
             # Stored with the layer below, as (I, 1, 1, 1).
             weight = graph("Mul", weight, graph("Transpose", f"{below}.mean_activation", perm=[1, 0, 2, 3]))

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -40,7 +39,9 @@ class Session:
         self.device = torch.device(device)
         if self.device.type not in PROVIDERS:
             raise ToolkitError(f"ONNX Runtime does not run on {self.device} here: compute on cpu or cuda.")
-        onnxruntime = _onnxruntime()
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # which it sends unless told not to
+        import onnxruntime  # slow to import
+
         if self.device.type == "cuda":
             onnxruntime.preload_dlls()  # PyTorch's own copies of CUDA's libraries
         options = onnxruntime.SessionOptions()
@@ -126,7 +127,7 @@ class OnnxObjective:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
         inputs.check(recipe)
         self.targets = targets or find_targets(network, recipe, inputs)
-        self._losses, self._image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
+        self._losses, self.image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
         statistic = recipe.style_statistic if style_weights else "gram"
         self._session = session or Session(step_model(network, *layers, statistic=statistic), network.device)
         self._feeds = {name: value for name, _, value in feeds(recipe, self.targets)}
@@ -147,7 +148,7 @@ class OnnxObjective:
         shapes: dict[str, Sequence[int]] = {"gradient": image.shape, **dict.fromkeys(outputs.values(), ())}
         results = self._session.run({"image": image, **self._feeds}, shapes)
         values = [(loss.name, loss.weight, results[outputs[loss.name]] * loss.scale) for loss in self._losses]
-        return evaluation_of(values, results["gradient"], image, self._image_losses)
+        return evaluation_of(values, results["gradient"], image, self.image_losses)
 
     def match(self, image: Tensor) -> None:
         """Not called, as a recipe with a finish is refused."""
@@ -163,14 +164,6 @@ def feeds(recipe: Recipe, targets: Targets) -> Iterator[tuple[str, str, Tensor]]
         mean, gram = blended([Sums(*summary[layer]) for summary in targets.summaries], shares)
         for what in SUMMARIES[recipe.style_statistic]:
             yield f"{what}_{layer}", f"{layer}_{what}", gram if what == "gram" else mean[:, None]
-
-
-def _onnxruntime() -> Any:
-    """The module, imported when first needed: it takes a while, and sends telemetry unless told not to."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    return onnxruntime
 
 
 def _first_line(error: Exception) -> str:

@@ -6,14 +6,14 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import onnx
-from annotated_types import Ge, Gt, Le, Lt
 
 from .. import __version__
 from ..choices import Storage
 from ..errors import ToolkitError
+from ..fields import described
 from ..network import Network, fingerprint
 from ..network.geometry import strides
 from ..optimize import LBFGS, Adam, EarlyStop
@@ -24,6 +24,7 @@ from ..synthesis.notation import STRENGTHS
 from ..synthesis.preconditioner import Preconditioner
 from ..synthesis.recipe import Recipe
 from ..synthesis.style import STATISTICS
+from ..templates import render
 from .graphs import SUMMARIES, step_model, summary_shape
 from .writing import export_step
 
@@ -32,6 +33,9 @@ RECIPE = Recipe.preset("transfer", precision="float32", finish=0.0, total_variat
 
 #: The most that the page offers: more pixels need more memory than browsers give, and JavaScript knows no larger seed.
 MOST = {"size": 1024, "iterations": 1000, "seed": 2**53 - 1}
+
+#: The page's words for pydantic's limits.
+WORDS = {"ge": "least", "gt": "least", "le": "most", "lt": "most"}
 
 #: Files beside the page's own that a site has no need of.
 NOT_SERVED = ("runtime.json", "types.d.ts")
@@ -53,31 +57,7 @@ USUAL = {"content": "chelsea", "style": "stained_glass"}
 SMALL = 160
 
 #: What is told a host that reads a README: Hugging Face's static Spaces.
-README = """\
----
-title: Paint on your own device
-emoji: 🎨
-colorFrom: indigo
-colorTo: yellow
-sdk: static
-app_file: index.html
-license: mit
-custom_headers:
-{headers}
----
-
-A page that paints a photograph in the style of another picture, on the visitor's own device. Any static host serves it:
-a static Space with this file as it is, GitHub Pages, or `python -m http.server` in this folder.
-
-With the headers above, WebAssembly computes on all cores. Where a host cannot send them, a service worker of the page
-does; pages without https have neither, and compute on one core. After a visit, the page works without a connection.
-
-A host that sends a content security policy must allow what the page needs:
-
-    Content-Security-Policy: {policy}
-
-Made by normalized-vgg {version}. Weights of VGG-19 by Karen Simonyan and Andrew Zisserman, CC BY 4.0.
-"""
+README = Path(__file__).with_name("site.md.jinja")
 
 
 def write_site(
@@ -123,9 +103,8 @@ def write_site(
         site["page"] = _page(page, folder)
         site["version"] = hashlib.sha256(json.dumps(site).encode()).hexdigest()
         (folder / "site.json").write_text(json.dumps(site), encoding="utf-8")
-        headers = "\n".join(f"  {name.lower()}: {value}" for name, value in ISOLATION.items())
         policy = _policy(site["runtime"]["address"])
-        readme = README.format(version=__version__, headers=headers, policy=policy)
+        readme = render(README, version=__version__, headers=ISOLATION, policy=policy)
         (folder / "README.md").write_text(readme, encoding="utf-8")
     except OSError as error:
         raise ToolkitError(f"Could not write the site into {folder}: {error.strerror or error}.") from error
@@ -139,17 +118,10 @@ def integrity(path: Path) -> str:
 def _limits() -> dict[str, Any]:
     """By field of the recipe: its choices, or its least and largest value."""
     limits: dict[str, Any] = {}
-    for name, field in Recipe.model_fields.items():
-        if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
-            limits[name] = {"choices": choices}
-        for rule in field.metadata:
-            match rule:
-                case Ge(ge=limit) | Gt(gt=limit):
-                    limits.setdefault(name, {})["least"] = limit
-                case Le(le=limit) | Lt(lt=limit):
-                    limits.setdefault(name, {})["most"] = limit
-        if field.annotation is int:
-            limits[name]["whole"] = True
+    for field in described(Recipe):
+        own: dict[str, Any] = {WORDS[rule]: limit for rule, limit in field.limits.items() if rule in WORDS}
+        own |= {"choices": field.choices} if field.choices else {}
+        limits[field.name] = own | ({"whole": True} if field.kind == "integer" else {})
     for name, most in MOST.items():
         limits[name]["most"] = most
     return limits

@@ -14,7 +14,6 @@ from .bench import Bench
 from .compare import Compare
 from .convert import Convert
 from .export import Export
-from .fields import Described, described
 from .inspect import Inspect
 from .job import Job, NetworkJob, Outcome
 from .judge import Judge
@@ -24,31 +23,3 @@ from .publish import Publish
 from .site import Site
 from .study import LabelledStep, StudyJob
 from .synthesis import Amalgamation, Made, Reconstruction, SynthesisJob, Texture, Transfer
-
-__all__ = [
-    "Amalgamation",
-    "AtlasJob",
-    "Bench",
-    "Compare",
-    "Convert",
-    "Counted",
-    "Described",
-    "Export",
-    "Inspect",
-    "Job",
-    "Judge",
-    "LabelledStep",
-    "Made",
-    "NetworkJob",
-    "Normalize",
-    "Outcome",
-    "Publish",
-    "Reconstruction",
-    "Site",
-    "StudyJob",
-    "SynthesisJob",
-    "Texture",
-    "Transfer",
-    "described",
-    "every_pair",
-]

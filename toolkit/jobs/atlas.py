@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..choices import ATLAS as SUFFIX
 from ..errors import InputError
-from .fields import Names, field
+from ..fields import Names, field
 from .job import LOG, Device, Job, OfConvention, Outcome, Output, Source, written
 
 if TYPE_CHECKING:
@@ -32,24 +32,25 @@ class AtlasJob(Job):
     device: Device = "auto"
 
     def run(self, progress: "Callable[[Step], object]" = lambda step: None) -> Outcome:
-        """Measures, cuts the patches out, and writes them."""
         if self.output.suffix != SUFFIX:
             raise InputError(f"{self.output} must end in {SUFFIX}.", "output")
+        import torch
+
         from ..atlas import LAYERS, example_images, measure
         from ..data.remote import named
         from ..data.sources import list_images
         from ..data.stream import decoders
         from ..device import find_device
         from ..files import check_outputs
-        from ..normalize import load_normalized
+        from ..normalize import load_backbone
 
         check_outputs([self.output])
         where = find_device(self.device)
-        network = load_normalized(self.network, convention=self.convention)
+        network = load_backbone(self.network, convention=self.convention).at(where, torch.float32)
         images = list_images(*self.images) if self.images else example_images()
         source = named(*self.images) if self.images else "scikit-image's photographs"
         layers, workers = self.layers or LAYERS, decoders(where)
-        for step in measure(network.to(where), images, layers, provenance={"source": source}, workers=workers):
+        for step in measure(network, images, layers, provenance={"source": source}, workers=workers):
             progress(step)
         assert step.atlas is not None
         step.atlas.write(self.output)

@@ -4,12 +4,15 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import InputError
-from .fields import Bytes, Sides, field
+from ..fields import Bytes, Sides, field
 from .job import LOG, Count, NetworkJob, Outcome
 from .normalize import Counted
+
+if TYPE_CHECKING:
+    from ..network import Network
 
 #: What scikit-image's photographs are painted like when no pictures are named: a drawn style for each.
 STYLES = Path(__file__).parents[2] / "demo" / "examples"
@@ -41,7 +44,7 @@ class Bench(NetworkJob):
         metavar="FILE",
     )
     size: Sides = field((512, 384), "size of the image in pixels", metavar="WxH")
-    rounds: Count = field(7, "how often each step is measured", metavar="N")
+    rounds: Count = field(7, "how often each step is measured, within a minute", metavar="N")
     iterations: tuple[Count, ...] = field(
         (),
         f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); memory: iterations of "
@@ -50,8 +53,16 @@ class Bench(NetworkJob):
     )
     memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", metavar="SIZE")
 
+    def load(self) -> "Network":
+        """The network, which has to be a VGG."""
+        from ..network import Network
+
+        network = super().load()
+        if not isinstance(network, Network):
+            raise InputError("The textbook is of VGGs alone: name one.", "network")
+        return network
+
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
-        """Measures."""
         facts = {"network": self.network, **MEASURES[self.what](self, progress)}
         return Outcome("\n".join(_table(facts)), facts)
 
@@ -61,7 +72,11 @@ def _step(job: Bench, _: Any) -> dict[str, Any]:
     from ..device import find_device
 
     width, height = job.size
-    measured = bench_step(job.load(), height, width, find_device(job.device), job.rounds)
+
+    def begins(number: int) -> None:
+        LOG.info("round %d of %d …", number, job.rounds)
+
+    measured = bench_step(job.load(), height, width, find_device(job.device), job.rounds, begins)
     return {"width": width, "height": height, **measured}
 
 
@@ -99,7 +114,6 @@ def _median(pairs: dict[str, dict[int, dict[str, float | None]]], iterations: in
 
 
 def _pairs(pictures: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
-    """Names, content and style images."""
     from ..pictures.io import example_photographs, open_image
 
     if len(pictures) % 2:

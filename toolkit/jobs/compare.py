@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import SCALES as SUFFIX
 from ..errors import InputError
-from .fields import field
+from ..fields import field
 from .job import SOURCE_HELP, Job, OfConvention, Outcome
 
 if TYPE_CHECKING:
@@ -30,13 +30,12 @@ class Compare(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Compares them."""
-        from ..network import load_network
+        from ..network import load_vgg
         from ..normalize.comparison import agreement
 
         original = None
         if self.original:
-            original = load_network(self.original, convention=self.convention, normalized=False)
+            original = load_vgg(self.original, convention=self.convention, normalized=False)
         agreed = agreement(*(self._mean_activations(source, original) for source in (self.a, self.b)))
         lines = [
             f"{name.replace('conv', 'relu'):<10}{layer.log_correlation:>15.5f}{layer.median_ratio:>12.4f}"
@@ -46,13 +45,13 @@ class Compare(Job):
         return Outcome("\n".join(["layer     log-correlation  median A/B  filters", *lines]))
 
     def _mean_activations(self, source: str, original: "Network | None") -> "Mapping[str, Tensor]":
-        from ..network import load_network
+        from ..network import load_vgg
         from ..normalize import MeanActivations
         from ..normalize.comparison import implied_mean_activations
 
         if source.endswith(SUFFIX):
             return MeanActivations.load(Path(source)).means
-        network = load_network(source, convention=self.convention)
+        network = load_vgg(source, convention=self.convention)
         if network.mean_activations:
             return network.mean_activations
         if original is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..choices import Layout, Pooling
-from .fields import field
+from ..fields import field
 from .job import Job, OfConvention, Outcome, Output, Source, written
 
 
@@ -19,7 +19,8 @@ class Convert(Job):
     layout: Layout = field(
         ...,
         "torchvision: features.0.weight …; adain: 0.weight …, numbered as in AdaIN's vgg_normalised.pth, where a 1 x 1 "
-        "convolution does the preprocessing; plain: conv1_1.weight …",
+        "convolution does the preprocessing; gatys: conv1_1.weight …, for BGR in 0..255 less the mean, as "
+        "vgg_conv.pth of the authors; plain: conv1_1.weight …, for the network's own input",
     )
     output: Path = field(..., "the file to write: NAME.safetensors, or NAME.pth for a PyTorch state dict", **Output)
     original: bool = field(False, "write the weights as trained, not normalised")
@@ -27,14 +28,10 @@ class Convert(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the file; tells what its layout cannot."""
-        from ..network import load_network, write_foreign
+        from ..network import load_vgg, write_foreign
 
-        network = load_network(
-            self.source, convention=self.convention, pooling=self.pooling, normalized=not self.original
-        )
-        write_foreign(network, self.output, self.layout)
-        preprocessing = network.preprocessing
+        network = load_vgg(self.source, convention=self.convention, pooling=self.pooling, normalized=not self.original)
+        preprocessing = write_foreign(network, self.output, self.layout)
         if self.layout == "adain":
             lines = ["input: RGB in [0, 1]; the first convolution does the preprocessing"]
         else:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from ..choices import Pooling, Storage
 from ..errors import InputError, in_words
+from ..fields import Names, field
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
-from .fields import Names, field
 from .job import Job, OfConvention, Outcome, Output, Source, written
 
 #: What can be exported, each with its own fields' defaults: those of a transfer.
@@ -49,7 +49,6 @@ class Export(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the file; tells the largest error of each output."""
         if self.output.suffix != ".onnx":
             raise InputError(f"{self.output} must end in .onnx.", "output")
         fields = [name for options in KINDS.values() for name in options]
@@ -59,10 +58,10 @@ class Export(Job):
         chosen = KINDS[self.kind] | named
         from ..export import export_features, export_step
         from ..files import check_outputs
-        from ..network import load_network
+        from ..network import load_vgg
 
         check_outputs([self.output])
-        network = load_network(self.source, convention=self.convention, pooling=self.pooling)
+        network = load_vgg(self.source, convention=self.convention, pooling=self.pooling)
         if self.kind == "features":
             errors = export_features(network, chosen["layers"], self.output, self.precision)
         else:

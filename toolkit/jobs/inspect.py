@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .fields import field
+from ..fields import field
 from .job import Job, OfConvention, Outcome
 
 
@@ -18,14 +18,13 @@ class Inspect(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Reads it."""
-        from ..network import find_network, fingerprint, load_network, normalized_for
+        from ..network import find_network, fingerprint, load_vgg, normalized_for
         from ..pictures.decode import SUFFIXES
         from ..pictures.formats import read_recipe
 
         if Path(self.file).suffix.lower() in SUFFIXES:
             return Outcome(read_recipe(self.file))
-        network = load_network(self.file, convention=self.convention)
+        network = load_vgg(self.file, convention=self.convention)
         preprocessing, architecture = network.preprocessing, network.architecture
         filters = sum(outputs for _, outputs in architecture.convolutions.values())
         by_file = normalized_for(find_network(self.file))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..choices import Convention, Pooling
+from ..choices import SCALES, Convention, Pooling
 from ..errors import InputError
+from ..fields import field as offered
 from ..network import DEFAULT_NETWORK, model_folders
-from .fields import field as offered
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..network import Backbone
 
 #: Tells what a job is doing; nobody hears it who doesn't listen.
 LOG = logging.getLogger("toolkit")
@@ -22,7 +22,8 @@ SOURCE_HELP = (
     "vgg19 (the paper's network, which comes with the toolkit), vgg19-small, or a file of your own in "
     f"{model_folders()[0]} by its name; "
     "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn …, or hf://OWNER/NAME on the Hugging Face Hub "
-    "(downloaded once); or the path of a .safetensors or .pth file"
+    "(downloaded once); or the path of a .safetensors or .pth file. A network that is no VGG: torchvision/resnet50 …, "
+    f"timm/NAME, PACKAGE.MODULE:FUNCTION, a {SCALES} file of it, or PACKAGE.MODULE:FUNCTION@FILE{SCALES}"
 )
 
 CONVENTION_HELP = (
@@ -90,16 +91,15 @@ class NetworkJob(Job):
     convention: OfConvention = None
     device: Device = "auto"
 
-    def load(self) -> "Network":
-        """The network that was asked for."""
+    def load(self) -> "Backbone":
         import warnings
 
         from ..errors import ToolkitWarning
         from ..network import load_network
-        from ..normalize import load_normalized
+        from ..normalize import load_backbone
 
         if not self.original:
-            return load_normalized(self.network, convention=self.convention, pooling=self.pooling)
+            return load_backbone(self.network, convention=self.convention, pooling=self.pooling)
         note = f"{self.network} is used as it was trained, so its losses will be badly scaled."
         warnings.warn(note, ToolkitWarning, stacklevel=2)
         return load_network(self.network, convention=self.convention, pooling=self.pooling, normalized=False)

@@ -1,7 +1,8 @@
 """How a network is normalised: over images, by one process or several, or from mean activations."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,18 @@ from ..data.stream import ImageStream, decoders
 from ..device import find_device
 from ..distributed import Ranks
 from ..files import check_outputs, check_space, written_atomically
-from ..network import POOLINGS, Network, load_network, rounded, save_network
+from ..network import (
+    POOLINGS,
+    ModuleBackbone,
+    Network,
+    channels,
+    is_module,
+    load_module,
+    load_vgg,
+    rounded,
+    save_network,
+    save_scales,
+)
 from ..normalize import Job, MeanActivations, Normalized, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.facts import facts, in_words, skipped_in_words
@@ -27,16 +39,12 @@ INTERRUPTED = "what was done is kept: run the same command to continue."
 
 
 def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
-    """Normalises a network, and writes it."""
     check_outputs([path for path in (job.output, job.report) if path])
     where = find_device(job.device)
     if job.of_means:
         return _apply(job, where)
-    ranks = Ranks.join(where)
-    try:
+    with Ranks.joined(where) as ranks:
         return _measure(job, progress, where, ranks)
-    finally:
-        ranks.leave()
 
 
 def _apply(job: Normalize, where: torch.device) -> Outcome:
@@ -51,8 +59,7 @@ def _apply(job: Normalize, where: torch.device) -> Outcome:
 def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch.device, ranks: Ranks) -> Outcome:
     pooling = job.pooling or PRESETS[job.preset].pooling
     poolings = POOLINGS if pooling == "both" else (pooling,)
-    original = _original(job, poolings[0], where)
-    originals = [original, *(_with_pooling(original, other) for other in poolings[1:])]
+    original = _module(job, where) if is_module(job.source) else _original(job, poolings[0], where)
     means_only = job.output.suffix == SUFFIX
     check_space(job.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(job, where, ranks)
@@ -71,18 +78,21 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
     arithmetic = job.arithmetic or ("tf32" if where.type == "cuda" else "float32")
     work = Job(images, arithmetic, ranks, job.output, add)
     try:
-        if means_only:
-            means, measurement = work.mean_activations(originals, provenance)
-            results: list[Normalized] = []
+        results: Sequence[Normalized] = []
+        if isinstance(original, ModuleBackbone):
+            ((means, note),), measurement = work.means([original], provenance)
+            save = partial(save_scales, original.normalized(means, note), job.output)
+        elif means_only:
+            (known,), measurement = work.mean_activations([original], provenance)
+            save = partial(known.save, job.output)
         else:
+            originals = [original, *(_with_pooling(original, other) for other in poolings[1:])]
             results, measurement = normalize(originals, work, photographs, provenance, recheck)
+            save = partial(save_network, original, job.output, job.precision, [each.network for each in results])
     except KeyboardInterrupt:
         raise KeyboardInterrupt(INTERRUPTED) from None
     if ranks.first:
-        if means_only:
-            means[0].save(job.output)
-        else:
-            save_network(original, job.output, job.precision, [result.network for result in results])
+        save()
         if job.report is not None:
             with written_atomically(job.report) as temporary:
                 temporary.write_text(report(results, measurement), encoding="utf-8", errors="backslashreplace")
@@ -93,8 +103,17 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
 
 def _original(job: Normalize, pooling: Pooling, where: torch.device) -> Network:
     """The network as it was trained, in the precision in which it will be read."""
-    loaded = load_network(job.source, convention=job.convention, pooling=pooling, normalized=False)
+    loaded = load_vgg(job.source, convention=job.convention, pooling=pooling, normalized=False)
     return rounded(loaded, job.precision).to(where)
+
+
+def _module(job: Normalize, where: torch.device) -> ModuleBackbone:
+    """A network that is no VGG, as it was trained, with the layers to measure."""
+    parts = (each.partition("=") for each in job.layers or ())
+    layers = {name: own or name for name, _, own in parts}
+    network = load_module(job.source, convention=job.convention, layers=layers).at(where, torch.float32)
+    channels(network, layers)  # refuses what it has not
+    return network
 
 
 def _with_pooling(network: Network, pooling: Pooling) -> Network:
@@ -104,7 +123,6 @@ def _with_pooling(network: Network, pooling: Pooling) -> Network:
 
 
 def _images(job: Normalize, where: torch.device, ranks: Ranks) -> tuple[ImageStream, dict[str, Any]]:
-    """The images, and where they come from."""
     if not job.images:
         entries = example_stream().entries
         provenance = {"source": "scikit-image's photographs"}

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from ..choices import SCALES as SUFFIX
 from ..choices import Arithmetic, Pooling, Preparation, Storage
 from ..errors import InputError
-from .fields import field
+from ..fields import Names, field
+from ..network import is_module
 from .job import Count, Device, Job, OfConvention, Outcome, Output, Source
 
 
@@ -31,11 +32,13 @@ class Counted(NamedTuple):
 
 
 class Normalize(Job):
-    """Rescale a VGG so that every filter's mean activation is one.
+    """Rescale a network so that every filter's mean activation is one.
 
     Measures the mean activation of every filter over images, rescales the network so that each becomes one, checks
     that it still computes the same, and writes it. If the command is interrupted, run it again and it continues where
     it was. Under torchrun, all processes share the images.
+
+    Of a network that is no VGG the mean activations are written alone; its features are divided by them at the layers.
     """
 
     as_json: ClassVar[bool] = True
@@ -44,7 +47,8 @@ class Normalize(Job):
     images: tuple[str, ...] = field(
         (),
         "folders, .tar archives, .parquet files or .txt lists of images, such as ImageNet's validation set; here or at "
-        "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several. Or a "
+        "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several, 'val.parquet#photo' a "
+        "column. Or a "
         f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give approximate "
         "mean activations)",
         positional=True,
@@ -66,6 +70,12 @@ class Normalize(Job):
         None,
         "crop: shorter side to 256, centre 224 x 224; stretch: the whole image to 256 x 256; native: the image as it "
         "is (default: the preset's); colour profiles and EXIF orientation are ignored, as they were in training",
+    )
+    layers: Names | None = field(
+        None,
+        "of a network that is no VGG: the layers to measure, by their names in PyTorch, such as layer1,layer2; or by "
+        "names of your own, such as those that recipes have: relu1_1=layer1,relu2_1=layer2",
+        metavar="LAYERS",
     )
     sample: Count | None = field(None, "use N of the images, chosen at random", metavar="N")
     seed: int = field(0, "random seed for --sample", metavar="N")
@@ -99,6 +109,16 @@ class Normalize(Job):
         if self.output.suffix not in (SUFFIX, ".safetensors"):
             raise InputError(f"{self.output} must end in .safetensors or {SUFFIX}.", "output")
         means_only = self.output.suffix == SUFFIX
+        if is_module(self.source) and (not means_only or self.of_means or self.pooling):
+            sentence = (
+                "Of a network that is no VGG only the mean activations are written, over images and under the pooling "
+                f"that it has: name a {SUFFIX} file, and leave out pooling."
+            )
+            raise InputError(sentence, "output")
+        if is_module(self.source) != bool(self.layers):
+            raise InputError(
+                "A VGG is measured at all its layers, any other network at those that are named.", "layers"
+            )
         if means_only and (self.pooling == "both" or self.report):
             raise InputError(f"A {SUFFIX} file holds one pooling and has no report: leave them out.", "output")
         if not self.images and self.sample:
@@ -113,15 +133,6 @@ class Normalize(Job):
         return self
 
     def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
-        """Normalises, checks, and writes.
-
-        Args:
-            progress: is called with the images done.
-
-        Raises:
-            ToolkitError: when a file can't be read or written, or the check fails.
-            KeyboardInterrupt: when it is interrupted; what was done is kept for the same job.
-        """
         from .measure import run
 
         return run(self, progress)

@@ -13,7 +13,7 @@ from ..device import find_device
 from ..distributed import ALONE, Ranks
 from ..errors import InputError, ToolkitWarning
 from ..files import check_outputs, save_somewhere
-from ..network import Network, fingerprint
+from ..network import Backbone, fingerprint_of
 from ..pictures.formats import check_format
 from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..process import uninterrupted
@@ -26,17 +26,13 @@ from .regions import in_regions, save_regions
 from .synthesis import Made, SynthesisJob
 
 
-def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Network | None) -> Made:
+def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Backbone | None) -> Made:
     """Makes a picture, by all processes that torchrun has started."""
-    ranks = Ranks.join(find_device(job.device))
-    try:
+    with Ranks.joined(find_device(job.device)) as ranks:
         return paint(job, progress, network or job.load(), ranks)
-    finally:
-        with uninterrupted():
-            ranks.leave()
 
 
-def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Network, ranks: Ranks = ALONE) -> Made:
+def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Backbone, ranks: Ranks = ALONE) -> Made:
     """Makes a picture; of several processes the first tells of it and saves it."""
     output = job.output or Path(f"{name_of(job)}.png")
     kept = output.with_suffix(".checkpoint") if job.resume else None
@@ -44,8 +40,10 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ne
     alpha = open_alpha(job.content) if job.content and job.keep_alpha else None
     check_format(output, job.recipe.size, alpha=alpha is not None, bits=job.bits)
     check_outputs([path for path in (output, job.timelapse, kept) if path], job.pictures)
-    if ranks.first and job.recipe_file and _made_with_another(job.recipe_file, network):
-        _note("the recipe was made with another network: its own paints better.")
+    if ranks.first and job.recipe_file:
+        made_from = made_from_in(recipe_text(job.recipe_file))
+        if made_from and made_from.network != fingerprint_of(network):
+            _note("the recipe was made with another network: its own paints better.")
     recipe, inputs, regions = prepared(job, network)
     synthesis = _synthesis(job, recipe, network, inputs, ranks)
     checkpoint = Checkpoint(kept, synthesis, ranks) if kept else None
@@ -96,7 +94,7 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ne
     return made
 
 
-def prepared(job: SynthesisJob, network: Network) -> tuple[Recipe, Inputs, list[Region]]:
+def prepared(job: SynthesisJob, network: Backbone) -> tuple[Recipe, Inputs, list[Region]]:
     """The recipe and the images of a synthesis; where regions are wanted, their masks are suggested here."""
     recipe = job.recipe
     if job.engine == "onnx":
@@ -119,7 +117,7 @@ def prepared(job: SynthesisJob, network: Network) -> tuple[Recipe, Inputs, list[
     return in_regions(job.regions, network.at(find_device(job.device), torch.float32), recipe, inputs)
 
 
-def _synthesis(job: SynthesisJob, recipe: Recipe, network: Network, inputs: Inputs, ranks: Ranks) -> Synthesis:
+def _synthesis(job: SynthesisJob, recipe: Recipe, network: Backbone, inputs: Inputs, ranks: Ranks) -> Synthesis:
     device = find_device(job.device)
     for note in _notes_on_masks(inputs.masks) if ranks.first else ():
         _note(note)
@@ -130,12 +128,6 @@ def _synthesis(job: SynthesisJob, recipe: Recipe, network: Network, inputs: Inpu
     from ..export import OnnxObjective
 
     return Synthesis(network, recipe, inputs, device=device, objective=OnnxObjective)
-
-
-def _made_with_another(source: Path, network: Network) -> bool:
-    """Whether the recipe in a picture or a file was made with another network."""
-    made_from = made_from_in(recipe_text(source))
-    return made_from is not None and made_from.network != fingerprint(network)
 
 
 def _notes_on_masks(masks: Sequence[Tensor]) -> Iterator[str]:

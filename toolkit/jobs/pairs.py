@@ -11,7 +11,7 @@ from .job import LOG
 from .synthesis import Made, SynthesisJob
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..network import Backbone
     from ..synthesis import Progress
 
 #: Bytes of a result's name: file systems take 255, and numbers, suffixes and a checkpoint's name come to it.
@@ -55,8 +55,7 @@ def every_pair(
     check_apart([folder], [source for source in (job.content, *job.styles) if source])
     network = job.load()
     pairs = _pairs(job, folder)
-    ranks = Ranks.join(find_device("cpu"))  # nothing but the pairs is shared
-    try:
+    with Ranks.joined(find_device("cpu")) as ranks:  # nothing but the pairs is shared
         for one in pairs[ranks.rank :: ranks.world_size]:
             assert one.output is not None
             try:
@@ -66,8 +65,6 @@ def every_pair(
                     yield paint(one, progress, network)
             except ToolkitError as error:
                 yield ToolkitError(f"{one.output}: {error}")
-    finally:
-        ranks.leave()
 
 
 def _pairs(job: SynthesisJob, folder: Path) -> list[SynthesisJob]:
@@ -104,7 +101,7 @@ def _images(sources: Sequence[str], results: Path) -> list[str | None]:
     return images
 
 
-def _say_if_another(job: SynthesisJob, output: Path, network: "Network") -> None:
+def _say_if_another(job: SynthesisJob, output: Path, network: "Backbone") -> None:
     """Tells when a result that is there is not what would be made."""
     from ..synthesis import Result
     from .paint import prepared

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .fields import field
+from ..fields import field
 from .job import Job, Outcome, Source
 
 
@@ -28,7 +28,6 @@ class Publish(Job):
     )
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the folder and uploads it."""
         name = self.repository.rpartition("/")[2]
         if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", self.repository, re.ASCII):
             raise InputError(f"{self.repository} is no name of a repository: write OWNER/NAME.", "repository")

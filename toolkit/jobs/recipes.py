@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..fields import field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .fields import field
 
 
 def recipe_field(default: Recipe, groups: tuple[Group, ...]) -> Any:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import written_atomically
-from ..network import Network
+from ..network import Backbone
 from ..pictures.io import to_picture
 from ..synthesis import Inputs, Recipe, Region, suggest_regions
 
 
-def in_regions(count: int, network: Network, recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Inputs, list[Region]]:
+def in_regions(count: int, network: Backbone, recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Inputs, list[Region]]:
     """A transfer's recipe and its inputs, divided into regions.
 
     Raises:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, ToolkitError
+from ..fields import field
 from ..network import DEFAULT_NETWORK
-from .fields import field
 from .job import SOURCE_HELP, Job, Outcome
 
 #: The page is the demo's. No module of it is needed, so it is found as a folder beside the toolkit, not imported.
@@ -37,7 +37,6 @@ class Site(Job):
     )
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        """Writes the site; tells how large it is."""
         if not (DEMO / "browser").is_dir():
             raise ToolkitError("The page's files are not installed: install the project again.")
         if self.folder.is_file():

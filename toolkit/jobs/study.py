@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from pydantic import model_validator
 
 from ..errors import InputError
+from ..fields import Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .fields import field
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
 from .synthesis import SYNTHESES
@@ -38,7 +38,7 @@ class StudyJob(NetworkJob):
     The fields of a recipe are taken with the others.
     """
 
-    images: tuple[str, ...] = field(
+    images: tuple[Photograph, ...] = field(
         ..., "content image, if any, then style images", positional=True, metavar="image", min_length=1
     )
     rows: str = field(..., "such as iterations=25,50,100", metavar="AXIS=VALUES")
@@ -73,15 +73,6 @@ class StudyJob(NetworkJob):
         return content, styles
 
     def run(self, progress: Callable[[LabelledStep], object] = lambda step: None) -> Outcome:
-        """Makes the missing pictures, and writes what there is however it ends.
-
-        Args:
-            progress: is called after each iteration.
-
-        Raises:
-            ToolkitError: when a field is wrong, or something can't be read or written.
-            KeyboardInterrupt: when it is interrupted; what is finished is kept.
-        """
         if self.output.suffix.lower() != ".png":
             raise InputError(f"{self.output} must end in .png.", "output")
         content, styles = self.content_and_styles

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
+from ..choices import CLIPS, FILMS, PHOTOGRAPHS, TEMPORAL
 from ..errors import InputError, MissingFileError, in_words
+from ..fields import Bytes, ColourName, Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .fields import Bytes, ColourName, field
 from .job import NetworkJob, Outcome, Output
 from .recipes import recipe_field, with_recipe
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..network import Backbone
     from ..synthesis import Progress, Result
 
 COMMON: tuple[Group, ...] = ("result", "optimisation")
 
-CONTENT = field(..., "content image, or a folder of them", positional=True)
+CONTENT = field(
+    ..., f"content image, or a folder of them; or {', '.join(PHOTOGRAPHS)}, which are there", positional=True
+)
 ALPHA = field(False, "make the result transparent where the content image is")
 MASKS = field(
     (),
@@ -125,7 +128,7 @@ class SynthesisJob(NetworkJob):
                 raise MissingFileError(f"There is no picture {name}.")
 
     def run(
-        self, progress: "Callable[[Progress], object]" = lambda step: None, network: "Network | None" = None
+        self, progress: "Callable[[Progress], object]" = lambda step: None, network: "Backbone | None" = None
     ) -> Made:
         """Makes the picture. Under torchrun, all processes share it.
 
@@ -153,7 +156,11 @@ class Transfer(SynthesisJob):
     (768, 76)
     """
 
-    content: str = CONTENT
+    content: Photograph = field(
+        ...,
+        f"content image, folder of them, or clip; or {', '.join(PHOTOGRAPHS)}, which are there",
+        positional=True,
+    )
     styles: tuple[str, ...] = _styles("style images to blend, or folders of them")
     masks: tuple[str, ...] = MASKS
     style_masks: tuple[str, ...] = STYLE_MASKS
@@ -163,7 +170,54 @@ class Transfer(SynthesisJob):
         "beside the output",
     )
     keep_alpha: bool = ALPHA
+    fps: float | None = field(
+        None, "frames a second; a folder of numbered frames, a GIF or a WebP is then a clip", "clip", gt=0, le=240
+    )
+    from_: float | None = field(None, "paint from this second on", "clip", ge=0)
+    to: float | None = field(None, "paint up to this second", "clip", gt=0)
+    loop: bool = field(False, "let the end return to the beginning", "clip")
+    temporal_weight: float = field(
+        TEMPORAL,
+        "weight of the temporal loss, against flicker; 0 paints each frame by itself",
+        "clip",
+        ge=0,
+    )
     recipe: Recipe = _recipe("transfer", "content", "style", "colours")
+
+    @property
+    def moving(self) -> bool:
+        """Whether the content is a clip: a video, or what can be one where a rate or a film is named."""
+        content, film = Path(self.content), self.output and self.output.suffix.lower() in (".mp4", ".gif")
+        if content.suffix.lower() in CLIPS:
+            return True
+        return bool(self.fps or film) and (content.is_dir() or content.suffix.lower() in FILMS)
+
+    @property
+    def many(self) -> bool:
+        """As ``SynthesisJob``."""
+        return super().many and not self.moving
+
+    def check_there(self) -> None:
+        """As ``SynthesisJob``; a picture gets no options of a clip.
+
+        Raises:
+            InputError: when it does.
+        """
+        super().check_there()
+        for name in () if self.moving else ("fps", "from_", "to", "loop"):
+            if getattr(self, name):
+                raise InputError(f"{self.content} is no clip: leave out what is for clips.", name)
+
+    def run(
+        self, progress: "Callable[[Progress], object]" = lambda step: None, network: "Backbone | None" = None
+    ) -> Made:
+        """As ``SynthesisJob``; of a clip, the film so far is kept."""
+        if not self.moving:
+            return super().run(progress, network)
+        self.check_there()
+        from .clip import run
+
+        return run(self, progress, network)
 
 
 class Reconstruction(SynthesisJob):
@@ -174,7 +228,7 @@ class Reconstruction(SynthesisJob):
 
     ending: ClassVar[str] = "-reconstruct"
 
-    content: str = CONTENT
+    content: Photograph = CONTENT
     keep_alpha: bool = ALPHA
     recipe: Recipe = _recipe("reconstruction", "content")
 
@@ -201,7 +255,7 @@ class Amalgamation(SynthesisJob):
 
     ending: ClassVar[str] = "-amalgamate"
 
-    content: str = CONTENT
+    content: Photograph = CONTENT
     styles: tuple[str, ...] = _styles("style image, or a folder of them", most=1)
     keep_alpha: bool = ALPHA
     recipe: Recipe = _recipe("amalgamation", "content", "colours")

@@ -1,17 +1,18 @@
 from .architecture import DEPTHS, Architecture, Layer
-from .backbone import Backbone, ModuleBackbone, fingerprint_of
+from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint_of
 from .codebook import Codebook, quantize
 from .files import (
     PRECISIONS,
     fingerprint,
-    load_network,
+    load_vgg,
     normalized_for,
     rounded,
     save_network,
     weights_fingerprint,
 )
-from .find import DEFAULT_NETWORK, find_network, model_folders
+from .find import DEFAULT_NETWORK, find_network, is_module, model_folders
 from .foreign import LAYOUTS, write_foreign
+from .modules import load_module, load_network, save_scales
 from .rescale import original, rescale, scales
 from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
 
@@ -25,14 +26,21 @@ __all__ = [
     "Architecture",
     "Backbone",
     "Codebook",
+    "Field",
     "Layer",
     "ModuleBackbone",
     "Network",
     "Preprocessing",
+    "as_trained",
+    "channels",
+    "field_of",
     "find_network",
     "fingerprint",
     "fingerprint_of",
+    "is_module",
+    "load_module",
     "load_network",
+    "load_vgg",
     "model_folders",
     "normalized_for",
     "original",
@@ -40,6 +48,7 @@ __all__ = [
     "rescale",
     "rounded",
     "save_network",
+    "save_scales",
     "scales",
     "weights_fingerprint",
     "write_foreign",

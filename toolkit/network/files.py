@@ -21,7 +21,7 @@ from pydantic import Field, Json, ValidationError
 from torch import Tensor
 
 from ..choices import Pooling, Storage
-from ..errors import ToolkitError, ToolkitWarning
+from ..errors import DamagedFileError, ToolkitError, ToolkitWarning
 from ..files import Header, TensorFile, load_tensors, save_tensors
 from .architecture import Architecture
 from .codebook import Codebook, quantize
@@ -52,10 +52,10 @@ class NetworkHeader(Header):
     normalization: Json[dict[Pooling, dict[str, Any]]] = Field(default_factory=dict)
 
 
-def load_network(
+def load_vgg(
     source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None, normalized: bool = True
 ) -> Network:
-    """Loads a network.
+    """Loads a VGG.
 
     Args:
         source: the name of a file in ``models/``, such as ``vgg19``; one of torchvision's networks, such as
@@ -73,7 +73,7 @@ def load_network(
             activations for this pooling.
 
     Example:
-        >>> load_network("vgg19", pooling="max").pooling
+        >>> load_vgg("vgg19", pooling="max").pooling
         'max'
     """
     path = find_network(source)
@@ -104,7 +104,7 @@ def normalized_for(path: Path) -> tuple[Pooling, ...]:
     """The poolings for which a file has mean activations, average before max.
 
     Raises:
-        ToolkitError: as ``load_network``.
+        ToolkitError: as ``load_vgg``.
     """
     file = read_state(path)
     if file.metadata.get("format") != FORMAT:
@@ -155,12 +155,15 @@ def save_network(
 
 
 def rounded(network: Network, precision: Storage) -> Network:
-    """The network that a file of this precision would hold.
+    """The network that a file of this precision would hold. A normalised one is rounded as it was trained.
 
     Args:
-        network: as it was trained.
+        network: as it was trained, or normalised.
         precision: of the weights; ``8bit`` gives the result its ``codebooks``.
     """
+    if network.mean_activations:
+        trained = rounded(original(network), precision)
+        return rescale(trained, network.mean_activations, network.provenance.get("normalization", {}))
     result = copy.deepcopy(network)
     for name in network.architecture.convolutions:
         weight = result.convolution(name).weight
@@ -197,7 +200,9 @@ def _own_network(path: Path, file: TensorFile, pooling: Pooling | None, normaliz
         if (index := tensors.get(f"{name}.index")) is not None:
             values = tensors.get(f"{name}.codebook")
             if values is None or values.shape != (256,) or index.dtype != torch.uint8:
-                raise ToolkitError(f"{path} is damaged: the codebook of {name} is not 256 values with 8-bit indices.")
+                raise DamagedFileError(
+                    f"{path} is damaged: the codebook of {name} is not 256 values with 8-bit indices."
+                )
             network.codebooks[name] = Codebook(index, values)
             tensors[f"{name}.weight"] = network.codebooks[name].decode()
     fill(network, tensors, {name: name for name in names}, path)
@@ -223,7 +228,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> NetworkHeader:
     try:
         return NetworkHeader.model_validate(metadata)
     except ValidationError as error:
-        raise ToolkitError(f"{path} does not describe its network as it should: fetch or make it again.") from error
+        raise DamagedFileError(f"{path} does not describe its network as it should: fetch or make it again.") from error
 
 
 def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Network) -> dict[Pooling, dict[str, Tensor]]:
@@ -235,10 +240,10 @@ def _mean_activations(path: Path, tensors: Mapping[str, Tensor], network: Networ
         for name, (_, filters) in network.architecture.convolutions.items():
             if (mean := tensors.get(f"{name}.{suffix}")) is not None:
                 if mean.shape != (filters,):
-                    raise ToolkitError(
+                    raise DamagedFileError(
                         f"{path} has {mean.numel()} mean activations for the {filters} filters of {name}."
                     )
                 by_pooling.setdefault(pooling, {})[name] = mean.double()
     if any(len(means) < len(network.architecture.convolutions) for means in by_pooling.values()):
-        raise ToolkitError(f"{path} is damaged: it has mean activations for some convolutions only.")
+        raise DamagedFileError(f"{path} is damaged: it has mean activations for some convolutions only.")
     return by_pooling

@@ -1,10 +1,12 @@
 """Which file a name stands for: a network that comes with the project, torchvision's, or a path."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from ..choices import SCALES
 from ..errors import MissingFileError, ToolkitError, did_you_mean
 from .architecture import DEPTHS
 from .hub import downloaded, is_on_hub
@@ -15,7 +17,10 @@ DEFAULT_NETWORK = "vgg19"
 #: Beside the package in a checkout, inside it once installed.
 BUNDLED = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
 
-#: Torchvision's weights, by the names under which they are found here.
+#: Other networks than VGGs: torchvision's and timm's by name, and a function that makes one, by its dotted path.
+MODULES = re.compile(r"(torchvision/(?!(?i:vgg))|timm/)\w[\w.]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+#: Torchvision's VGGs, by the names under which they are found here.
 TORCHVISION = tuple(f"torchvision/{name}{suffix}" for suffix in ("", "_bn") for name in DEPTHS)
 
 
@@ -60,6 +65,24 @@ def find_network(source: str | Path) -> Path:
 def is_torchvision(source: str | Path) -> bool:
     """Whether a source names one of torchvision's networks, and is not a file."""
     return str(source).lower() in TORCHVISION and not Path(source).is_file()
+
+
+def is_module(source: str | Path) -> bool:
+    """Whether a source names a network that is no VGG, as ``load_module`` takes it, and is no file of weights."""
+    name = str(source)
+    return name.endswith(SCALES) or (bool(MODULES.fullmatch(name)) and not Path(name).is_file())
+
+
+def in_model_folders(name: str) -> Path:
+    """A file by its path, or by its name in one of ``model_folders``.
+
+    Raises:
+        MissingFileError: when there is none.
+    """
+    places = [Path(name).expanduser(), *(folder / name for folder in model_folders())]
+    if found := [path for path in places if path.is_file()]:
+        return found[0]
+    raise MissingFileError(f"There is no file {name}, and none of that name in {model_folders()[0]}.")
 
 
 def _downloaded(name: str) -> Path:

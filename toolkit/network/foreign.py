@@ -1,5 +1,6 @@
 """Other people's files of weights: their key layouts and input conventions, read and written."""
 
+import copy
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -12,14 +13,15 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ..choices import Layout, Pooling
-from ..errors import ToolkitError, did_you_mean
-from ..files import TensorFile, load_tensors, save_tensors, sha256, written_atomically
+from ..errors import DamagedFileError, ToolkitError, did_you_mean
+from ..files import IS_POINTER, POINTER, TensorFile, load_tensors, save_tensors, sha256, written_atomically
 from .architecture import DEPTHS, Architecture
 from .vgg import CONVENTIONS, Network, Preprocessing
 
 #: How keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position, ``features.0.weight``.
 #: ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has a padding layer
-#: before every convolution (Huang & Belongie 2017).
+#: before every convolution (Huang & Belongie 2017). ``gatys``: by layer, for BGR in 0..255 less the mean, as in the
+#: authors' own ``vgg_conv.pth``.
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 #: Added to a variance by torchvision's batch normalisation.
@@ -46,7 +48,7 @@ def stems(architecture: Architecture, layout: Layout, *, batch_norm: bool = Fals
     for layer in architecture.layers:
         if layer.kind == "conv":
             index += layout == "adain"
-            named[layer.name] = {"plain": layer.name, "adain": f"{index}", "torchvision": f"features.{index}"}[layout]
+            named[layer.name] = {"adain": f"{index}", "torchvision": f"features.{index}"}.get(layout, layer.name)
             index += batch_norm
         index += 1
     return named
@@ -59,11 +61,14 @@ def read_state(path: Path) -> TensorFile:
         ToolkitError: when the file is neither, damaged, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
-        if start[8:] == b"{":
-            return load_tensors(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # by name, PyTorch takes each .safetensors for one
+            start = file.read(len(POINTER))
+            if start == POINTER:
+                raise DamagedFileError(f"{path} {IS_POINTER}")
+            if start[8:9] == b"{":
+                return load_tensors(path)
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ToolkitError(f"Could not read {path}: {error.strerror or error}.") from error
     except pickle.UnpicklingError as error:
@@ -74,7 +79,7 @@ def read_state(path: Path) -> TensorFile:
     except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
         if "TorchScript" in str(error):
             raise ToolkitError(f"{path} is a TorchScript program: load it, and save its state_dict().") from error
-        raise ToolkitError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
+        raise DamagedFileError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error
     states = dict(_state_dicts(state))
     if not states:
         raise ToolkitError(f"{path} holds no weights by name: save the network's state_dict() with torch.save.")
@@ -128,7 +133,7 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
         if stem.isdecimal() and f"{int(stem) + 1}.running_mean" in tensors:
             parts = [f"{int(stem) + 1}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
             if missing := [part for part in parts if part not in tensors]:
-                raise ToolkitError(f"{path} is damaged: {missing[0]} of a batch normalisation is missing.")
+                raise DamagedFileError(f"{path} is damaged: {missing[0]} of a batch normalisation is missing.")
             _fold(network, name, *(tensors[part] for part in parts))
     return network
 
@@ -150,16 +155,16 @@ def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str
             given = tensors.get(f"{stem}.{part}")
             if given is None or given.shape != parameter.shape:
                 fault = "missing" if given is None else f"of shape {tuple(given.shape)}"
-                raise ToolkitError(
+                raise DamagedFileError(
                     f"{path} is not a whole {network.architecture.name}: {stem}.{part} is {fault}, "
                     f"{tuple(parameter.shape)} is needed."
                 )
-            if not torch.isfinite(given).all():
-                raise ToolkitError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
+            if not torch.isfinite(given.float()).all():  # float8 has no such test
+                raise DamagedFileError(f"{path} is damaged: {stem}.{part} holds numbers that are not finite.")
             parameter.copy_(given)
 
 
-def write_foreign(network: Network, path: Path, layout: Layout) -> None:
+def write_foreign(network: Network, path: Path, layout: Layout) -> Preprocessing:
     """Writes a network's weights as they are, in somebody else's layout, reads the file back, and compares.
 
     A file in the layouts ``torchvision`` and ``plain`` says nothing about pooling, and nothing about preprocessing
@@ -170,11 +175,15 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
         path: a ``.safetensors`` file, or a ``.pth`` state dict.
         layout: how keys are named.
 
+    Returns:
+        What the network in the file expects.
+
     Raises:
         ToolkitError: when it cannot be written, or what is read back is not the network.
     """
     if path.suffix not in (".safetensors", ".pth"):
         raise ToolkitError(f"{path} must end in .safetensors or .pth.")
+    network = _for_caffe(network) if layout == "gatys" else network
     preprocessing = network.preprocessing
     convention = next((name for name, known in CONVENTIONS.items() if known == preprocessing), None)
     state = _as_convolution(preprocessing) if layout == "adain" else {}
@@ -194,6 +203,7 @@ def write_foreign(network: Network, path: Path, layout: Layout) -> None:
             same &= torch.allclose(again.preprocessing(grey), preprocessing(grey), rtol=1e-4, atol=1e-4)
         if not same:
             raise ToolkitError(f"What was written does not read back as the same network: {path} was not kept.")
+    return preprocessing
 
 
 def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str], dict[str, str]]:
@@ -267,6 +277,26 @@ def _fold(network: Network, name: str, gamma: Tensor, beta: Tensor, mean: Tensor
 def _begins_with_preprocessing(tensors: Mapping[str, Tensor]) -> bool:
     """Whether the first convolution is 1 x 1."""
     return "0.weight" in tensors and tensors["0.weight"].shape[2:] == (1, 1)
+
+
+def _for_caffe(network: Network) -> Network:
+    """The network for Caffe's input, by other weights of its first convolution.
+
+    Zeros around the input are then another colour, by half a step of 255 at most where the mean is ImageNet's too.
+    """
+    given, wanted = network.preprocessing, CONVENTIONS["caffe"]
+    if given == wanted:
+        return network
+    result = copy.deepcopy(network)
+    result.preprocessing, first = wanted, result.convolution("conv1_1")
+    assert first.bias is not None
+    order = slice(None) if given.channels == "BGR" else [2, 1, 0]
+    deviation, mean, other = (torch.tensor(each).double() for each in (given.std, given.mean, wanted.mean))
+    factor = given.range / (deviation * wanted.range)
+    weight = first.weight.double() * factor.view(1, 3, 1, 1)
+    first.bias.add_((weight.sum((2, 3)) * (other[order] - mean * wanted.range / given.range)).sum(1))
+    first.weight.copy_(weight[:, order])
+    return result
 
 
 def _as_convolution(preprocessing: Preprocessing) -> dict[str, Tensor]:

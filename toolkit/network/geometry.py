@@ -37,11 +37,7 @@ def reach(path: tuple[Layer, ...]) -> int:
     Args:
         path: the layers from the first to that one.
     """
-    stride, pixels = 1, 0
-    for layer in path:
-        pixels += stride if layer.kind == "conv" else 0
-        stride *= BACK[layer.kind].factor
-    return pixels
+    return -receptive_field(path, 0).start
 
 
 def receptive_field(path: tuple[Layer, ...], position: int, length: int | None = None) -> range:

@@ -110,8 +110,12 @@ class Network(nn.Module):
         return next(self.parameters()).dtype
 
     @property
+    def measured(self) -> dict[str, str]:
+        """From every ReLU, behind which activations are measured, to its convolution."""
+        return {name.replace("conv", "relu"): name for name in self.architecture.convolutions}
+
+    @property
     def device(self) -> torch.device:
-        """Where the weights are."""
         return next(self.parameters()).device
 
     def at(self, device: torch.device, dtype: torch.dtype) -> "Network":
@@ -127,7 +131,6 @@ class Network(nn.Module):
         return module
 
     def shapes(self, layers: Iterable[str], size: Sequence[int], seamless: bool = False) -> dict[str, tuple[int, ...]]:
-        """As ``Backbone``."""
         path = self.architecture.down_to(layers := set(layers))
         check_size(size, stride := strides(path), seamless)
         return {
@@ -137,7 +140,6 @@ class Network(nn.Module):
         }
 
     def bytes_of_a_pixel(self, layers: Iterable[str]) -> float:
-        """As ``Backbone``."""
         return bytes_of_a_pixel(self.architecture.down_to(layers))
 
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:

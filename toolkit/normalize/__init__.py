@@ -1,17 +1,5 @@
 """Normalisation: every filter's mean activation made one, and nothing else changed."""
 
-from .default import example_stream, load_normalized, normalize_by_default
+from .default import example_stream, load_backbone, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
 from .normalize import RECHECK, Job, Normalized, apply, normalize
-
-__all__ = [
-    "RECHECK",
-    "Job",
-    "MeanActivations",
-    "Normalized",
-    "apply",
-    "example_stream",
-    "load_normalized",
-    "normalize",
-    "normalize_by_default",
-]

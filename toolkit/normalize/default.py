@@ -7,7 +7,7 @@ from ..choices import Pooling
 from ..data.sources import Example
 from ..data.stream import ImageStream
 from ..errors import ToolkitWarning
-from ..network import Network, load_network, model_folders
+from ..network import Backbone, Network, is_module, load_network, load_vgg, model_folders
 from ..pictures.io import example_photographs
 from .check import held_out
 from .mean_activations import SUFFIX, MeanActivations
@@ -25,22 +25,37 @@ def example_stream() -> ImageStream:
     return ImageStream([Example(name) for name in example_photographs()])
 
 
+def load_backbone(source: str, *, convention: str | None = None, pooling: Pooling | None = None) -> Backbone:
+    """Loads any network for synthesis: a VGG as ``load_normalized`` does, another with the scales of its file.
+
+    Raises:
+        ToolkitError: as ``load_network`` and ``load_normalized``.
+    """
+    if not is_module(source):
+        return load_normalized(source, convention=convention, pooling=pooling)
+    network = load_network(source, convention=convention, pooling=pooling)
+    if not network.mean_activations:
+        note = f"{source} is used as it was trained, so its losses will be badly scaled: normalise it first."
+        warnings.warn(note, ToolkitWarning, stacklevel=2)
+    return network
+
+
 def load_normalized(source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None) -> Network:
     """Loads a network for synthesis; one that is not normalised is normalised by default, with a warning.
 
     Args:
-        source: as for ``load_network``.
+        source: as for ``load_vgg``.
         convention: likewise.
         pooling: ``average`` or ``max`` (default: ``average``, or the only one that the file is normalised for).
 
     Raises:
-        ToolkitError: as ``load_network`` and ``normalize_by_default``.
+        ToolkitError: as ``load_vgg`` and ``normalize_by_default``.
 
     Example:
         >>> bool(load_normalized("vgg19").mean_activations)
         True
     """
-    network = load_network(source, convention=convention, pooling=pooling)
+    network = load_vgg(source, convention=convention, pooling=pooling)
     if network.mean_activations:
         return network
     network.pooling = pooling or "average"

@@ -1,5 +1,6 @@
 """The facts of a normalisation, collected once: for JSON, the sentences printed, the report and the model card."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -63,7 +64,7 @@ def network_facts(
     layers = {}
     for name, mean in network.mean_activations.items():
         quantiles = torch.quantile(mean, torch.tensor([*QUANTILES.values()], dtype=mean.dtype)).tolist()
-        layers[name.replace("conv", "relu")] = {
+        layers[_behind(name)] = {
             "filters": len(mean),
             **dict(zip(QUANTILES, quantiles, strict=True)),
             "standard_error": errors.get(name),
@@ -91,7 +92,7 @@ def in_words(facts: Mapping[str, Any], photographs: int) -> Iterator[str]:
             f"{PACE[facts['limit']]}"
         )
     if errors := facts.get("standard_errors"):
-        by_layer = ", ".join(f"{name.replace('conv', 'relu')} {error:.1%}" for name, error in errors.items())
+        by_layer = ", ".join(f"{_behind(name)} {error:.1%}" for name, error in errors.items())
         yield f"standard error of a filter's mean activation, the median of each layer: {by_layer}"
     for check in facts["checks"].values():
         yield f"largest relative error of an output on {photographs} held-out images: {check['relative_error']:.1e}"
@@ -106,3 +107,8 @@ def skipped_in_words(skipped: Mapping[str, str]) -> Iterator[str]:
     """Each reason once, with how many images it cost."""
     for reason, count in Counter(skipped.values()).items():
         yield f"skipped: {reason}" + (f" ({count} images)" if count > 1 else "")
+
+
+def _behind(name: str) -> str:
+    """The ReLU behind a VGG's convolution; any other layer itself."""
+    return re.sub(r"^conv(?=\d_\d$)", "relu", name)

@@ -10,7 +10,7 @@ from pydantic import Json
 from torch import Tensor
 
 from ..choices import SCALES, Pooling
-from ..errors import ToolkitError
+from ..errors import DamagedFileError, MissingFileError, ToolkitError
 from ..files import Header, load_tensors, save_tensors
 from ..network import Architecture, Network, weights_fingerprint
 
@@ -91,7 +91,7 @@ class MeanActivations:
             ToolkitError: when there is no such file, or it holds something else.
         """
         if not path.exists():
-            raise ToolkitError(f"There is no file of mean activations {path}.")
+            raise MissingFileError(f"There is no file of mean activations {path}.")
         try:
             tensors, metadata = load_tensors(path)
             header = ScalesHeader.model_validate(metadata)
@@ -101,7 +101,7 @@ class MeanActivations:
             )
             return cls(header.architecture, header.pooling, header.weights, norms, means, header.provenance)
         except (ToolkitError, KeyError, ValueError) as error:
-            raise ToolkitError(
+            raise DamagedFileError(
                 f"{path} holds no mean activations: name a {SUFFIX} file that a normalisation wrote."
             ) from error
 

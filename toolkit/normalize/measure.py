@@ -1,6 +1,5 @@
 """The mean activation of every filter, over images and positions, in one streaming pass."""
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..network import Network
+from ..network import Backbone, channels
 from .sums import ActivationSums
 
 
@@ -57,7 +56,6 @@ class Measurement:
 
     @property
     def rate(self) -> float:
-        """Images a second."""
         return self.images / self.seconds if self.seconds else 0.0
 
     @property
@@ -74,14 +72,14 @@ class Measurement:
 
 
 def measure(
-    networks: Sequence[Network],
+    networks: Sequence[Backbone],
     images: ImageStream,
     arithmetic: Arithmetic = "float32",
     progress: Callable[[int], object] = lambda images: None,
     partial: PartialFile | None = None,
     ranks: Ranks = ALONE,
 ) -> Measurement:
-    """Sums the activations behind every ReLU over a stream of images, all networks' in one pass.
+    """Sums the sizes of activations in the layers that are ``measured``, over a stream of images, in one pass.
 
     Args:
         networks: on the device where they are to run.
@@ -94,9 +92,9 @@ def measure(
     Raises:
         ToolkitError: when the stream ends the pass; what was done before is kept in ``partial``.
     """
-    device = next(networks[0].parameters()).device
+    device = networks[0].device
     if arithmetic == "bfloat16":
-        networks = [copy.deepcopy(network).to(torch.bfloat16) for network in networks]
+        networks = [network.at(device, torch.bfloat16) for network in networks]
     share = (Measurement.load(partial) if partial else None) or Measurement(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
     first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
@@ -138,18 +136,20 @@ def measure(
     return _together(share, networks, ranks, exact(device))
 
 
-def _add_activations(network: Network, image: Tensor, sums: ActivationSums) -> None:
-    names = {name.replace("conv", "relu"): name for name in network.architecture.convolutions}
+def _add_activations(network: Backbone, image: Tensor, sums: ActivationSums) -> None:
+    names = network.measured
     for layer, x in network.walk(image, names):
-        sums.add(names[layer], x.to(exact(x.device)).sum((2, 3), dtype=torch.float64), x[0, 0].numel())
+        sizes = x.to(exact(x.device)).abs()
+        sums.add(names[layer], sizes.sum((2, 3), dtype=torch.float64), x[0, 0].numel())
 
 
-def _together(share: Measurement, networks: Sequence[Network], ranks: Ranks, device: torch.device) -> Measurement:
+def _together(share: Measurement, networks: Sequence[Backbone], ranks: Ranks, device: torch.device) -> Measurement:
     """Every process's share added up; the times are the slowest one's."""
     totals = []
     for network, own in zip(networks, share.sums, strict=True):
         total = ActivationSums()
-        for name, (_, filters) in network.architecture.convolutions.items():
+        for layer, filters in channels(network, network.measured).items():
+            name = network.measured[layer]
             counts = ranks.all_reduce(torch.tensor(own.counts.get(name, (0, 0, 0)), device=device))
             none = torch.zeros(3, filters, dtype=torch.float64)
             sums = ranks.all_reduce(own.sums.get(name, none).to(device, copy=True))

@@ -16,7 +16,7 @@ from ..data.partial import PartialFile
 from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError, ToolkitWarning
-from ..network import Network, rescale, weights_fingerprint
+from ..network import Backbone, Network, fingerprint_of, rescale
 from .check import largest_relative_error, spread_around_one
 from .mean_activations import MeanActivations
 from .measure import Measurement, measure
@@ -46,7 +46,7 @@ class Job:
     partials: Path | None = None
     progress: Callable[[int], object] = lambda images: None
 
-    def measure(self, networks: Sequence[Network]) -> Measurement:
+    def measure(self, networks: Sequence[Backbone]) -> Measurement:
         """One pass over the images, which goes on where an earlier one was ended.
 
         Raises:
@@ -58,7 +58,15 @@ class Job:
     def mean_activations(
         self, networks: Sequence[Network], provenance: Mapping[str, Any]
     ) -> tuple[list[MeanActivations], Measurement]:
-        """The mean activations of networks as they were trained, all in one pass.
+        """The mean activations of VGGs as they were trained; see ``means``."""
+        found, measurement = self.means(networks, provenance)
+        pairs = zip(networks, found, strict=True)
+        return [MeanActivations.of(network, *own) for network, own in pairs], measurement
+
+    def means(
+        self, networks: Sequence[Backbone], provenance: Mapping[str, Any]
+    ) -> tuple[list[tuple[dict[str, Tensor], dict[str, Any]]], Measurement]:
+        """Networks' mean activations as they were trained, with their provenance, all in one pass.
 
         Args:
             networks: each with the pooling that it is to be used with.
@@ -91,12 +99,8 @@ class Job:
             "torch": torch.__version__,
         }
         return [
-            MeanActivations.of(
-                network,
-                sums.means(),
-                {**described, "positions": sums.positions, "standard_errors": sums.standard_errors()},
-            )
-            for network, sums in zip(networks, measurement.sums, strict=True)
+            (sums.means(), {**described, "positions": sums.positions, "standard_errors": sums.standard_errors()})
+            for sums in measurement.sums
         ], measurement
 
     def sample(self, count: int) -> "Job":
@@ -113,11 +117,10 @@ class Job:
     def _path(self, beside: Path) -> Path:
         return Path(f"{beside}.{self.ranks.rank}.partial")
 
-    def _key(self, networks: Sequence[Network]) -> dict[str, str]:
+    def _key(self, networks: Sequence[Backbone]) -> dict[str, str]:
         return {
             "images": self.images.fingerprint(),
-            "weights": " ".join(weights_fingerprint(network) for network in networks),
-            "pooling": " ".join(network.pooling for network in networks),
+            "network": " ".join(map(fingerprint_of, networks)),
             "preparation": " ".join(self.images.prepared.values()),
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,

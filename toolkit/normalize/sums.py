@@ -10,7 +10,7 @@ from ..errors import ToolkitError
 
 @dataclass
 class ActivationSums:
-    """Sums of post-ReLU activations by convolution; those over different images add up.
+    """Sums of activations' sizes by layer, a VGG's by convolution; those over different images add up.
 
     Attributes:
         sums: float64 (3, O). With s an image's sum over its p positions: the sums over images of s, of s², and of s p.
@@ -33,19 +33,16 @@ class ActivationSums:
         self.counts[convolution] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])
 
     def __add__(self, other: "ActivationSums") -> "ActivationSums":
-        """Both together."""
         both = ActivationSums(dict(self.sums), dict(self.counts))
         for name, sums in other.sums.items():
             both.merge(name, sums, other.counts[name])
         return both
 
     def to(self, device: torch.device) -> "ActivationSums":
-        """The same, on that device."""
         return ActivationSums({name: sums.to(device) for name, sums in self.sums.items()}, self.counts)
 
     @property
     def positions(self) -> dict[str, int]:
-        """How many positions the sums cover."""
         return {name: positions for name, (positions, _, _) in self.counts.items()}
 
     def means(self) -> dict[str, Tensor]:

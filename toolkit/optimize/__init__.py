@@ -30,16 +30,3 @@ OPTIMIZERS: dict[OptimizerName, Kind] = {
     "lbfgs": Kind(LBFGS, 8, True),
     "adam": Kind(lambda start, *_: Adam(start), 6, False),
 }
-
-__all__ = [
-    "LBFGS",
-    "OPTIMIZERS",
-    "Adam",
-    "DivergedError",
-    "EarlyStop",
-    "Evaluation",
-    "Kind",
-    "Numbers",
-    "ObjectiveLike",
-    "Optimizer",
-]

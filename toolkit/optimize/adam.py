@@ -35,7 +35,6 @@ class Adam:
         }
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Numbers:
-        """As ``Optimizer``."""
         evaluation = evaluate(self._point)
         numbers = evaluation.read()
         if not math.isfinite(numbers.objective):
@@ -53,11 +52,9 @@ class Adam:
         """As ``Optimizer``; the average of the iterates goes on."""
 
     def state(self) -> dict[str, Any]:
-        """As ``Optimizer``."""
         return {"point": self._point, "best": self.best, "mass": self._mass, "adam": self._adam.state_dict()["state"]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """As ``Optimizer``."""
         self._point.copy_(state["point"])
         self.best.copy_(state["best"])
         self._mass = state["mass"]

@@ -65,7 +65,6 @@ class LBFGS:
         self._pairs = CurvaturePairs(pairs, self._values, precondition, dtype)
 
     def step(self, evaluate: Callable[[Tensor], Evaluation]) -> Numbers:
-        """As ``Optimizer``."""
         evaluation = evaluate(self._point)
         numbers = evaluation.read()
         if numbers.objective < self._least:
@@ -119,12 +118,10 @@ class LBFGS:
         return ((self._values <= least) & (gradient > 0)) | ((self._values >= largest) & (gradient < 0))
 
     def restart(self) -> None:
-        """As ``Optimizer``."""
         self._point.copy_(self.best)
         self._least, self._begun = math.inf, False
 
     def state(self) -> dict[str, Any]:
-        """As ``Optimizer``."""
         return {
             "point": self._point,
             "best": self.best,

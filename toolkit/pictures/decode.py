@@ -3,7 +3,7 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import DamagedFileError, MissingFileError, ToolkitError
+from ..files import IS_POINTER, POINTER
+from . import tiff
 
 with contextlib.suppress(ImportError):  # an extra: the pictures of many phones
     import pillow_heif
@@ -33,6 +35,9 @@ SUFFIXES = tuple(sorted(suffix for suffix, name in Image.registered_extensions()
 _NOW = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SRGB = _NOW[:24] + bytes(12) + _NOW[36:]
 
+#: The gAMA of a PNG whose colours are those of sRGB, nearly; one within 5 % of it is taken for it.
+GAMMA = 1 / 2.2
+
 #: White in pictures of floats and of 32-bit integers, which do not say it.
 WHITES = (1.0, 255.0, 65535.0, 4294967295.0)
 
@@ -48,7 +53,7 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
     name = name or (str(source) if isinstance(source, str | Path) else "The picture")
     too_large = f"more than the {MAX_PIXELS:,} that are read: scale it down."
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(source, formats=sorted(FORMATS)) as picture:
+        with warnings.catch_warnings(action="ignore"), _open(source) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise DamagedFileError(f"{name} has {width} x {height} pixels, {too_large}")
@@ -56,7 +61,8 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
     except ToolkitError:
         raise
     except UnidentifiedImageError as error:
-        raise DamagedFileError(f"{name} is not a picture in a known format: {_remedy(source)}") from error
+        reason = IS_POINTER if _start(source) == POINTER else f"is not a picture in a known format: {_remedy(source)}"
+        raise DamagedFileError(f"{name} {reason}") from error
     except Image.DecompressionBombError as error:
         raise DamagedFileError(f"{name} has {too_large.replace('that', 'pixels that')}") from error
     except FileNotFoundError as error:
@@ -67,25 +73,70 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
         raise DamagedFileError(f"{name} could not be read ({reason}).") from error
 
 
-def _remedy(source: str | Path | BinaryIO) -> str:
-    """What to do about a file in no known format."""
+def _open(source: str | Path | BinaryIO) -> Any:
+    """A picture, by Pillow, or by tifffile where that reads better."""
+    try:
+        picture: Any = Image.open(source, formats=sorted(FORMATS))
+        if picture.format != "TIFF":
+            return picture
+        _skip(picture, tiff.reduced)
+        if not tiff.misread(picture):
+            return picture
+    except UnidentifiedImageError:
+        if not _start(source).startswith(tiff.STARTS):
+            raise
+    values, info = tiff.pixels(source, MAX_PIXELS)
+    picture = Image.fromarray(_in_eight_bits(values))
+    picture.info.update(info)
+    return picture
+
+
+def _skip(picture: Image.Image, what: Callable[[Any], bool]) -> None:
+    """Goes on to the first frame that is no such one, or back to the first where all are."""
+    while what(picture):
+        try:
+            picture.seek(picture.tell() + 1)
+        except EOFError:
+            return picture.seek(0)
+
+
+def _blank(picture: Image.Image) -> bool:
+    """Whether a frame of an animation is all of one colour."""
+    return getattr(picture, "is_animated", False) and not np.ptp(np.asarray(picture), (0, 1)).any()
+
+
+def _start(source: str | Path | BinaryIO) -> bytes:
     with Path(source).open("rb") if isinstance(source, str | Path) else contextlib.nullcontext(source) as file:
         file.seek(0)
-        start = file.read(8)
+        return file.read(len(POINTER))
+
+
+def _remedy(source: str | Path | BinaryIO) -> str:
+    """What to do about a file in no known format."""
+    start = _start(source)
     if not start:
         return "the file is empty."
-    if start[4:] == b"ftyp" and "HEIF" not in FORMATS:
+    if start[4:8] == b"ftyp" and "HEIF" not in FORMATS:
         return "if it is HEIC, pip install pillow-heif, or save it as JPEG."
     return "use PNG, JPEG or WebP."
 
 
 def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts."""
-    profile = picture.info.get("icc_profile")
-    unsigned = picture.format == "TIFF" and picture.tag_v2.get(339) != 2  # type: ignore[attr-defined]
+    """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts.
+
+    Of an animation it is the first frame that is not all of one colour, as before it fades in.
+    """
+    _skip(picture, _blank)
+    info, tags = picture.info, getattr(picture, "tag_v2", {})
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _in_eight_bits(picture, unsigned)
+        values = np.asarray(picture)
+        if values.dtype == np.int32 and tags and tags.get(339) != 2:  # Pillow reads both kinds alike
+            values = values.view(np.uint32)
+        grey = _in_eight_bits(values)
+        picture = Image.fromarray(255 - grey if tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO else grey)
+        if isinstance(clear := info.get("transparency"), int):  # a PNG's
+            picture.putalpha(Image.fromarray(values != clear).convert("L"))
     alpha = None
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
@@ -93,7 +144,7 @@ def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         alpha = None if alpha.getextrema() == (255, 255) else alpha
     if picture.mode not in ("L", "RGB", "CMYK", "LAB"):
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
-    return _in_srgb(picture, profile), alpha
+    return _in_srgb(picture, info), alpha
 
 
 def stored(picture: Image.Image) -> Image.Image:
@@ -106,21 +157,28 @@ def stored(picture: Image.Image) -> Image.Image:
     return decoded(picture)[0] if other else picture.convert("RGB")
 
 
-def _in_eight_bits(picture: Image.Image, unsigned: bool) -> Image.Image:
-    """A grey picture of larger numbers in eight bits."""
-    values = np.asarray(picture)
-    if values.dtype == np.int32 and unsigned:  # Pillow reads both kinds alike
-        values = values.view(np.uint32)
+def _in_eight_bits(values: np.ndarray) -> np.ndarray:
+    """Numbers of any kind as uint8, from black to white."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.uint16:
+        return ((values * np.uint32(255) + 32767) // 65535).astype(np.uint8)
     values = np.nan_to_num(values.astype(np.float64))
     bright = np.quantile(values, 0.9)  # not the largest: floats may have highlights beyond white
-    white = 65535.0 if picture.mode.startswith("I;16") else next(each for each in WHITES if bright <= each)
-    return Image.fromarray((values / white * 255).clip(0, 255).round().astype(np.uint8))
+    white = next((each for each in WHITES if bright <= each), bright)
+    return (values / white * 255).clip(0, 255).round().astype(np.uint8)
 
 
-def _in_srgb(picture: Image.Image, profile: Any) -> Image.Image:
-    """A picture of L, RGB, CMYK or LAB, with the bytes of its profile if any, as RGB of sRGB."""
+def _in_srgb(picture: Image.Image, info: Mapping[Any, Any]) -> Image.Image:
+    """A picture of L, RGB, CMYK or LAB as RGB of sRGB; Pillow's infos hold its profile, or a PNG's gamma."""
+    profile: Any = info.get("icc_profile")
+    gamma = info.get("gamma", GAMMA)
     if picture.mode != "LAB" and profile in (None, SRGB):
-        return picture.convert("RGB")
+        picture = picture.convert("RGB")
+        if profile or "srgb" in info or gamma <= 0 or abs(gamma / GAMMA - 1) < 0.05:
+            return picture
+        light = np.linspace(0, 1, 256) ** (1 / gamma)
+        return picture.point((light**GAMMA * 255).round().astype(int).tolist() * 3)
     try:
         lab = ImageCms.createProfile("LAB") if picture.mode == "LAB" else ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(picture, lab, ImageCms.createProfile("sRGB"), outputMode="RGB")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..choices import PHOTOGRAPHS
 from .decode import decoded, opened, stored
 
 
@@ -142,8 +143,7 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def example_photographs() -> dict[str, Tensor]:
-    """Four public-domain photographs that come with scikit-image, by name, (1, 3, H, W) each."""
+    """The public-domain photographs of ``PHOTOGRAPHS``, by name, (1, 3, H, W) each."""
     from skimage import data  # slow to import
 
-    names = ("astronaut", "chelsea", "coffee", "rocket")
-    return {name: to_tensor(Image.fromarray(getattr(data, name)())) for name in names}
+    return {name: to_tensor(Image.fromarray(getattr(data, name)())) for name in PHOTOGRAPHS}

@@ -53,6 +53,17 @@ def grid(
     return sheet
 
 
+def captioned(picture: Image.Image, lines: Sequence[str], width: int) -> Image.Image:
+    """A picture resized to a width in pixels, with lines of text below it."""
+    height, line = round(picture.height * width / picture.width), round(1.6 * SMALLEST)
+    cell = Image.new("RGB", (width, height + line * len(lines)), PAPER)
+    cell.paste(picture.resize((width, height), Image.Resampling.LANCZOS))
+    for number, text in enumerate(lines):
+        place = 0, height + line * number + line // 2
+        ImageDraw.Draw(cell).text(place, text, INK, ImageFont.load_default(SMALLEST), "lm")
+    return cell
+
+
 def boxes(rows: Labels, columns: Labels, box: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int, int, int]]:
     """Where ``grid`` draws each cell: by row and column from 0, its (left, top, right, bottom) in pixels."""
     _, gap, _, wide, high, left, top = _layout(rows, columns, box)

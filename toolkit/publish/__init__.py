@@ -3,5 +3,3 @@
 from .bundle import Bundle, write_bundle
 from .card import card
 from .upload import upload
-
-__all__ = ["Bundle", "card", "upload", "write_bundle"]

@@ -10,7 +10,7 @@ from ..choices import Pooling, Storage
 from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..files import written_atomically
-from ..network import Network, find_network, load_network, normalized_for, original
+from ..network import Network, find_network, load_vgg, normalized_for, original
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
@@ -48,14 +48,14 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
     """Writes the files of a normalised network into a folder, and checks it anew.
 
     Args:
-        source: as for ``load_network``; a file of ours with mean activations.
+        source: as for ``load_vgg``; a file of ours with mean activations.
         folder: made where it is missing.
 
     Raises:
         ToolkitError: when the network is not normalised, a file can't be written, or a check fails.
     """
     path = find_network(source)
-    networks = {pooling: load_network(path, pooling=pooling) for pooling in normalized_for(path)}
+    networks = {pooling: load_vgg(path, pooling=pooling) for pooling in normalized_for(path)}
     if not networks:
         raise ToolkitError(f"{source} is not normalised: normalise it first.")
     photographs = held_out()

@@ -2,18 +2,3 @@
 
 from .axes import AXES, Axis, Kind, Variation, parse_axis
 from .grid import Cell, Place, Step, Study, data, picture, places
-
-__all__ = [
-    "AXES",
-    "Axis",
-    "Cell",
-    "Kind",
-    "Place",
-    "Step",
-    "Study",
-    "Variation",
-    "data",
-    "parse_axis",
-    "picture",
-    "places",
-]

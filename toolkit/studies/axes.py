@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from ..errors import ToolkitError, did_you_mean
-from ..network import DEFAULT_NETWORK, Network, original
-from ..normalize import load_normalized
+from ..fields import described
+from ..network import DEFAULT_NETWORK, Backbone, as_trained
+from ..normalize import load_backbone
 from ..synthesis import Recipe
 from ..synthesis.notation import STYLE_LAYERS, parse_layers
 
@@ -26,8 +27,8 @@ class Variation:
 
     label: str
     fields: dict[str, Any] = field(default_factory=dict)
-    network: Network | None = None
-    treatment: Callable[[Network], Network] | None = None
+    network: Backbone | None = None
+    treatment: Callable[[Backbone], Backbone] | None = None
 
     @property
     def sets(self) -> set[str]:
@@ -66,13 +67,11 @@ class Kind:
         title: of its axes.
         usual: the values when none are named, as text.
         variations: makes variations from values; raises ``ValueError`` when it can't read one.
-        help: what varies, in a few words.
     """
 
     title: str
     usual: str
     variations: Callable[[Sequence[str]], Iterable[Variation]]
-    help: str = ""
 
     def __call__(self, text: str = "") -> Axis:
         """The axis of these values, separated by commas; the usual ones when there are none.
@@ -95,10 +94,6 @@ def _field(name: str, read: Callable[[str], Any]) -> Callable[[Sequence[str]], I
     return _each(lambda text: Variation(text, {name: read(text)}))
 
 
-def _layer(name: str) -> dict[str, float]:
-    return {name: 1.0}
-
-
 def _growing(layers: Sequence[str]) -> Iterable[Variation]:
     """Each layer together with those before it, evenly weighted (Gatys, Ecker & Bethge 2016, figure 1)."""
     for count, name in enumerate(layers, 1):
@@ -116,15 +111,11 @@ def _ratio(text: str) -> Variation:
 def _normalization(text: str) -> Variation:
     if text not in ("normalised", "original"):
         raise ValueError(text)
-    return Variation(text, treatment=original if text == "original" else _unchanged)
+    return Variation(text, treatment=as_trained if text == "original" else _unchanged)
 
 
-def _unchanged(network: Network) -> Network:
+def _unchanged(network: Backbone) -> Backbone:
     return network
-
-
-def _network(name: str) -> Variation:
-    return Variation(name, network=load_normalized(name))
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
@@ -141,13 +132,12 @@ USUAL = {
 
 def _of_fields() -> Iterable[tuple[str, Kind]]:
     """The axes of the recipe's fields that are a number, a choice or a switch."""
-    for name, info in Recipe.model_fields.items():
-        choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-        if info.json_schema_extra and (choices or info.annotation in (int, float, bool)):
-            usual = "on,off" if info.annotation is bool else ",".join(choices) or str(info.default)
-            read: TypeAdapter[Any] = TypeAdapter(info.annotation)
-            title, variations = name.replace("_", " "), _field(name, read.validate_python)
-            yield name.replace("_", "-"), Kind(title, USUAL.get(name, usual), variations, info.description or "")
+    for known in described(Recipe):
+        if known.kind != "text" and not known.many:
+            usual = "on,off" if known.kind == "switch" else ",".join(known.choices) or str(known.default)
+            read: TypeAdapter[Any] = TypeAdapter(Recipe.model_fields[known.name].annotation)
+            title, variations = known.name.replace("_", " "), _field(known.name, read.validate_python)
+            yield known.name.replace("_", "-"), Kind(title, USUAL.get(known.name, usual), variations)
 
 
 FIRST_LAYERS = ",".join(STYLE_LAYERS["balanced"])
@@ -155,15 +145,13 @@ SECOND_LAYERS = FIRST_LAYERS.replace("_1", "_2")
 
 #: The kinds of axes, by the names that people write.
 AXES: dict[str, Kind] = {
-    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", _layer), "content layer"),
-    "style-layers": Kind("style layers", FIRST_LAYERS, _growing, "style layers, each with those before it"),
-    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", _layer), "style layer, each alone"),
-    "style-blocks": Kind(
-        "style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers), "style layers, by their words"
-    ),
-    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio), "alpha over beta"),
-    "network": Kind("network", DEFAULT_NETWORK, _each(_network), "name or file of a network"),
-    "normalization": Kind("network", "normalised,original", _each(_normalization), "the network, and as it was before"),
+    "content-layers": Kind("content layer", SECOND_LAYERS, _field("content_layers", lambda layer: {layer: 1.0})),
+    "style-layers": Kind("style layers", FIRST_LAYERS, _growing),
+    "style-layer": Kind("style layer", FIRST_LAYERS, _field("style_layers", lambda layer: {layer: 1.0})),
+    "style-blocks": Kind("style layers", ",".join(STYLE_LAYERS), _field("style_layers", parse_layers)),
+    "ratio": Kind("content weight / style weight", "1e-3,1e-2,1e-1,1", _each(_ratio)),
+    "network": Kind("network", DEFAULT_NETWORK, _each(lambda name: Variation(name, network=load_backbone(name)))),
+    "normalization": Kind("network", "normalised,original", _each(_normalization)),
     **dict(_of_fields()),
 }
 

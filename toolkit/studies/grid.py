@@ -12,12 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network
+from ..network import Backbone, channels
 from ..pictures.io import to_picture
 from ..pictures.sheet import Labels, boxes, grid
 from ..synthesis import Inputs, MadeFrom, Progress, Recipe, Result, Synthesis
 from ..synthesis.pyramid import size_of
 from .axes import Axis, Variation
+
+#: (height, width) of an image that is too small for no layer.
+LARGE = (1024, 1024)
 
 #: A cell's row and column, from 0.
 Place = tuple[int, int]
@@ -65,7 +68,7 @@ class Step:
 class _Run:
     """One synthesis, and the recipes of the cells that it makes on its way, fewest iterations first."""
 
-    network: Network
+    network: Backbone
     made_from: MadeFrom
     recipes: dict[Place, Recipe]
 
@@ -110,7 +113,7 @@ class Study:
 
     def __init__(
         self,
-        network: Network,
+        network: Backbone,
         recipe: Recipe,
         rows: Axis,
         columns: Axis | None = None,
@@ -133,11 +136,11 @@ class Study:
         self.size = max((self._size(run.recipe) for run in self._runs), key=max)
         self.total = sum(run.recipe.iterations for run in self._runs)
 
-    def _plan(self, network: Network, recipe: Recipe) -> list[_Run]:
+    def _plan(self, network: Backbone, recipe: Recipe) -> list[_Run]:
         """The syntheses to make, without making them."""
         treated = functools.cache(lambda treatment, network: treatment(network))
         made_from = functools.cache(self._inputs.made_from)
-        groups: dict[tuple[Network, str], dict[Place, Recipe]] = {}
+        groups: dict[tuple[Backbone, str], dict[Place, Recipe]] = {}
         for (row, across), (column, down) in itertools.product(
             enumerate(self.rows.variations), enumerate(self.columns.variations)
         ):
@@ -145,7 +148,7 @@ class Study:
             for treatment in filter(None, (across.treatment, down.treatment)):
                 chosen = treated(treatment, chosen)
             own = recipe.with_(**across.fields, **down.fields)
-            chosen.architecture.down_to([*own.content_layers, *own.style_layers])  # refuses unknown layers
+            channels(chosen, [*own.content_layers, *own.style_layers])  # refuses unknown layers
             groups.setdefault((chosen, own.with_(iterations=1).to_json()), {})[row, column] = own
         return [_Run(network, made_from(network), _snapshots(recipes)) for (network, _), recipes in groups.items()]
 

@@ -2,8 +2,9 @@
 
 One evaluation is followed from the image to its gradient in: recipe, inputs, statistics, losses, style, targets,
 objective, and of ``network`` vgg and pullback. The rest of a synthesis is in pyramid, result and synthesis, and the
-loss of its last iterations in neighbours. Beside them stand more statistics (gaussian, sliced) and losses
-(image_losses), and what is not needed to understand the method.
+loss of its last iterations in neighbours; clip makes pictures move. Beside them stand more statistics (gaussian,
+sliced) and losses (image_losses), the losses as PyTorch modules (training), and what is not needed to understand the
+method.
 """
 
 import lazy_loader

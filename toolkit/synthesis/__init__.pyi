@@ -1,5 +1,6 @@
 from .budget import Plan, plan
 from .checkpoint import Checkpoint
+from .clip import ClipSynthesis
 from .inputs import Inputs, MadeFrom
 from .objective import Objective
 from .recipe import PRESETS, Recipe
@@ -7,10 +8,13 @@ from .regions import Region, suggest_regions
 from .result import Result, made_from_in
 from .synthesis import Progress, Synthesis
 from .targets import Targets, find_targets
+from .training import ContentLoss, StyleLoss
 
 __all__ = [
     "PRESETS",
     "Checkpoint",
+    "ClipSynthesis",
+    "ContentLoss",
     "Inputs",
     "MadeFrom",
     "Objective",
@@ -19,6 +23,7 @@ __all__ = [
     "Recipe",
     "Region",
     "Result",
+    "StyleLoss",
     "Synthesis",
     "Targets",
     "find_targets",

@@ -9,12 +9,13 @@ from ..device import native_bfloat16
 from ..distributed import ALONE, Ranks
 from ..errors import TooLargeError
 from ..network import Backbone
-from ..optimize import OPTIMIZERS, ObjectiveLike
+from ..optimize import OPTIMIZERS
 from .inputs import Inputs, style_size
 from .neighbours import AT_ONCE, CANDIDATES
 from .objective import Objective
 from .pyramid import size_of
 from .recipe import Recipe
+from .targets import Targets
 from .tiled import TiledObjective, check_tiles, cut
 
 #: Bytes that the interpreter and its libraries take on a CPU.
@@ -43,11 +44,11 @@ class Plan:
     nbytes: int
     ranks: Ranks = ALONE
 
-    def objective(self, network: Backbone, recipe: Recipe, inputs: Inputs) -> ObjectiveLike:
-        """The objective by this plan."""
+    def objective(self, network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> Objective:
+        """The objective by this plan; ``before`` as ``Objective`` takes it."""
         if self.whole:
-            return Objective(network, recipe, inputs)
-        return TiledObjective(network, recipe, inputs, pixels=self.pixels, ranks=self.ranks)
+            return Objective(network, recipe, inputs, before)
+        return TiledObjective(network, recipe, inputs, before, pixels=self.pixels, ranks=self.ranks)
 
 
 def plan(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..distributed import ALONE, Ranks
-from ..errors import ToolkitError
+from ..errors import InputError, ToolkitError
 from ..files import written_atomically
 from .synthesis import MismatchError, Progress, Synthesis
 
@@ -31,7 +31,7 @@ class Checkpoint:
         ranks: the processes that share the synthesis; the first writes.
 
     Raises:
-        ToolkitError: when the file can't be read, or belongs to another recipe, network or image.
+        ToolkitError: when the file can't be read, or was made with another recipe, network or image.
     """
 
     def __init__(self, path: Path, synthesis: Synthesis, ranks: Ranks = ALONE) -> None:
@@ -40,7 +40,7 @@ class Checkpoint:
             self._resume()
 
     def _resume(self) -> None:
-        remedy = f"remove {self._path} to start anew."
+        remedy = "name another output to start anew."
         try:
             # Mapped, as it may be larger than what memory has room for.
             state = torch.load(self._path, map_location="cpu", weights_only=True, mmap=True)
@@ -50,8 +50,11 @@ class Checkpoint:
         except (KeyError, IndexError, TypeError) as error:
             raise ToolkitError(f"The checkpoint {self._path} is of another version or kind: {remedy}") from error
         except MismatchError as error:
-            raise ToolkitError(
-                f"The checkpoint {self._path} belongs to another recipe, network or image: {remedy}"
+            # The iterations of each level, and what L-BFGS keeps, follow from their number: more can't be appended.
+            raise InputError(
+                f"The checkpoint {self._path} was made with {error.differences}: resume with what it was made with, "
+                "name another output, or start from the older picture.",
+                "start_image",
             ) from error
 
     def __iter__(self) -> Iterator[Progress]:

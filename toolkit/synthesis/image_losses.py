@@ -31,6 +31,24 @@ class TotalVariation(NamedTuple):
         return total_variation(image, self.weight, self.seamless)
 
 
+class Temporal(NamedTuple):
+    """The temporal loss, w mean m (x - y)², which keeps a clip from flickering (Ruder, Dosovitskiy & Brox 2016).
+
+    ``target``: y, what the frame before leads to expect, (1, 3, H, W). ``certain``: m, how sure that is, (1, 1, H, W).
+    """
+
+    weight: float
+    target: Tensor
+    certain: Tensor
+    name: str = "temporal"
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``ImageLoss``."""
+        difference = image - self.target
+        counted = difference * self.certain
+        return (counted * difference).mean(), counted * (2 * self.weight / image.numel())
+
+
 def image_losses_of(recipe: Recipe) -> list[ImageLoss]:
     """The losses on the image that a recipe asks for."""
     weight = recipe.total_variation_weight

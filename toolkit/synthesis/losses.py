@@ -78,17 +78,15 @@ class OneLayerLoss:
 
     @property
     def name(self) -> str:
-        """As it is shown."""
         return f"{self.kind} {self.layer}"
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The one layer."""
         return (self.layer,)
 
 
 @dataclass(frozen=True)
-class ContentLoss(OneLayerLoss):
+class FeaturesLoss(OneLayerLoss):
     """Mean of (F - P)², times ``scale`` (Gatys, Ecker & Bethge 2016, equations 1 and 2, as a mean of squares).
 
     ``target``: P, the content image's features (1, C, h, w). ``size``: how many values the mean is of.
@@ -113,17 +111,15 @@ class ContentLoss(OneLayerLoss):
         """Adds 2 (F - P), times scale and weight, over the number of values."""
         gradient.add_(features[layer] - self.target, alpha=2 * (self.scale / self.size) * self.weight)
 
-    def within(self, regions: Mapping[str, Region]) -> "ContentLoss":
-        """As ``AdditiveLoss``."""
+    def within(self, regions: Mapping[str, Region]) -> "FeaturesLoss":
         return replace(self, target=self.target[regions[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor]:
-        """As ``AdditiveLoss``."""
         return (like.new_zeros(()),)
 
 
 @dataclass(frozen=True)
-class StyleLoss(OneLayerLoss):
+class MomentsLoss(OneLayerLoss):
     """A style statistic of the features against the style images', times ``scale``.
 
     With a guide each position counts as much as the guide says (Gatys et al. 2017, section 4).
@@ -155,11 +151,9 @@ class StyleLoss(OneLayerLoss):
         own = F.conv2d(features[layer], matrix[:, :, None, None], (self.weight * by_mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
-    def within(self, regions: Mapping[str, Region]) -> "StyleLoss":
-        """As ``AdditiveLoss``."""
+    def within(self, regions: Mapping[str, Region]) -> "MomentsLoss":
         return self if self.guide is None else replace(self, guide=self.guide[regions[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
-        """As ``AdditiveLoss``."""
         count = channels[self.layer]
         return Sums(like.new_zeros(count, count), like.new_zeros(count), like.new_zeros(()))

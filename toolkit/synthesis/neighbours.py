@@ -1,4 +1,4 @@
-"""The finish: at every position the joined features of all style layers, compared with the nearest of the style images.
+"""The finish: at every position the joined features of style layers, compared with the nearest of the style images.
 
 Layers are joined on the grid of one of them: finer layers are averaged over its cells, coarser ones repeated. Every
 position p then has one vector h_p. A layer's part of it is multiplied by the root of its weight over its number of
@@ -22,6 +22,9 @@ from .losses import EVERYWHERE, Features, Parts, Region
 
 #: Pixels between positions of the grid, at least, if there is such a layer: the finer the grid, the longer the search.
 GRID = 4
+
+#: Pixels between positions of a layer, at most: coarser ones see more than a stroke, and are left out if others remain.
+STROKE = 8
 
 #: Vectors of the style images to choose from, at most: of large images a random part.
 CANDIDATES = 4096
@@ -52,16 +55,20 @@ class Joint:
     def of(cls, weights: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]], size: Sequence[int]) -> "Joint":
         """That of layers with these weights, whose features of an image of (height, width) are (C, h, w).
 
+        Layers coarser than a stroke are left out, unless all are.
+
         Raises:
             ToolkitError: when they can't be joined, as sides are not halved from one to the next.
         """
+        pixels = {layer: _ratio(size, shape[1:]) for layer, shape in shapes.items()}
+        shapes = {layer: shape for layer, shape in shapes.items() if pixels[layer] <= STROKE} or shapes
         for axis in (1, 2):
             sides = sorted({shape[axis] for shape in shapes.values()}, reverse=True)
             for side in sides[1:]:
                 if side != sides[0] >> int(math.log2(sides[0] / side)):
                     halves = "layers whose sides are halves of one another"
                     raise ToolkitError(f"A finish needs {halves}, not {sides[0]} and {side}: set the finish to 0.")
-        coarse = [layer for layer, shape in shapes.items() if max(size) // max(shape[1:]) >= GRID]
+        coarse = [layer for layer in shapes if pixels[layer] >= GRID]
         factors = {layer: math.sqrt(weights[layer] / shape[0]) for layer, shape in shapes.items()}
         ends = itertools.accumulate(shape[0] for shape in shapes.values())
         channels = {layer: slice(end - shape[0], end) for (layer, shape), end in zip(shapes.items(), ends, strict=True)}

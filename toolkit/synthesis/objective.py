@@ -35,18 +35,18 @@ class Objective:
         network: on the device and in the type to compute in.
         recipe: which losses, and their weights.
         inputs: of the result's size, on that device: content, styles and masks.
-        targets: those that were found of the same inputs before; found here when there are none.
+        before: targets of the same style images, as ``find_targets``.
 
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
     """
 
-    def __init__(self, network: Backbone, recipe: Recipe, inputs: Inputs, targets: Targets | None = None) -> None:
+    def __init__(self, network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> None:
         inputs.check(recipe)
         self.runs_on = f"PyTorch on {network.device}"
         self._network, self._recipe, self._inputs = network, recipe, inputs
-        self._layers, self._image_losses = set().union(*recipe.layer_weights), image_losses_of(recipe)
-        self._aim(targets or find_targets(network, recipe, inputs, self._parts))
+        self._layers, self.image_losses = set().union(*recipe.layer_weights), image_losses_of(recipe)
+        self._aim(find_targets(network, recipe, inputs, self._parts, before))
 
     def _aim(self, targets: Targets) -> None:
         self.targets, self._losses = targets, losses_of(self._recipe, targets)
@@ -75,7 +75,7 @@ class Objective:
 
         gradient = trail.backward(add_gradient)
         return evaluation_of(
-            [(loss.name, loss.weight, value) for loss, value, _ in parts], gradient, image, self._image_losses
+            [(loss.name, loss.weight, value) for loss, value, _ in parts], gradient, image, self.image_losses
         )
 
 

@@ -18,7 +18,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Network
+from ..network import Backbone
 from ..pictures.io import fit
 
 #: Strokes, motifs, and things.
@@ -53,7 +53,7 @@ class Region(NamedTuple):
 
 
 def suggest_regions(
-    network: Network, content: Tensor, styles: Sequence[Tensor], count: int = 2, seed: int = 0
+    network: Backbone, content: Tensor, styles: Sequence[Tensor], count: int = 2, seed: int = 0
 ) -> list[Region]:
     """Divides a content image into regions, each with the part of a style image whose features are nearest.
 
@@ -78,8 +78,7 @@ def suggest_regions(
     """
     if count < len(styles):
         raise ToolkitError(f"{count} regions are too few for {len(styles)} style images: ask for one for each.")
-    device = next(network.parameters()).device
-    images = [fit(image, LONGEST).to(device) for image in (content, *styles)]
+    images = [fit(image, LONGEST).to(network.device) for image in (content, *styles)]
     (regions, centres), *others = (_clusters(network, image, count, seed) for image in images)
     parts = [(style, part) for style, (masks, _) in enumerate(others) for part in masks]
     distances = torch.cdist(centres, torch.cat([own for _, own in others])).tolist()
@@ -92,9 +91,9 @@ def suggest_regions(
     return [Region(mask, *parts[number]) for mask, number in zip(regions, best, strict=True)]
 
 
-def _clusters(network: Network, image: Tensor, count: int, seed: int) -> tuple[list[Tensor], Tensor]:
+def _clusters(network: Backbone, image: Tensor, count: int, seed: int) -> tuple[list[Tensor], Tensor]:
     """An image's regions by its features: masks (1, 1, H, W) that sum to one, and the clusters' centres (count, C)."""
-    layers = network(image, LAYERS)
+    layers = dict(network.walk(image, LAYERS))
     size = layers[LAYERS[1]].shape[-2:]
     resized = (F.interpolate(layers[name], size, mode="bilinear", antialias=True) for name in LAYERS)
     scaled = [features / features.shape[1] ** 0.5 for features in resized]  # every layer counts the same

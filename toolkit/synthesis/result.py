@@ -38,11 +38,7 @@ class Result:
         return json.dumps(facts, indent=2)
 
     def save(self, path: str | Path, **options: Any) -> None:
-        """Writes the picture, as ``save_image`` with its options does.
-
-        Raises:
-            ToolkitError: as ``save_image``.
-        """
+        """Writes the picture, as ``save_image`` does with its options and errors."""
         save_image(self.image, path, self.to_json(), **options)
 
     @classmethod

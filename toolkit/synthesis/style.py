@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..choices import StatisticName
 from .gaussian import mean_and_covariance, wasserstein
-from .losses import Loss, StyleLoss
+from .losses import Loss, MomentsLoss
 from .recipe import Recipe
 from .sliced import SlicedLoss, blended_projections, sorted_projections
 from .statistics import Distance, Moments, Sums, blended, gram, moment_sums
@@ -37,7 +37,7 @@ def by_moments(statistic: Callable[[Moments], Distance], scale: float) -> Statis
 
     def against(summaries: Sequence[Summary], shares: Sequence[float], seed: int) -> Callable[..., Loss]:
         target = blended([Sums(*summary) for summary in summaries], shares)
-        return partial(StyleLoss, distance=statistic(target))
+        return partial(MomentsLoss, distance=statistic(target))
 
     return Statistic(scale, lambda features, guide, seed: moment_sums(features, guide), against)
 

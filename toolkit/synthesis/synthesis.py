@@ -1,8 +1,10 @@
 """A recipe made into an image: a stream of progress that can be left at any point with the best image in hand."""
 
+import functools
+import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,7 @@ from ..optimize import OPTIMIZERS, EarlyStop, ObjectiveLike, Optimizer
 from ..pictures.colour import with_colours_of
 from ..pictures.io import resize
 from .budget import plan
-from .inputs import Inputs
+from .inputs import Inputs, MadeFrom
 from .objective import MakeObjective
 from .preconditioner import Preconditioner
 from .pyramid import Stage, enlarged, stages, start_image
@@ -35,7 +37,8 @@ class Progress:
     ``losses`` are before their weights, by name (``content relu4_2``, ``style relu1_1``, ``total variation``);
     ``objective`` is their weighted sum. ``iteration`` counts those made, of ``iterations`` planned, which become fewer
     when a level ends early. ``remaining`` estimates the seconds that the others take. ``preview`` gives the best image
-    when it is called, (1, 3, h, w) in [0, 1], of the level's size.
+    when it is called, (1, 3, h, w) in [0, 1], of the level's size. Of a clip all are counted together; ``frame`` is the
+    one in work, of about ``frames``.
     """
 
     iteration: int
@@ -45,10 +48,16 @@ class Progress:
     seconds: float
     remaining: float
     preview: Callable[[], Tensor]
+    frame: int = 0
+    frames: int = 0
 
 
 class MismatchError(ToolkitError):
-    """A state belongs to another synthesis."""
+    """A state belongs to another synthesis; ``differences`` says what differs."""
+
+    def __init__(self, differences: str) -> None:
+        super().__init__(f"It was made with {differences}.")
+        self.differences = differences
 
 
 class Synthesis:
@@ -75,6 +84,7 @@ class Synthesis:
             computed in tiles.
         ranks: the processes that share the tiles.
         objective: what computes losses and gradient, in place of PyTorch, whole or in tiles.
+        schedule: the stages to go through, in place of the recipe's.
 
     Raises:
         ToolkitError: when an image that the recipe needs is missing or too small, a layer unknown, or the memory too
@@ -91,13 +101,14 @@ class Synthesis:
         memory: float | None = None,
         ranks: Ranks = ALONE,
         objective: MakeObjective | None = None,
+        schedule: Sequence[Stage] | None = None,
         **images: Any,
     ) -> None:
         self.inputs = inputs or Inputs(**images)
         self.inputs.check(recipe)
-        self.recipe, self.made_from = recipe, self.inputs.made_from(network)
+        self.recipe = recipe
         self._network, self._device = network, torch.device(device)
-        self.stages = stages(recipe, self.inputs.proportions, native_bfloat16(self._device))
+        self.stages = schedule or stages(recipe, self.inputs.proportions, native_bfloat16(self._device))
         network.shapes(
             set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless
         )  # refuses what is wrong
@@ -149,6 +160,11 @@ class Synthesis:
         pairs = max(1, min(self._most_pairs, math.ceil(iterations / 2)))  # the last ones would hardly be used
         # In bfloat16 they take half the memory, and serve as well.
         return OPTIMIZERS[self.recipe.optimizer].make(image, pairs, Preconditioner(image), torch.bfloat16)
+
+    @functools.cached_property
+    def made_from(self) -> MadeFrom:
+        """What it is made from: told when it is asked for, as large images take a while."""
+        return self.inputs.made_from(self._network)
 
     @property
     def best(self) -> Tensor:
@@ -234,8 +250,12 @@ class Synthesis:
             MismatchError: when the state is of another recipe, network or image.
             KeyError: when it is no state of a synthesis, or of another version's.
         """
-        if (state["made_from"], state["recipe"]) != (self.made_from.model_dump_json(), self.recipe.to_json()):
-            raise MismatchError("It belongs to another recipe, network or image.")
+        was, own = json.loads(state["recipe"]), self.recipe.model_dump(mode="json")
+        told = [f"{name} {was.get(name)}, not {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
+        was, own = json.loads(state["made_from"]), self.made_from.model_dump(mode="json")
+        told += [f"other {name}" for name in was | own if was.get(name) != own.get(name)]
+        if told:
+            raise MismatchError(" and ".join(told).replace("_", " "))
         self._begin(state["stage"], matched=state["matched"])
         self._optimizer.restore(state["optimizer"])
         self.iteration, self.skipped = state["iteration"], state["skipped"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..network import Backbone
 from .inputs import Inputs
-from .losses import EVERYWHERE, ContentLoss, Loss, Parts, Region
+from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Region
 from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
@@ -43,7 +43,9 @@ def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[t
     return ((layer, features, EVERYWHERE) for layer, features in network.walk(image, layers))
 
 
-def find_targets(network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None) -> Targets:
+def find_targets(
+    network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None, before: Targets | None = None
+) -> Targets:
     """The targets of a recipe's losses.
 
     Args:
@@ -51,6 +53,7 @@ def find_targets(network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts
         recipe: which losses.
         inputs: of the result's size.
         parts: runs the network over an image part by part; over the whole at once when there is none.
+        before: targets of the same style images, from which all is taken that is theirs alone.
 
     Raises:
         ToolkitError: for an unknown layer, or an image too small for the deepest layer.
@@ -70,6 +73,9 @@ def find_targets(network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts
             features[layer][region] = part
     if not style_weights:
         return Targets(features, (), ())
+    guides = tuple(guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.masks)
+    if before:
+        return replace(before, features=features, guides=guides, joint=None, matches=())
     statistic = statistic_of(recipe)
     counted = [guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.style_masks]
     summaries: list[dict[str, Summary]] = [{} for _ in inputs.styles]
@@ -77,8 +83,7 @@ def find_targets(network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts
         for layer, part, region in parts(style, style_weights):
             own = statistic.summary(part, counted[number][layer][region] if counted else None, recipe.seed)
             summary[layer] = tuple(map(add, summary[layer], own)) if layer in summary else own
-    guides = [guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.masks]
-    return Targets(features, tuple(summaries), tuple(guides))
+    return Targets(features, tuple(summaries), guides)
 
 
 def matched(
@@ -139,7 +144,7 @@ def losses_of(recipe: Recipe, targets: Targets) -> list[Loss]:
     for layer, weight in content_weights.items():
         target = targets.features[layer]
         size = target.numel()
-        losses.append(ContentLoss(layer, weight, target, size, size / 2 if paper else 1.0))
+        losses.append(FeaturesLoss(layer, weight, target, size, size / 2 if paper else 1.0))
     scale = statistic.scale * (0.25 if paper else 1.0)
     shares = recipe.shares(len(targets.summaries))
     for layer, weight in style_weights.items():

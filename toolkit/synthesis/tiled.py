@@ -37,12 +37,12 @@ class TiledObjective(Objective):
     """What ``Objective`` computes, tile by tile.
 
     Args:
-        network, recipe, inputs, targets: as ``Objective``.
+        network, recipe, inputs, before: as ``Objective``.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
     Raises:
-        ToolkitError: as ``Objective``, and for what needs the whole image.
+        ToolkitError: as ``Objective``, for what needs the whole image, and when another process is gone.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TiledObjective(Objective):
         network: Backbone,
         recipe: Recipe,
         inputs: Inputs,
-        targets: Targets | None = None,
+        before: Targets | None = None,
         *,
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
@@ -59,14 +59,9 @@ class TiledObjective(Objective):
         self._pixels, self._ranks = pixels, ranks
         self._path = network.architecture.down_to(set().union(*recipe.layer_weights))
         self._strides = strides(self._path)
-        super().__init__(network, recipe, inputs, targets)
+        super().__init__(network, recipe, inputs, before)
 
     def __call__(self, image: Tensor) -> Evaluation:
-        """As ``Objective``.
-
-        Raises:
-            ToolkitError: also when another process is gone.
-        """
         losses = cast("list[AdditiveLoss]", self._losses)
         tiles = self._tiles(image)[self._ranks.rank :: self._ranks.world_size]
         like = torch.empty((), dtype=torch.promote_types(self._network.dtype, torch.float32), device=image.device)
@@ -98,7 +93,7 @@ class TiledObjective(Objective):
 
             gradient[tile.window] += trail.backward(add_gradient)
         values = [(loss.name, loss.weight, value) for loss, (value, _) in zip(losses, results, strict=True)]
-        return evaluation_of(values, self._ranks.all_reduce(gradient), image, self._image_losses)
+        return evaluation_of(values, self._ranks.all_reduce(gradient), image, self.image_losses)
 
     def _sums(self, tile: "Tile", image: Tensor, features: Features) -> list[tuple[Tensor, ...]]:
         """Every loss's sums over the core of a tile."""

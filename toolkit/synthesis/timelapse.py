@@ -1,20 +1,16 @@
 """A synthesis as a film, with more frames where the image changes more."""
 
 import math
-import shutil
-import subprocess
+from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
+from ..choices import FILMS
 from ..errors import ToolkitError
-from ..files import written_atomically
-from ..pictures.io import to_picture
+from ..pictures.clips import Frame, pyav, save_clip
+from ..pictures.io import to_picture, to_uint8
 from .synthesis import Progress
-
-#: How the name of a film may end.
-SUFFIXES = (".mp4", ".gif", ".webp")
 
 
 class Timelapse:
@@ -29,17 +25,17 @@ class Timelapse:
         rate: frames a second.
 
     Raises:
-        ToolkitError: when the suffix is another, or ``.mp4`` and ffmpeg is not installed.
+        ToolkitError: when the suffix is another, or ``.mp4`` and PyAV is not installed.
     """
 
     #: Iterations of a frame over those of the frame before: early iterations change the image more than late ones.
     GROWTH = 13 / 12
 
     def __init__(self, path: Path, longest: int = 720, rate: int = 12) -> None:
-        if path.suffix.lower() not in SUFFIXES:
-            raise ToolkitError(f"{path} can't be a timelapse: name a file that ends in {', '.join(SUFFIXES)}.")
-        if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
-            raise ToolkitError(f"{path} needs ffmpeg, which is not installed: install it, or use .webp or .gif.")
+        if path.suffix.lower() not in FILMS:
+            raise ToolkitError(f"{path} can't be a timelapse: name a file that ends in {', '.join(FILMS)}.")
+        if path.suffix.lower() == ".mp4":
+            pyav()
         self.path, self.longest, self.rate = path, longest, rate
         self.frames: list[Image.Image] = []
         self._next = 1
@@ -63,24 +59,8 @@ class Timelapse:
             raise ToolkitError(f"There is no frame for the timelapse {self.path}: let at least one iteration finish.")
         size = self.frames[-1].size  # coarse levels have smaller frames
         frames = [frame.resize(size, Image.Resampling.LANCZOS) for frame in self.frames]
-        with written_atomically(path or self.path) as temporary:
-            if self.path.suffix.lower() == ".mp4":
-                self._encode(frames, temporary)
-            else:
-                duration = [1000 // self.rate] * (len(frames) - 1) + [1000]
-                first, *rest = frames
-                first.save(temporary, save_all=True, append_images=rest, duration=duration, loop=0)
-
-    def _encode(self, frames: list[Image.Image], path: Path) -> None:
-        width, height = frames[0].size
-        command = [
-            *("ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"),
-            *("-s", f"{width}x{height}", "-r", str(self.rate), "-i", "-"),
-            *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)),
-        ]
-        frames = [*frames, *[frames[-1]] * self.rate]
-        done = subprocess.run(
-            command, input=b"".join(np.asarray(frame).tobytes() for frame in frames), capture_output=True
-        )
-        if done.returncode:
-            raise ToolkitError(f"ffmpeg could not write {self.path}: {done.stderr.decode(errors='replace').strip()}")
+        step = Fraction(1, self.rate)
+        if self.path.suffix.lower() == ".mp4":  # players end with the last frame's beginning
+            frames += [frames[-1]] * self.rate
+        shown = [Frame(number * step, to_uint8(frame)) for number, frame in enumerate(frames)]
+        save_clip(path or self.path, shown, Fraction(self.rate), step, end=shown[-1].time + 1)

@@ -1,11 +1,15 @@
 """Fields of models that people fill in, and all that a command line or a form needs to know of each."""
 
+import importlib.util
 import types
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from .choices import PHOTOGRAPHS
 
 Kind = Literal["switch", "choice", "integer", "number", "text"]
 
@@ -154,6 +158,15 @@ def _colour(text: str) -> str:
         raise ValueError(f"{text!r} is no colour such as grey or #808080") from None
     return text
 
+
+def _photograph(name: str) -> str:
+    """The path of an example photograph, where nothing of the user's bears its name."""
+    found = importlib.util.find_spec("skimage") if name in PHOTOGRAPHS and not Path(name).exists() else None
+    return str(Path(found.origin).parent / "data" / PHOTOGRAPHS[name]) if found and found.origin else name
+
+
+#: The path of a picture, or the name of an example photograph.
+Photograph = Annotated[str, AfterValidator(_photograph)]
 
 #: Names separated by commas.
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

@@ -1,0 +1,68 @@
+"""Programs in other languages paint with step.onnx, and their losses are the toolkit's."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import toolkit
+from toolkit.export import export_step
+from toolkit.pictures.io import to_picture
+from toolkit.synthesis import Inputs, Objective, Recipe
+from toolkit.synthesis.style import STATISTICS
+
+EXAMPLES = Path(toolkit.__file__).parent / "examples"
+
+#: ONNX Runtime for Node, fetched by npm once and kept in the user's cache.
+PACKAGE = "onnxruntime-node@1.22.0"
+
+
+@pytest.fixture(scope="session")
+def node_folder():
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("needs Node and npm")
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "normalized-vgg" / PACKAGE
+    if not (folder / "ready").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", PACKAGE]
+        try:
+            subprocess.run([*command, "--prefix", str(folder)], check=True, capture_output=True, timeout=300)
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"needs {PACKAGE}, which npm could not fetch: {error}")
+        (folder / "ready").touch()
+    return folder
+
+
+def as_floats(path):
+    return torch.from_numpy(np.asarray(Image.open(path)).copy()).permute(2, 0, 1)[None] / 255
+
+
+@pytest.mark.parametrize("statistic", ["gram", "moments"])
+def test_node_paints(node_folder, tiny_network, random_image, tmp_path, statistic):
+    network, layers = tiny_network(), ["relu1_1", "relu2_1"]
+    export_step(network, ["relu3_1"], layers, tmp_path / "step.onnx", statistic=statistic)
+    to_picture(random_image(45, 53, seed=1)).save(tmp_path / "photo.ppm")
+    to_picture(random_image(40, 61, seed=2).square()).save(tmp_path / "painting.ppm")
+    shutil.copy(EXAMPLES / "paint.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(node_folder / "node_modules")
+    command = ["node", "paint.mjs", "step.onnx", "photo.ppm", "painting.ppm", "output.ppm", "12", "100"]
+    told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120).stdout
+    losses = [float(line.split()[1]) for line in told.splitlines()]
+    recipe = Recipe.preset(
+        "transfer",
+        content_layers="relu3_1",
+        style_layers=",".join(layers),
+        style_weight=100 / STATISTICS[statistic].scale,  # which the step leaves to the weight
+        style_statistic=statistic,
+        total_variation_weight=0,
+    )
+    photo, painting, output = (as_floats(tmp_path / f"{name}.ppm") for name in ("photo", "painting", "output"))
+    objective = Objective(network, recipe, Inputs(photo, [painting]))
+    found = [float(objective(image).objective) for image in (photo, output)]
+    assert len(losses) == 12 and [losses[0], losses[-1]] == pytest.approx(found, rel=0.02)
+    assert losses[-1] < 0.2 * losses[0]

@@ -1,0 +1,241 @@
+"""How a clip is painted: each frame is kept as it is made, and the film is put together from them however it ends."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from torch import Tensor
+
+from ..choices import CLIPS, FILMS
+from ..device import find_device
+from ..distributed import Ranks
+from ..errors import DamagedFileError, InputError, ToolkitError, in_words
+from ..files import check_outputs, check_space, save_somewhere, sha256, written_atomically
+from ..network import Backbone, fingerprint_of
+from ..pictures.clips import Clip, Frame, Sound, as_bytes, open_clip, save_clip
+from ..pictures.formats import save_image
+from ..pictures.io import open_image, open_mask
+from ..process import uninterrupted
+from ..synthesis import Inputs, Progress, Recipe, Targets, find_targets
+from ..synthesis.clip import Aimed, ClipSynthesis
+from ..synthesis.pyramid import size_of
+from .job import LOG, written
+from .paint import prepared
+from .pairs import name_of
+from .synthesis import Made, Transfer
+
+#: What a picture has and a clip has not.
+REFUSED = ("regions", "timelapse", "bits", "dpi", "keep_alpha")
+
+#: In the folder of frames, what they are of.
+STATE = "clip.json"
+
+#: Frames over which a loop returns to its beginning, at most.
+RETURN = 12
+
+#: Bytes that a pixel of a painted frame takes on the disk, about.
+BYTES = 2.5
+
+
+def run(job: Transfer, progress: Callable[[Progress], object], network: Backbone | None) -> Made:
+    """Paints a clip, in one process."""
+    with Ranks.joined(find_device(job.device)) as ranks:
+        if ranks.world_size > 1:
+            raise ToolkitError("A clip is painted by one process: start it without torchrun.")
+        return _Painting(job, progress, network or job.load()).run()
+
+
+class _Painting:
+    """A clip in work: what it is made from, and the frames that are there."""
+
+    def __init__(self, job: Transfer, progress: Callable[[Progress], object], network: Backbone) -> None:
+        for name in REFUSED:
+            if getattr(job, name):
+                raise InputError(f"{in_words(name)} does not go with a clip: leave it out.", name)
+        self.job = job
+        self.output = job.output or Path(f"{name_of(job)}.mp4")
+        if self.output.suffix.lower() not in ("", *FILMS):
+            raise InputError(
+                f"{self.output} can't be a clip: end it in {', '.join(FILMS)}, or name a folder.", "output"
+            )
+        self.folder = self.output.with_suffix(".frames") if self.output.suffix else self.output
+        check_outputs([self.folder / STATE] if self.output == self.folder else [self.output], job.pictures)
+        self.recipe, self.still, _ = prepared(job.model_copy(update={"content": None, "masks": ()}), network)
+        self.clip = _part(job, job.content)
+        self.resumed = self._claim(network)
+        self.times: list[Fraction] = []
+        self.first: list[Inputs] = []
+        self.image: Tensor  # that was painted last
+        self.progress, self.began, self.made, self.pace = progress, time.monotonic(), 0, 0.0
+        self.synthesis = ClipSynthesis(
+            network,
+            self.recipe,
+            temporal_weight=job.temporal_weight,
+            device=find_device(job.device),
+            memory=job.memory,
+            make=_by_onnx if job.engine == "onnx" else None,
+        )
+
+    def run(self) -> Made:
+        """Paints what is not there yet, and puts the film together."""
+        try:
+            for number, (when, inputs) in enumerate(self._inputs(), 1):
+                if number == 1:
+                    self._check_space(inputs)
+                if self.job.loop and number <= RETURN:
+                    self.first.append(inputs)
+                self._paint(self._place(number), self.synthesis.show(inputs), number)
+                self.times.append(when)
+            if not self.times:
+                raise DamagedFileError(f"{self.job.content} has no frame in that part.")
+            count = min(RETURN, len(self.times) // 2)
+            for number, inputs in enumerate(self.first[:count], 1):
+                towards = open_image(self._place(number))
+                kind = self.synthesis.show(inputs, towards, number / (count + 1))
+                if kind == "scene":
+                    break  # a cut is no jump
+                self._paint(self._place(number, "loop-"), kind, len(self.times))
+        except (KeyboardInterrupt, Exception) as error:
+            if not self.times:
+                if not self.resumed:
+                    (self.folder / STATE).unlink()
+                    self.folder.rmdir()
+                raise
+            with uninterrupted():
+                stopped = KeyboardInterrupt("the clip so far is kept; the same command goes on.")
+                ended = stopped if isinstance(error, KeyboardInterrupt) else error
+                ended.add_note(self._put_together().text)
+            raise ended from None
+        with uninterrupted():
+            made = self._put_together()
+            if self.folder == self.output:
+                for again in self.folder.glob("loop-*"):
+                    again.replace(again.with_name(again.name.removeprefix("loop-")))
+                (self.folder / STATE).unlink()
+            else:
+                shutil.rmtree(self.folder)
+        return made
+
+    def _paint(self, place: Path, kind: str, number: int) -> None:
+        """Paints the frame that is shown, unless it is there. It goes on from eight bits, as a resumed run must."""
+        if not place.exists():
+            if kind != "still":
+                synthesis = self.synthesis.synthesis()
+                for step in synthesis:
+                    self._tell(step, number)
+                self.pace = step.seconds
+                self.image = synthesis.image
+            save_image(self.image, place, self.recipe.to_json())
+        self.image = open_image(place)
+        if kind != "still":
+            self.synthesis.keep(self.image)
+
+    def _tell(self, step: Progress, number: int) -> None:
+        """Tells of an iteration of a frame; those to come will take as long as the last one did."""
+        self.made += 1
+        left = max(0, self.clip.count - number)
+        self.progress(
+            dataclasses.replace(
+                step,
+                iteration=self.made,
+                iterations=self.made + step.iterations - step.iteration + left * self.synthesis.iterations,
+                seconds=time.monotonic() - self.began,
+                remaining=step.remaining + left * (self.pace or step.seconds + step.remaining),
+                frame=number,
+                frames=number + left,
+            )
+        )
+
+    def _inputs(self) -> Iterator[tuple[Fraction, Inputs]]:
+        """The time of each frame, and what it is painted from."""
+        masks = [_masks(self.job, mask) for mask in self.job.masks]
+        for frame in self.clip.frames:
+            own = [next(each) for each in masks]
+            yield frame.time, dataclasses.replace(self.still, content=frame.image, masks=own)
+
+    def _place(self, number: int, kind: str = "") -> Path:
+        return self.folder / f"{kind}{number:06}.png"
+
+    def _put_together(self) -> Made:
+        """Writes the film of the frames that are there."""
+        if self.folder == self.output:
+            return Made(written(self.folder), path=self.folder)
+        end = self.times[-1] + 1 / self.clip.rate
+        begin, job = self.job.from_ or 0.0, self.job
+        heard = Sound(Path(job.content), begin, begin + float(end)) if _is_video(job.content) else None
+        path = save_somewhere(
+            self.output,
+            lambda place: save_clip(place, self._frames(), self.clip.rate, self.clip.step, end=end, sound=heard),
+            overwrite=job.output is not None or self.resumed,
+        )
+        return Made(written(path), path=path, film=path)
+
+    def _frames(self) -> Iterator[Frame]:
+        for number, when in enumerate(self.times, 1):
+            again = self._place(number, "loop-")
+            yield Frame(when, as_bytes(open_image(again if again.exists() else self._place(number))))
+
+    def _claim(self, network: Backbone) -> bool:
+        """Takes the folder of frames; whether there are some of this clip."""
+        job, place = self.job, self.folder / STATE
+        state = {
+            "recipe": json.loads(self.recipe.to_json()),
+            "network": fingerprint_of(network),
+            "files": [_fingerprint(Path(name)) for name in job.pictures],
+            **{name: getattr(job, name) for name in ("temporal_weight", "fps", "from_", "background", "engine")},
+        }
+        if place.exists():
+            if json.loads(place.read_text()) != state:
+                raise ToolkitError(f"{self.folder} has frames of another recipe, network or clip: remove it.")
+            LOG.info("going on from the frames in %s", self.folder)
+            return True
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise ToolkitError(f"{self.folder} has other files: name another output, or remove it.")
+        with written_atomically(place) as temporary:
+            temporary.write_text(json.dumps(state))
+        return False
+
+    def _check_space(self, inputs: Inputs) -> None:
+        pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
+        check_space(self.folder / STATE, int(BYTES * pixels * self.clip.count))
+
+
+def _part(job: Transfer, source: str) -> Clip:
+    """The part of a clip that the job is about."""
+    begin, rate = job.from_ or 0.0, job.fps
+    clip = open_clip(source, rate, begin=begin, background=job.background)
+    return clip.part(begin, math.inf if job.to is None else job.to, None if Path(source).is_dir() else rate)
+
+
+def _masks(job: Transfer, mask: str) -> Iterator[Tensor]:
+    """A mask for each frame: a picture for all of them, or a clip, whose last frame stays."""
+    bright = None if _is_video(mask) else open_mask(mask)
+    for frame in _part(job, mask).frames if bright is None else ():
+        bright = frame.image.amax(1, keepdim=True) / 255
+        yield bright
+    while bright is not None:
+        yield bright
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in CLIPS
+
+
+def _fingerprint(path: Path) -> str:
+    """Of a file; of a folder by its files' names and sizes."""
+    if path.is_file():
+        return sha256(path)
+    listed = sorted((each.name, each.stat().st_size) for each in path.iterdir() if each.is_file())
+    return hashlib.sha256(repr(listed).encode()).hexdigest()
+
+
+def _by_onnx(network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> Aimed:
+    from ..export import OnnxObjective
+
+    return OnnxObjective(network, recipe, inputs, find_targets(network, recipe, inputs, before=before))

@@ -1,0 +1,310 @@
+"""Clips in and out: video by PyAV, which brings FFmpeg with it; animated GIF and WebP; folders of numbered frames."""
+
+import heapq
+import itertools
+import math
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageSequence
+from torch import Tensor
+
+from ..choices import FILMS
+from ..errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError
+from ..files import written_atomically
+from .decode import SUFFIXES, decoded, opened
+from .io import cover, open_picture, to_integers, to_picture, to_uint8
+
+#: Frames a second where nothing tells.
+RATE = Fraction(25)
+
+#: Sound that an .mp4 holds as it is; other sound becomes AAC.
+COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "opus"}
+
+#: H.264 that every player shows. BT.709, in numbers of ITU-T H.273, and the limited range of values.
+H264 = {"crf": "17", "preset": "medium"}
+BT709, LIMITED = 1, 1
+
+#: A clip that has fewer of its frames is damaged.
+WHOLE = 0.95
+
+#: Clips of more lines than this are BT.709 where they do not say, others BT.601.
+LINES = 576
+
+
+class Frame(NamedTuple):
+    """``time``: from the beginning of the clip, in seconds. ``image``: (1, 3, H, W), uint8."""
+
+    time: Fraction
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that is read once, frame by frame.
+
+    ``rate``: frames a second, on average. ``step``: times are multiples of it, in seconds. ``count``: about how many
+    frames there are; 0 where that is not known. ``frames``: they, upright, with square pixels.
+    """
+
+    rate: Fraction
+    step: Fraction
+    count: int
+    frames: Iterator[Frame]
+
+    def part(self, begin: float = 0.0, end: float = math.inf, fps: float | None = None) -> "Clip":
+        """A part of it, in seconds; with another rate, of the frames that are then shown."""
+        count, step = self.count, self.step
+        if self.count:
+            seconds = min(end, float(self.count / self.rate)) - begin
+            count = max(1, math.ceil(seconds * self.rate))
+        taken = itertools.takewhile(lambda frame: float(frame.time) < end, self.frames)
+        shift = Fraction(begin).limit_denominator(10**6)
+        frames = (frame._replace(time=frame.time - shift) for frame in taken if float(frame.time) >= begin)
+        if fps is None:
+            return Clip(self.rate, step, count, frames)
+        rate = Fraction(fps).limit_denominator(1001)
+        return Clip(rate, 1 / rate, math.ceil(count / self.rate * rate), _at_rate(frames, rate, 1 / self.rate))
+
+
+def open_clip(source: str | Path, rate: float | None = None, *, begin: float = 0.0, background: str = "white") -> Clip:
+    """Opens a clip: a video, an animated GIF or WebP, or a folder of numbered frames.
+
+    Args:
+        source: its path.
+        rate: of a folder, frames a second.
+        begin: what is before, in seconds, need not be read.
+        background: a colour, by name or as #rrggbb, behind transparent parts.
+
+    Raises:
+        ToolkitError: when it can't be read or has no pictures, or PyAV is not installed.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path, Fraction(rate or RATE).limit_denominator(1001), background)
+    return _animation(path, background) if path.suffix.lower() in SUFFIXES else _video(path, begin)
+
+
+def save_clip(
+    path: Path, frames: Iterable[Frame], rate: Fraction, step: Fraction, *, end: Fraction, sound: "Sound | None" = None
+) -> None:
+    """Writes a film, atomically: H.264 and AAC in an .mp4, an animated .gif or .webp.
+
+    Args:
+        path: ends in one of ``choices.FILMS``.
+        frames: in the order of their times; an .mp4 loses the last row or column of odd sizes.
+        rate: frames a second.
+        step: times are multiples of it, in seconds.
+        end: when the last frame ends, in seconds.
+        sound: of an .mp4.
+
+    Raises:
+        ToolkitError: when it can't be written, or PyAV is not installed.
+    """
+    if path.suffix.lower() not in FILMS:
+        raise ToolkitError(f"{path} can't be a film: name a file that ends in {', '.join(FILMS)}.")
+    with written_atomically(path) as temporary:
+        if path.suffix.lower() != ".mp4":
+            _animate(temporary, list(frames), end)
+            return
+        av = pyav()
+        try:
+            _encode(av, temporary, frames, rate, step, sound)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise WriteError(f"{path} could not be encoded: {error.strerror}.") from error
+
+
+class Sound(NamedTuple):
+    """The sound of a clip, from ``begin`` to ``end`` in seconds."""
+
+    source: Path
+    begin: float = 0.0
+    end: float = math.inf
+
+
+def pyav() -> Any:
+    """PyAV.
+
+    Raises:
+        ToolkitError: when it is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ToolkitError('Video needs PyAV: pip install "normalized-vgg[video]".') from error
+    av.logging.set_level(None)
+    return av
+
+
+def _video(path: Path, begin: float) -> Clip:
+    av = pyav()
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise DamagedFileError(f"{path} is no clip that can be read: use .mp4.") from error
+    streams = [each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        raise DamagedFileError(f"{path} has sound and no pictures: name a clip.")
+    stream = streams[0]
+    stream.thread_type = "AUTO"
+    rate = stream.average_rate or stream.guessed_rate or RATE
+    seconds = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
+    return Clip(rate, stream.time_base, stream.frames or round(seconds * rate), _frames(path, container, stream, begin))
+
+
+def _frames(path: Path, container: Any, stream: Any, begin: float) -> Iterator[Frame]:
+    av, last, count, damaged = pyav(), None, 0, False
+    with container:
+        if begin:
+            container.seek(int(begin * av.time_base))
+        try:
+            for frame in container.decode(stream):
+                time = count / stream.average_rate if frame.pts is None else frame.pts * stream.time_base
+                count += 1
+                if last is None or time > last:  # players show no others
+                    yield Frame(time, _upright(frame, stream.sample_aspect_ratio))
+                    last = time
+        except av.FFmpegError:
+            damaged = True
+        if last is None:
+            raise DamagedFileError(f"{path} is damaged: no frame of it can be read.")
+        if damaged or (count < WHOLE * stream.frames and not begin):
+            note = f"{path} is damaged after {float(last):.1f} seconds: what comes before is taken."
+            warnings.warn(note, ToolkitWarning, stacklevel=2)
+
+
+def _upright(frame: Any, aspect: Fraction | None) -> Tensor:
+    """A frame of PyAV's as it is to be seen."""
+    source = "ITU709" if frame.colorspace == 2 and frame.height > LINES else None
+    width = round(frame.width * (aspect or 1))
+    shown = frame.reformat(width, frame.height, "rgb24", src_colorspace=source, interpolation="BICUBIC")
+    pixels = np.rot90(shown.to_ndarray(), round(frame.rotation / 90))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+
+
+def _animation(path: Path, background: str) -> Clip:
+    with opened(path) as picture:
+        times = [0]
+        for frame in ImageSequence.Iterator(picture):
+            times.append(times[-1] + (frame.info.get("duration") or round(1000 / RATE)))
+
+    def frames() -> Iterator[Frame]:
+        with opened(path) as picture:
+            for time, frame in zip(times, ImageSequence.Iterator(picture), strict=False):
+                colours, alpha = decoded(frame)
+                ground = Image.new("RGB", colours.size, background)
+                yield Frame(
+                    Fraction(time, 1000), to_uint8(Image.composite(colours, ground, alpha) if alpha else colours)
+                )
+
+    count = len(times) - 1
+    return Clip(Fraction(count * 1000, times[-1]), Fraction(1, 1000), count, frames())
+
+
+def _folder(path: Path, rate: Fraction, background: str) -> Clip:
+    files = [each for each in path.iterdir() if each.suffix.lower() in SUFFIXES]
+    numbered = {int(numbers[-1]): each for each in sorted(files) if (numbers := re.findall(r"\d+", each.stem))}
+    if not numbered:
+        raise DamagedFileError(f"{path} has no numbered frames such as 0001.png.")
+
+    def frames() -> Iterator[Frame]:
+        size: tuple[int, int] | None = None
+        for place, number in enumerate(sorted(numbered)):
+            image = to_uint8(open_picture(numbered[number], background=background))
+            size = size or (image.shape[-2], image.shape[-1])
+            if image.shape[-2:] != size:
+                image = as_bytes(cover(image, size))
+            yield Frame(place / rate, image)
+
+    return Clip(rate, 1 / rate, len(numbered), frames())
+
+
+def as_bytes(image: Tensor) -> Tensor:
+    """An image (1, 3, H, W) in bytes."""
+    return to_integers(image, torch.uint8).permute(2, 0, 1)[None]
+
+
+def _at_rate(frames: Iterable[Frame], rate: Fraction, last: Fraction) -> Iterator[Frame]:
+    """The frames that are shown at each tick; the last one lasts as long as it says."""
+    shown: Frame | None = None
+    tick = 0
+    for frame in itertools.chain(frames, [None]):
+        while shown and (tick / rate < frame.time if frame else tick / rate < shown.time + last):
+            yield Frame(tick / rate, shown.image)
+            tick += 1
+        shown = frame
+
+
+def _animate(path: Path, frames: list[Frame], end: Fraction) -> None:
+    times = [*(frame.time for frame in frames), end]
+    duration = [round((after - before) * 1000) for before, after in itertools.pairwise(times)]
+    first, *rest = (to_picture(frame.image / 255) for frame in frames)
+    first.save(path, save_all=True, append_images=rest, duration=duration, loop=0)
+
+
+def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, step: Fraction, sound: Sound | None) -> None:
+    frames = iter(frames)
+    first = next(frames)
+    height, width = (side // 2 * 2 for side in first.image.shape[-2:])  # what players can show
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream("libx264", rate=rate, options=H264)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = step
+        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_range = LIMITED
+
+        def pictures() -> Iterator[Any]:
+            for frame in itertools.chain([first], frames):
+                pixels = frame.image[0, :, :height, :width].permute(1, 2, 0).contiguous().numpy()
+                shown = av.VideoFrame.from_ndarray(pixels).reformat(
+                    format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+                )
+                shown.pts, shown.time_base = round(frame.time / step), step
+                yield from stream.encode(shown)
+            yield from stream.encode(None)
+
+        heard = _heard(av, out, sound) if sound else ()
+        for packet in heapq.merge(pictures(), heard, key=lambda packet: packet.dts * packet.time_base):
+            out.mux(packet)
+
+
+def _heard(av: Any, out: Any, sound: Sound) -> Iterator[Any]:
+    """The packets of a sound, for a stream that is added to what is written."""
+    container = av.open(str(sound.source))
+    if not container.streams.audio:
+        return iter(())
+    source = container.streams.audio[0]
+    if sound.begin:
+        container.seek(int(sound.begin * av.time_base))
+    copied = source.codec_context.name in COPIED
+    stream = out.add_stream_from_template(source) if copied else out.add_stream("aac", rate=source.rate)
+
+    def packets() -> Iterator[Any]:
+        with container:
+            begin = round(sound.begin / source.time_base)
+            for packet in container.demux(source) if copied else container.decode(source):
+                if packet.pts is None or packet.pts < begin:
+                    continue
+                if packet.pts * source.time_base >= sound.end:
+                    break
+                packet.pts -= begin
+                if copied:
+                    packet.dts -= begin
+                    packet.stream = stream
+                    yield packet
+                else:
+                    yield from stream.encode(packet)
+            if not copied:
+                yield from stream.encode(None)
+
+    return packets()
