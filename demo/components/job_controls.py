@@ -1,5 +1,6 @@
 """The buttons that start and stop a tab's job, its status line, and its endpoint for scripts."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,12 @@ from .. import lent_gpu
 from ..context import Context
 from ..endpoints import QUICK, Controls, Updates, listen, offer, session
 from ..jobs import Job
+
+#: JavaScript: brings an element and the status into view, where they are not.
+INTO_VIEW = """() => {
+  for (const id of %s) document.getElementById(id)?.scrollIntoView({behavior: "smooth", block: "nearest"});
+  return [];
+}"""
 
 
 def start_and_stop(label: str, start_id: str, stop_id: str, **options: Any) -> tuple[gr.Button, gr.Button]:
@@ -123,6 +130,8 @@ class JobControls:
             always = {**dict.fromkeys(self.starts, True), self.stop_button: False}
             return {each: gr.update(interactive=always.get(each, bool(result))) for each in buttons}
 
+        into_view = INTO_VIEW % json.dumps([outputs[0].elem_id, self.status.elem_id])
+        event(None, None, None, js=into_view, api_visibility="private")
         ended = listen(
             listen(event, disable, {}, [self.status, *buttons], **QUICK).then,
             self._lent(rows),

@@ -556,6 +556,21 @@ def test_nothing_serious_keeps_people_from_using_any_tab(visit, settle, axe, the
         assert page.evaluate(SERIOUS) == [], tab
 
 
+def test_on_a_phone_result_and_status_come_into_view(visit):
+    page = visit(width=390)
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    page.locator("#paint").scroll_into_view_if_needed()
+    page.click("#paint")
+    wait_for_status(page, "Done after 2 ")
+    page.wait_for_function(
+        """() => ["transfer-result", "transfer-status"].every(id => {
+          const {top, bottom} = document.getElementById(id).getBoundingClientRect();
+          return top >= 0 && bottom <= innerHeight;
+        })"""
+    )
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_the_page_fits_a_phone(visit, tab):
     page = visit(tab, width=390)
