@@ -39,6 +39,8 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="white",
         button_secondary_background_fill_hover_dark="*neutral_500",
         checkbox_border_color="*neutral_400",
+        checkbox_label_background_fill_selected="*primary_700",
+        checkbox_label_background_fill_selected_dark="*primary_700",
         checkbox_label_gap="6px",
         checkbox_label_padding="5px 9px",
     )
