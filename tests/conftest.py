@@ -132,35 +132,24 @@ def expect(browser):
 
 @pytest.fixture(scope="session")
 def runtime() -> Path:
-    """A folder with onnxruntime-web."""
+    """A folder with onnxruntime-web, fetched by npm once and kept in the user's cache."""
     pinned = json.loads((ROOT / "demo/browser/runtime.json").read_text())
-    wanted = {file["name"] for build in pinned["files"].values() for file in build}
-    return _from_npm("onnxruntime-web", pinned["version"], wanted)
-
-
-@pytest.fixture(scope="session")
-def axe() -> Path:
-    """The script of axe-core, which finds what keeps people from using a page."""
-    return _from_npm("axe-core", "4.14.1", {"axe.min.js"}) / "axe.min.js"
-
-
-def _from_npm(name: str, version: str, wanted: set[str]) -> Path:
-    """A folder with files of a package, fetched by npm once and kept in the user's cache."""
-    package = f"{name}-{version}"
+    package = f"onnxruntime-web-{pinned['version']}"
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "normalized-vgg" / package
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        command = ["npm", "pack", f"{name}@{version}", "--silent"]
+        command = ["npm", "pack", f"onnxruntime-web@{pinned['version']}", "--silent"]
         try:
             subprocess.run(command, cwd=temporary, check=True, capture_output=True, timeout=120)
         except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"needs {name}, which npm pack could not fetch: {error}")
+            pytest.skip(f"needs onnxruntime-web, which npm pack could not fetch: {error}")
+        wanted = {file["name"] for build in pinned["files"].values() for file in build}
         with tarfile.open(Path(temporary) / f"{package}.tgz") as archive:
             for member in archive:
-                if (file := Path(member.name).name) in wanted:
-                    member.name = file
+                if (name := Path(member.name).name) in wanted:
+                    member.name = name
                     archive.extract(member, Path(temporary) / "files", filter="data")
         with contextlib.suppress(OSError):  # another process was faster
             (Path(temporary) / "files").rename(folder)
