@@ -82,7 +82,7 @@ def test_a_recipe_from_before_the_finish_has_the_stages_that_it_had():
 @pytest.mark.parametrize(
     ("size", "fields", "expected"),
     [
-        (512, {}, [(128, 32, False), (256, 23, False), *[(512, 7, True)] * 3]),
+        (512, {}, [(128, 32, False), (256, 20, False), *[(512, 8, True)] * 3]),
         (256, {}, [(128, 46, False), (256, 7, True), (256, 8, True), (256, 7, True), (256, 8, True)]),
         (512, {"levels": 1}, [(512, 53, False), (512, 7, True), *[(512, 8, True)] * 2]),
         (1024, {}, [(128, 23, False), (256, 23, False), (512, 9, True), (512, 10, True), (1024, 11, True)]),

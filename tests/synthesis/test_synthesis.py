@@ -390,7 +390,7 @@ def test_what_is_interrupted_between_two_levels_can_be_kept_and_resumed(make_lev
 
 
 def test_a_state_of_another_recipe_is_refused(make):
-    with pytest.raises(ToolkitError, match="another recipe, network or image"):
+    with pytest.raises(MismatchError, match="style weight 10.0, not 7.0"):
         make(style_weight=7).restore(make().state())
 
 

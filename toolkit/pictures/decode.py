@@ -46,6 +46,8 @@ WHITES = (1.0, 255.0, 65535.0, 4294967295.0)
 def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[Image.Image]:
     """An image file, not decoded yet; whatever is wrong with it, then or later, becomes a sentence.
 
+    An animation stands at the first frame that is not all of one colour, as before it fades in.
+
     Raises:
         MissingFileError: when it is not there.
         DamagedFileError: when it is no image, damaged, or has more than ``MAX_PIXELS`` pixels.
@@ -57,6 +59,7 @@ def opened(source: str | Path | BinaryIO, name: str | None = None) -> Iterator[I
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise DamagedFileError(f"{name} has {width} x {height} pixels, {too_large}")
+            _skip(picture, _blank)
             yield picture
     except ToolkitError:
         raise
@@ -122,11 +125,7 @@ def _remedy(source: str | Path | BinaryIO) -> str:
 
 
 def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts.
-
-    Of an animation it is the first frame that is not all of one colour, as before it fades in.
-    """
-    _skip(picture, _blank)
+    """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts."""
     info, tags = picture.info, getattr(picture, "tag_v2", {})
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":

@@ -26,7 +26,7 @@ FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.6, 0.4), 3: (0.42, 0.26, 0.32)}
 FORM_LEVELS = 2
 
 #: With a finish, the content weight while forms are found, and then, over the recipe's own: forms that are there stay.
-FORMS_CONTENT, FINISH_CONTENT = 3.0, 0.7
+FORMS_CONTENT, FINISH_CONTENT = 4.0, 0.7
 
 #: Share of the iterations that find forms where there is one level alone.
 FORM_SHARE = 0.7
