@@ -27,7 +27,7 @@ def clip(desk):
     small = Image.fromarray(rng.integers(0, 256, (5, 12, 3), np.uint8)).resize((120, 50), Image.Resampling.BICUBIC)
     wide = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None]
     frames = [Frame(Fraction(n, 25), wide[..., 2 * n : 60 + 2 * n]) for n in range(8)]
-    save_clip(desk / "clip.mp4", frames, Fraction(25), Fraction(1, 25), end=Fraction(8, 25))
+    save_clip(desk / "clip.mp4", frames, Fraction(25))
     return "clip.mp4"
 
 
@@ -130,8 +130,6 @@ def test_masks_may_be_clips(network, clip, desk):
         desk / "mask.mp4",
         [Frame(Fraction(n, 25), torch.full((1, 3, 50, 60), 255 * (n > 1), dtype=torch.uint8)) for n in range(3)],
         Fraction(25),
-        Fraction(1, 25),
-        end=Fraction(3, 25),
     )
     command = ["transfer", clip, "painting.png", "images/a.jpg", "--network", network, *SMALL, "--output", "x.mp4"]
     assert main([*command, "--masks", "mask.mp4", "photo.jpg", "--colour", "luminance", "--finish", "0"]) == 0

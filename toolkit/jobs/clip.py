@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,9 +19,9 @@ from ..distributed import Ranks
 from ..errors import DamagedFileError, InputError, ToolkitError, in_words
 from ..files import check_outputs, check_space, save_somewhere, sha256, written_atomically
 from ..network import Backbone, fingerprint_of
-from ..pictures.clips import Clip, Frame, Sound, as_bytes, open_clip, save_clip
+from ..pictures.clips import Clip, Frame, Sound, open_clip, save_clip
 from ..pictures.formats import save_image
-from ..pictures.io import open_image, open_mask
+from ..pictures.io import open_image, open_mask, open_picture, to_uint8
 from ..process import uninterrupted
 from ..synthesis import Inputs, Progress, Recipe, Targets, find_targets
 from ..synthesis.clip import Aimed, ClipSynthesis
@@ -68,7 +69,8 @@ class _Painting:
         check_outputs([self.folder / STATE] if self.output == self.folder else [self.output], job.pictures)
         self.recipe, self.still, _ = prepared(job.model_copy(update={"content": None, "masks": ()}), network)
         self.clip = _part(job, job.content)
-        self.resumed = self._claim(network)
+        self.state = self._state(network)
+        self.resumed = self._resumes()
         self.times: list[Fraction] = []
         self.first: list[Inputs] = []
         self.image: Tensor  # that was painted last
@@ -103,9 +105,6 @@ class _Painting:
                 self._paint(self._place(number, "loop-"), kind, len(self.times))
         except (KeyboardInterrupt, Exception) as error:
             if not self.times:
-                if not self.resumed:
-                    (self.folder / STATE).unlink()
-                    self.folder.rmdir()
                 raise
             with uninterrupted():
                 stopped = KeyboardInterrupt("the clip so far is kept; the same command goes on.")
@@ -131,6 +130,9 @@ class _Painting:
                     self._tell(step, number)
                 self.pace = step.seconds
                 self.image = synthesis.image
+            if number == 1:
+                with written_atomically(self.folder / STATE) as temporary:
+                    temporary.write_text(json.dumps(self.state))
             save_image(self.image, place, self.recipe.to_json())
         self.image = open_image(place)
         if kind != "still":
@@ -166,12 +168,12 @@ class _Painting:
         """Writes the film of the frames that are there."""
         if self.folder == self.output:
             return Made(written(self.folder), path=self.folder)
-        end = self.times[-1] + 1 / self.clip.rate
         begin, job = self.job.from_ or 0.0, self.job
-        heard = Sound(Path(job.content), begin, begin + float(end)) if _is_video(job.content) else None
+        end = begin + float(self.times[-1] + 1 / self.clip.rate)
+        heard = Sound(Path(job.content), begin, end) if _is_video(job.content) else None
         path = save_somewhere(
             self.output,
-            lambda place: save_clip(place, self._frames(), self.clip.rate, self.clip.step, end=end, sound=heard),
+            lambda place: save_clip(place, self._frames(), self.clip.rate, heard),
             overwrite=job.output is not None or self.resumed,
         )
         return Made(written(path), path=path, film=path)
@@ -179,31 +181,33 @@ class _Painting:
     def _frames(self) -> Iterator[Frame]:
         for number, when in enumerate(self.times, 1):
             again = self._place(number, "loop-")
-            yield Frame(when, as_bytes(open_image(again if again.exists() else self._place(number))))
+            yield Frame(when, to_uint8(open_picture(again if again.exists() else self._place(number))))
 
-    def _claim(self, network: Backbone) -> bool:
-        """Takes the folder of frames; whether there are some of this clip."""
-        job, place = self.job, self.folder / STATE
-        state = {
+    def _state(self, network: Backbone) -> dict[str, Any]:
+        """What the frames are made from."""
+        job = self.job
+        return {
             "recipe": json.loads(self.recipe.to_json()),
             "network": fingerprint_of(network),
             "files": [_fingerprint(Path(name)) for name in job.pictures],
             **{name: getattr(job, name) for name in ("temporal_weight", "fps", "from_", "background", "engine")},
         }
+
+    def _resumes(self) -> bool:
+        """Whether the folder has frames of this clip; it has no others."""
+        place = self.folder / STATE
         if place.exists():
-            if json.loads(place.read_text()) != state:
+            if json.loads(place.read_text()) != self.state:
                 raise ToolkitError(f"{self.folder} has frames of another recipe, network or clip: remove it.")
             LOG.info("going on from the frames in %s", self.folder)
             return True
         if self.folder.exists() and any(self.folder.iterdir()):
             raise ToolkitError(f"{self.folder} has other files: name another output, or remove it.")
-        with written_atomically(place) as temporary:
-            temporary.write_text(json.dumps(state))
         return False
 
     def _check_space(self, inputs: Inputs) -> None:
         pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
-        check_space(self.folder / STATE, int(BYTES * pixels * self.clip.count))
+        check_space(self.folder, int(BYTES * pixels * self.clip.count))
 
 
 def _part(job: Transfer, source: str) -> Clip:

@@ -13,17 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image, ImageOps, ImageSequence
 from torch import Tensor
 
 from ..choices import FILMS
 from ..errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError
 from ..files import written_atomically
 from .decode import SUFFIXES, decoded, opened
-from .io import cover, open_picture, to_integers, to_picture, to_uint8
+from .io import open_picture, to_picture, to_uint8
 
 #: Frames a second where nothing tells.
 RATE = Fraction(25)
+
+#: Times in an .mp4 are multiples of this, in seconds; frames at any usual rate, also of television, fall on some.
+TICK = Fraction(1, 120_000)
 
 #: Sound that an .mp4 holds as it is; other sound becomes AAC.
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "opus"}
@@ -50,28 +53,27 @@ class Frame(NamedTuple):
 class Clip:
     """A clip that is read once, frame by frame.
 
-    ``rate``: frames a second, on average. ``step``: times are multiples of it, in seconds. ``count``: about how many
-    frames there are; 0 where that is not known. ``frames``: they, upright, with square pixels.
+    ``rate``: frames a second, on average. ``count``: about how many frames there are; 0 where that is not known.
+    ``frames``: they, upright, with square pixels.
     """
 
     rate: Fraction
-    step: Fraction
     count: int
     frames: Iterator[Frame]
 
     def part(self, begin: float = 0.0, end: float = math.inf, fps: float | None = None) -> "Clip":
         """A part of it, in seconds; with another rate, of the frames that are then shown."""
-        count, step = self.count, self.step
-        if self.count:
-            seconds = min(end, float(self.count / self.rate)) - begin
+        count = self.count
+        if count:
+            seconds = min(end, float(count / self.rate)) - begin
             count = max(1, math.ceil(seconds * self.rate))
         taken = itertools.takewhile(lambda frame: float(frame.time) < end, self.frames)
         shift = Fraction(begin).limit_denominator(10**6)
         frames = (frame._replace(time=frame.time - shift) for frame in taken if float(frame.time) >= begin)
         if fps is None:
-            return Clip(self.rate, step, count, frames)
+            return Clip(self.rate, count, frames)
         rate = Fraction(fps).limit_denominator(1001)
-        return Clip(rate, 1 / rate, math.ceil(count / self.rate * rate), _at_rate(frames, rate, 1 / self.rate))
+        return Clip(rate, math.ceil(count / self.rate * rate), _at_rate(frames, rate, 1 / self.rate))
 
 
 def open_clip(source: str | Path, rate: float | None = None, *, begin: float = 0.0, background: str = "white") -> Clip:
@@ -92,17 +94,13 @@ def open_clip(source: str | Path, rate: float | None = None, *, begin: float = 0
     return _animation(path, background) if path.suffix.lower() in SUFFIXES else _video(path, begin)
 
 
-def save_clip(
-    path: Path, frames: Iterable[Frame], rate: Fraction, step: Fraction, *, end: Fraction, sound: "Sound | None" = None
-) -> None:
+def save_clip(path: Path, frames: Iterable[Frame], rate: Fraction, sound: "Sound | None" = None) -> None:
     """Writes a film, atomically: H.264 and AAC in an .mp4, an animated .gif or .webp.
 
     Args:
         path: ends in one of ``choices.FILMS``.
         frames: in the order of their times; an .mp4 loses the last row or column of odd sizes.
-        rate: frames a second.
-        step: times are multiples of it, in seconds.
-        end: when the last frame ends, in seconds.
+        rate: frames a second, on average; the last frame lasts so long.
         sound: of an .mp4.
 
     Raises:
@@ -112,11 +110,11 @@ def save_clip(
         raise ToolkitError(f"{path} can't be a film: name a file that ends in {', '.join(FILMS)}.")
     with written_atomically(path) as temporary:
         if path.suffix.lower() != ".mp4":
-            _animate(temporary, list(frames), end)
+            _animate(temporary, list(frames), rate)
             return
         av = pyav()
         try:
-            _encode(av, temporary, frames, rate, step, sound)
+            _encode(av, temporary, frames, rate, sound)
         except av.FFmpegError as error:
             if isinstance(error, OSError):
                 raise
@@ -158,7 +156,7 @@ def _video(path: Path, begin: float) -> Clip:
     stream.thread_type = "AUTO"
     rate = stream.average_rate or stream.guessed_rate or RATE
     seconds = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
-    return Clip(rate, stream.time_base, stream.frames or round(seconds * rate), _frames(path, container, stream, begin))
+    return Clip(rate, stream.frames or round(seconds * rate), _frames(path, container, stream, begin))
 
 
 def _frames(path: Path, container: Any, stream: Any, begin: float) -> Iterator[Frame]:
@@ -186,8 +184,8 @@ def _upright(frame: Any, aspect: Fraction | None) -> Tensor:
     """A frame of PyAV's as it is to be seen."""
     source = "ITU709" if frame.colorspace == 2 and frame.height > LINES else None
     width = round(frame.width * (aspect or 1))
-    shown = frame.reformat(width, frame.height, "rgb24", src_colorspace=source, interpolation="BICUBIC")
-    pixels = np.rot90(shown.to_ndarray(), round(frame.rotation / 90))
+    shown = frame.to_ndarray(format="rgb24", width=width, src_colorspace=source, interpolation="BICUBIC")
+    pixels = np.rot90(shown, round(frame.rotation / 90))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
 
 
@@ -200,14 +198,14 @@ def _animation(path: Path, background: str) -> Clip:
     def frames() -> Iterator[Frame]:
         with opened(path) as picture:
             for time, frame in zip(times, ImageSequence.Iterator(picture), strict=False):
-                colours, alpha = decoded(frame)
+                colours, alpha = decoded(frame.copy())  # of the animation it would skip those of one colour
                 ground = Image.new("RGB", colours.size, background)
                 yield Frame(
                     Fraction(time, 1000), to_uint8(Image.composite(colours, ground, alpha) if alpha else colours)
                 )
 
     count = len(times) - 1
-    return Clip(Fraction(count * 1000, times[-1]), Fraction(1, 1000), count, frames())
+    return Clip(Fraction(count * 1000, times[-1]), count, frames())
 
 
 def _folder(path: Path, rate: Fraction, background: str) -> Clip:
@@ -219,18 +217,11 @@ def _folder(path: Path, rate: Fraction, background: str) -> Clip:
     def frames() -> Iterator[Frame]:
         size: tuple[int, int] | None = None
         for place, number in enumerate(sorted(numbered)):
-            image = to_uint8(open_picture(numbered[number], background=background))
-            size = size or (image.shape[-2], image.shape[-1])
-            if image.shape[-2:] != size:
-                image = as_bytes(cover(image, size))
-            yield Frame(place / rate, image)
+            picture = open_picture(numbered[number], background=background)
+            size = size or picture.size
+            yield Frame(place / rate, to_uint8(ImageOps.fit(picture, size, Image.Resampling.BICUBIC)))
 
-    return Clip(rate, 1 / rate, len(numbered), frames())
-
-
-def as_bytes(image: Tensor) -> Tensor:
-    """An image (1, 3, H, W) in bytes."""
-    return to_integers(image, torch.uint8).permute(2, 0, 1)[None]
+    return Clip(rate, len(numbered), frames())
 
 
 def _at_rate(frames: Iterable[Frame], rate: Fraction, last: Fraction) -> Iterator[Frame]:
@@ -244,14 +235,14 @@ def _at_rate(frames: Iterable[Frame], rate: Fraction, last: Fraction) -> Iterato
         shown = frame
 
 
-def _animate(path: Path, frames: list[Frame], end: Fraction) -> None:
-    times = [*(frame.time for frame in frames), end]
+def _animate(path: Path, frames: list[Frame], rate: Fraction) -> None:
+    times = [*(frame.time for frame in frames), frames[-1].time + 1 / rate]
     duration = [round((after - before) * 1000) for before, after in itertools.pairwise(times)]
     first, *rest = (to_picture(frame.image / 255) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=duration, loop=0)
 
 
-def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, step: Fraction, sound: Sound | None) -> None:
+def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, sound: Sound | None) -> None:
     frames = iter(frames)
     first = next(frames)
     height, width = (side // 2 * 2 for side in first.image.shape[-2:])  # what players can show
@@ -259,7 +250,7 @@ def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, step: 
         stream = out.add_stream("libx264", rate=rate, options=H264)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
-        context.time_base = step
+        context.time_base = TICK
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = LIMITED
 
@@ -269,7 +260,7 @@ def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, step: 
                 shown = av.VideoFrame.from_ndarray(pixels).reformat(
                     format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
                 )
-                shown.pts, shown.time_base = round(frame.time / step), step
+                shown.pts, shown.time_base = round(frame.time / TICK), TICK
                 yield from stream.encode(shown)
             yield from stream.encode(None)
 

@@ -59,8 +59,6 @@ class Timelapse:
             raise ToolkitError(f"There is no frame for the timelapse {self.path}: let at least one iteration finish.")
         size = self.frames[-1].size  # coarse levels have smaller frames
         frames = [frame.resize(size, Image.Resampling.LANCZOS) for frame in self.frames]
-        step = Fraction(1, self.rate)
-        if self.path.suffix.lower() == ".mp4":  # players end with the last frame's beginning
-            frames += [frames[-1]] * self.rate
-        shown = [Frame(number * step, to_uint8(frame)) for number, frame in enumerate(frames)]
-        save_clip(path or self.path, shown, Fraction(self.rate), step, end=shown[-1].time + 1)
+        frames += [frames[-1]] * self.rate
+        shown = [Frame(Fraction(number, self.rate), to_uint8(frame)) for number, frame in enumerate(frames)]
+        save_clip(path or self.path, shown, Fraction(self.rate))
