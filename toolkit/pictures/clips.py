@@ -198,7 +198,7 @@ def _animation(path: Path, background: str) -> Clip:
     def frames() -> Iterator[Frame]:
         with opened(path) as picture:
             for time, frame in zip(times, ImageSequence.Iterator(picture), strict=False):
-                colours, alpha = decoded(frame.copy())  # of the animation it would skip those of one colour
+                colours, alpha = decoded(frame)
                 ground = Image.new("RGB", colours.size, background)
                 yield Frame(
                     Fraction(time, 1000), to_uint8(Image.composite(colours, ground, alpha) if alpha else colours)
