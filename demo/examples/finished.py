@@ -36,11 +36,11 @@ class Finished:
 
 
 FINISHED = (
-    Finished("chelsea", "stained_glass"),
+    Finished("chelsea", "oil_garden"),
     Finished("rocket", "night_swirls"),
     Finished("coffee", "woodblock_waves"),
     Finished("astronaut", "mosaic"),
-    Finished("chelsea", "oil_garden"),
+    Finished("chelsea", "stained_glass"),
     Finished("coffee", "marbled_paper"),
     Finished("rocket", "ink_wash"),
     Finished("astronaut", "pointillism"),
