@@ -51,7 +51,7 @@ ISOLATION = {
 }
 
 #: The examples that are chosen at first.
-USUAL = {"content": "chelsea", "style": "stained_glass"}
+USUAL = {"content": "chelsea", "style": "oil_garden"}
 
 #: Longest side of an example's small picture in pixels.
 SMALL = 160
