@@ -5,15 +5,12 @@ import json
 import pytest
 import torch
 
-from toolkit.bench import bench_normalize, bench_transfer, image_means, step
-from toolkit.bench.images import spreads
+from toolkit.bench import bench_normalize, bench_transfer, step
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import AS_TEXTBOOK, Textbook
 from toolkit.cli import main
 from toolkit.data.sources import Example
-from toolkit.data.stream import ImageStream
 from toolkit.network import save_network
-from toolkit.normalize.measure import measure
 from toolkit.pictures.formats import save_image
 from toolkit.synthesis import Inputs, Objective, Recipe
 
@@ -75,19 +72,6 @@ def tiny_file(tiny_network, tmp_path, monkeypatch):
         network.mean_activations[name] = torch.ones(filters, dtype=torch.float64)
     save_network(network, tmp_path / "tiny.safetensors")
     return "tiny.safetensors"
-
-
-def test_means_over_more_images_spread_less_as_statistics_say(tiny_network):
-    draw = torch.Generator().manual_seed(0)
-    means = {"conv1_1": 1 + torch.rand(3000, 40, generator=draw, dtype=torch.float64)}
-    error = means["conv1_1"].std(0) / means["conv1_1"].mean(0)
-    for count, spread in spreads(means, (25, 400))["conv1_1"].items():
-        torch.testing.assert_close(spread, error / count**0.5, rtol=0.25, atol=0)
-    network = tiny_network()
-    found = image_means(network, [Example("coffee"), Example("chelsea")], torch.device("cpu"))
-    measured = measure([network], ImageStream([Example("coffee"), Example("chelsea")])).sums[0].means()
-    for name, mean in measured.items():
-        torch.testing.assert_close(found[name].mean(0), mean)
 
 
 def test_bench_transfer_prints_every_pair(tiny_file, random_image, tmp_path, capsys):

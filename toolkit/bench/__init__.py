@@ -1,6 +1,5 @@
 """Benchmarks: each beside a textbook implementation in the same run. Figures are in RESULTS.md."""
 
-from .images import bench_images, image_means
 from .memory import bench_memory
 from .normalize import bench_normalize
 from .step import bench_step

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..jobs import AtlasJob, Bench, Counted, Job, LabelledStep, Normalize, StudyJob, SynthesisJob
+from ..jobs import AtlasJob, Counted, Job, LabelledStep, Normalize, StudyJob, SynthesisJob
 
 if TYPE_CHECKING:
     from ..atlas import Step
@@ -94,5 +94,4 @@ KINDS: dict[type[Job], Callable[[Any, Any], Any]] = {
     StudyJob: _cell,
     AtlasJob: _patches,
     Normalize: _images,
-    Bench: _images,
 }

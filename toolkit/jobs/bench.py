@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ..errors import InputError
 from ..fields import Bytes, Sides, field
 from .job import LOG, Count, NetworkJob, Outcome
-from .normalize import Counted
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -29,18 +28,17 @@ class Bench(NetworkJob):
     """Measure time and memory beside a textbook implementation.
 
     Measures this machine. step: one evaluation of loss and gradient; transfer: time until an image is as good as the
-    textbook's; normalize: images a second of a measuring pass; memory: the peak of a transfer; images: how far mean
-    activations spread that were measured on 50 to 5,000 images. The textbook's version (autograd, float32, one scale)
-    runs in turn with ours: read the ratios.
+    textbook's; normalize: images a second of a pass over images; memory: the peak of a transfer. The textbook's
+    version (autograd, float32, one scale) runs in turn with ours: read the ratios.
     """
 
     as_json: ClassVar[bool] = True
 
-    what: Literal["step", "transfer", "normalize", "memory", "images"] = field(..., "what to measure", positional=True)
+    what: Literal["step", "transfer", "normalize", "memory"] = field(..., "what to measure", positional=True)
     pictures: tuple[str, ...] = field(
         (),
-        "transfer: a content and a style image, and again (default: photographs, drawn styles); normalize and images: "
-        "folders, archives or lists (default of normalize: photographs)",
+        "transfer: a content and a style image, and again (default: photographs, drawn styles); normalize: folders, "
+        "archives or lists (default: photographs)",
         metavar="FILE",
     )
     size: Sides = field((512, 384), "size of the image in pixels", metavar="WxH")
@@ -62,33 +60,33 @@ class Bench(NetworkJob):
             raise InputError("The textbook is of VGGs alone: name one.", "network")
         return network
 
-    def run(self, progress: Callable[[Counted], object] = lambda step: None) -> Outcome:
-        facts = {"network": self.network, **MEASURES[self.what](self, progress)}
+    def run(self, progress: Any = lambda step: None) -> Outcome:
+        facts = {"network": self.network, **MEASURES[self.what](self)}
         return Outcome("\n".join(_table(facts)), facts)
 
 
-def _step(job: Bench, _: Any) -> dict[str, Any]:
+def _step(job: Bench) -> dict[str, Any]:
     from ..bench import bench_step
     from ..device import find_device
 
-    width, height = job.size
+    (width, height), where = job.size, find_device(job.device)
 
     def begins(number: int) -> None:
         LOG.info("round %d of %d …", number, job.rounds)
 
-    measured = bench_step(job.load(), height, width, find_device(job.device), job.rounds, begins)
-    return {"width": width, "height": height, **measured}
+    found = bench_step(job.load(), height, width, where, job.rounds, begins)
+    return {"width": width, "height": height, **found}
 
 
-def _memory(job: Bench, _: Any) -> dict[str, Any]:
+def _memory(job: Bench) -> dict[str, Any]:
     from ..bench import bench_memory
 
     width, height = job.size
-    measured = bench_memory(job.network, height, width, job.memory, max(job.iterations, default=FILLED))
-    return {"width": width, "height": height, **measured}
+    found = bench_memory(job.network, height, width, job.memory, max(job.iterations, default=FILLED))
+    return {"width": width, "height": height, **found}
 
 
-def _transfer(job: Bench, _: Any) -> dict[str, Any]:
+def _transfer(job: Bench) -> dict[str, Any]:
     """The longer side of the size is the pictures' longest; their proportions are the photographs' own."""
     from ..bench import bench_transfer
     from ..device import find_device
@@ -127,7 +125,7 @@ def _pairs(pictures: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
         yield f"{content}-{style}", photographs[content], open_image(STYLES / f"{style}.jpg")
 
 
-def _normalize(job: Bench, _: Any) -> dict[str, Any]:
+def _normalize(job: Bench) -> dict[str, Any]:
     from ..bench import bench_normalize
     from ..data.sources import Example, Source, list_images
     from ..device import find_device
@@ -138,31 +136,11 @@ def _normalize(job: Bench, _: Any) -> dict[str, Any]:
     return {"images": len(images), **bench_normalize(job.load(), images, find_device(job.device))}
 
 
-def _images(job: Bench, progress: Callable[[Counted], object]) -> dict[str, Any]:
-    from ..bench import bench_images, image_means
-    from ..data.sources import list_images
-    from ..device import find_device
-
-    if not job.pictures:
-        raise InputError("How far means spread is measured over images: name some.", "pictures")
-    images = list_images(*job.pictures)
-    done = 0
-
-    def add(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(Counted(done, len(images)))
-
-    means = image_means(job.load(), images, find_device(job.device), add)
-    return {"images": len(images), "spread": bench_images(means)}
-
-
-MEASURES: Mapping[str, Callable[[Bench, Callable[[Counted], object]], dict[str, Any]]] = {
+MEASURES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "step": _step,
     "transfer": _transfer,
     "normalize": _normalize,
     "memory": _memory,
-    "images": _images,
 }
 
 
