@@ -18,6 +18,8 @@ import { objectiveOf } from "./objective.js";
  * @param {(lost: boolean) => Promise<import("./engine.js").Engine>} engineFor  another one when the present was lost
  */
 export async function* synthesis(recipe, images, network, constants, engineFor) {
+  if (!(recipe.optimizer in OPTIMIZERS))
+    throw new Error(`This page has no optimizer ${recipe.optimizer}: choose ${Object.keys(OPTIMIZERS).join(" or ")}.`);
   const stages = levels(recipe, images.content, constants);
   const { width, height } = stages[0], least = Math.max(...Object.values(network.strides)); // less is pooled away
   if (Math.min(width, height) < least)
@@ -33,7 +35,7 @@ export async function* synthesis(recipe, images, network, constants, engineFor) 
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
     const start = startImage(recipe, stage, { ...images, content, style }, constants);
     const { data } = best ? enlarged(best, start) : start;
-    const optimizer = makeOptimizer(recipe, stage, data, constants), earlyStop = new EarlyStop(constants);
+    const optimizer = OPTIMIZERS[recipe.optimizer](data, stage, constants), earlyStop = new EarlyStop(constants);
     const image = { width: stage.width, height: stage.height, data: optimizer.best };
     best = image;
     /** @type {any} */ let objective = null;
@@ -66,11 +68,15 @@ export async function* synthesis(recipe, images, network, constants, engineFor) 
   }
 }
 
-function makeOptimizer(recipe, { width, height, iterations }, data, constants) {
-  if (recipe.optimizer === "adam") return new Adam(data, constants);
-  const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(iterations / 2))); // the last ones would hardly be used
-  return new LBFGS(data, pairs, preconditioner(height, width, constants.Preconditioner), constants);
-}
+/** By the recipe's word for it, what makes an optimiser from a start, a stage and the constants. */
+const OPTIMIZERS = {
+  adam: (data, _, constants) => new Adam(data, constants),
+  lbfgs: (data, { width, height, iterations }, constants) => {
+    // The last pairs would hardly be used.
+    const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(iterations / 2)));
+    return new LBFGS(data, pairs, preconditioner(height, width, constants.Preconditioner), constants);
+  },
+};
 
 /** The recipe of a result, with the fingerprints of what it was made from. */
 export async function withIngredients(recipe, /** @type {Pictures} */ { content, style, start }, { toolkit }, network) {

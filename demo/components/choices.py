@@ -46,7 +46,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "content_layers": {"label": "Content layers"},
     "style_layers": {"label": "Style layers"},
     "start": {"label": "Start", "choices": list(STARTS)},
-    "optimizer": {"label": "Optimizer", "choices": [("L-BFGS", "lbfgs"), ("Adam", "adam")]},
+    "optimizer": {"label": "Optimizer"},
     "total_variation_weight": {"label": "Smoothness"},
     "seed": {"label": "Seed"},
 }

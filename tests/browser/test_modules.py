@@ -99,6 +99,11 @@ def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules, facts, opt
     assert told == "The optimisation diverged: choose a lower strength."
 
 
+def test_an_optimiser_that_the_page_has_not_is_refused(modules):
+    told = modules("synthesis.js", 'c => m.synthesis({ optimizer: "sgd" }).next().catch(e => e.message)', None)
+    assert told == "This page has no optimizer sgd: choose adam or lbfgs."
+
+
 def test_levels_end_as_early_as_the_toolkits(modules, facts):
     generator = random.Random(0)
     objectives = [100 * 0.97**n + 30 + generator.random() for n in range(300)]
