@@ -64,16 +64,19 @@ def test_together_they_are_a_synthesis_objective(network, batch, random_image, s
     masks = [torch.zeros(1, 1, 48, 64), torch.ones(1, 1, 48, 64)]
     masks[0][..., :32], masks[1][..., :32] = 1, 0
     styles = [random_image(40, 64, seed) for seed in (5, 6)]
-    style_masks = [masks[1][..., :40, :], masks[0][..., :40, :]]
+    masked = {"masks": masks, "style_masks": [masks[1][..., :40, :], masks[0][..., :40, :]]}
     recipe = Recipe.preset(
         "transfer", style_statistic=statistic, formula="paper", size=64, total_variation_weight=0, content_weight=2
     )
-    content, style = ContentLoss(network, recipe), StyleLoss(network, recipe, styles, masks, style_masks)
+    content, style = (
+        ContentLoss(network, recipe),
+        StyleLoss(network, recipe, styles, **masked),
+    )
     images = batch.clone().requires_grad_()
     loss = content(images, batch.flip(2)) + style(images)
     loss.backward()
     for image, photo, gradient in zip(batch.split(1), batch.flip(2).split(1), images.grad.split(1), strict=True):
-        objective = Objective(network, recipe, Inputs(photo, styles, masks=masks, style_masks=style_masks))
+        objective = Objective(network, recipe, Inputs(photo, styles, **masked))
         found = objective(image)
         loss = loss.detach() - found.objective / 3
         torch.testing.assert_close(gradient, found.gradient / 3, rtol=1e-4, atol=1e-7)

@@ -92,7 +92,7 @@ class OnnxObjective:
         network: a VGG in float32, on the device to compute on.
         recipe: which losses, and their weights.
         inputs: as ``Objective``, without masks.
-        targets: those that were found of the same inputs before; found here when there are none.
+        before: as ``Objective``.
         session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when
             there is none.
 
@@ -108,7 +108,7 @@ class OnnxObjective:
         network: Backbone,
         recipe: Recipe,
         inputs: Inputs,
-        targets: Targets | None = None,
+        before: Targets | None = None,
         session: Session | None = None,
     ) -> None:
         content_weights, style_weights = recipe.layer_weights
@@ -126,7 +126,7 @@ class OnnxObjective:
         if recipe.seamless:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
         inputs.check(recipe)
-        self.targets = targets or find_targets(network, recipe, inputs)
+        self.targets = find_targets(network, recipe, inputs, before=before)
         self._losses, self.image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
         statistic = recipe.style_statistic if style_weights else "gram"
         self._session = session or Session(step_model(network, *layers, statistic=statistic), network.device)

@@ -23,11 +23,10 @@ from ..pictures.clips import Clip, Frame, Sound, open_clip, save_clip
 from ..pictures.formats import save_image
 from ..pictures.io import open_image, open_mask, open_picture, to_uint8
 from ..process import uninterrupted
-from ..synthesis import Inputs, Progress, Recipe, Targets, find_targets
-from ..synthesis.clip import Aimed, ClipSynthesis
+from ..synthesis import ClipSynthesis, Inputs, Progress
 from ..synthesis.pyramid import size_of
 from .job import LOG, written
-from .paint import prepared
+from .paint import engine_of, prepared
 from .pairs import name_of
 from .synthesis import Made, Transfer
 
@@ -81,7 +80,7 @@ class _Painting:
             temporal_weight=job.temporal_weight,
             device=find_device(job.device),
             memory=job.memory,
-            make=_by_onnx if job.engine == "onnx" else None,
+            make=engine_of(job),
         )
 
     def run(self) -> Made:
@@ -237,9 +236,3 @@ def _fingerprint(path: Path) -> str:
         return sha256(path)
     listed = sorted((each.name, each.stat().st_size) for each in path.iterdir() if each.is_file())
     return hashlib.sha256(repr(listed).encode()).hexdigest()
-
-
-def _by_onnx(network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> Aimed:
-    from ..export import OnnxObjective
-
-    return OnnxObjective(network, recipe, inputs, find_targets(network, recipe, inputs, before=before))

@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,9 @@ from .pairs import name_of
 from .recipes import recipe_text
 from .regions import in_regions, save_regions
 from .synthesis import Made, SynthesisJob
+
+if TYPE_CHECKING:
+    from ..export import OnnxObjective
 
 
 def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Backbone | None) -> Made:
@@ -121,13 +125,18 @@ def _synthesis(job: SynthesisJob, recipe: Recipe, network: Backbone, inputs: Inp
     device = find_device(job.device)
     for note in _notes_on_masks(inputs.masks) if ranks.first else ():
         _note(note)
-    if job.engine == "torch":
-        return Synthesis(network, recipe, inputs, device=device, memory=job.memory, ranks=ranks)
-    if job.memory or ranks.world_size > 1:
+    if job.engine == "onnx" and (job.memory or ranks.world_size > 1):
         raise InputError("ONNX Runtime computes whole images in one process: use torch.", "engine")
+    return Synthesis(network, recipe, inputs, device=device, memory=job.memory, ranks=ranks, objective=engine_of(job))
+
+
+def engine_of(job: SynthesisJob) -> "type[OnnxObjective] | None":
+    """What computes losses and gradient in place of PyTorch, if anything."""
+    if job.engine == "torch":
+        return None
     from ..export import OnnxObjective
 
-    return Synthesis(network, recipe, inputs, device=device, objective=OnnxObjective)
+    return OnnxObjective
 
 
 def _notes_on_masks(masks: Sequence[Tensor]) -> Iterator[str]:

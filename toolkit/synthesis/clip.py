@@ -6,7 +6,7 @@ there, loosely in the second case, and beyond the edges not at all (Ruder, Dosov
 level is left to do, with the finish.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -47,13 +47,6 @@ class Aimed(ObjectiveLike, Protocol):
     image_losses: list[ImageLoss]
 
 
-class MakeAimed(Protocol):
-    """Makes an objective as ``MakeObjective`` does; ``before`` as ``find_targets`` takes it."""
-
-    def __call__(self, network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None, /) -> Aimed:
-        """Makes it."""
-
-
 class ClipSynthesis:
     """Paints the frames of a clip one by one: ``show`` each, run its ``synthesis``, ``keep`` the image.
 
@@ -75,7 +68,7 @@ class ClipSynthesis:
     Args:
         network, recipe, device, memory: as ``Synthesis``.
         temporal_weight: of the temporal loss; with 0 each frame is painted by itself.
-        make: makes an objective in place of PyTorch's.
+        make: makes an objective in place of PyTorch's, from what ``Objective`` takes.
     """
 
     def __init__(
@@ -86,7 +79,7 @@ class ClipSynthesis:
         temporal_weight: float = TEMPORAL,
         device: str | torch.device = "cpu",
         memory: float | None = None,
-        make: MakeAimed | None = None,
+        make: Callable[..., Aimed] | None = None,
     ) -> None:
         self._network, self._recipe, self._weight = network, recipe, temporal_weight
         self._device, self._make = torch.device(device), make

@@ -74,23 +74,15 @@ class StyleLoss(_RecipeLoss):
         network: normalised, unless its losses are to be badly scaled.
         recipe: which layers and weights, and which statistic.
         styles: (1, 3, h, w) each, RGB in [0, 1] or in bytes, of any size.
-        masks: where each style is to show in every image, (1, 1, H, W) in [0, 1] each. Everywhere when none.
-        style_masks: which part of each style image counts, (1, 1, h, w) in [0, 1] each. All when none.
+        masks: ``masks`` of every image and ``style_masks``, as ``Inputs`` takes them.
 
     Raises:
         ToolkitError: when the recipe has no style loss, or the style images or masks do not suit it.
     """
 
-    def __init__(
-        self,
-        network: Backbone,
-        recipe: Recipe,
-        styles: Sequence[Tensor],
-        masks: Sequence[Tensor] = (),
-        style_masks: Sequence[Tensor] = (),
-    ) -> None:
+    def __init__(self, network: Backbone, recipe: Recipe, styles: Sequence[Tensor], **masks: Sequence[Tensor]) -> None:
         super().__init__(network, recipe.with_(content_weight=0, total_variation_weight=0))
-        self.inputs = Inputs(None, styles, masks=masks, style_masks=style_masks)
+        self.inputs = Inputs(None, styles, **masks)
         self.inputs.check(self.recipe)
         self._found: tuple[Any, ...] = (None, None, None)
 
