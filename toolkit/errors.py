@@ -1,10 +1,11 @@
 """The exception and the warning that are meant for a person, and words for them."""
 
 import difflib
+import importlib
 import re
 import reprlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -82,6 +83,18 @@ class TooLargeError(ToolkitError):
 
 class ToolkitWarning(UserWarning):
     """Something a person should know; its text is a sentence."""
+
+
+def imported(module: str, remedy: str) -> Any:
+    """A module of a package that not everybody has.
+
+    Raises:
+        ToolkitError: where it is not installed; its text is the remedy.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ToolkitError(remedy) from error
 
 
 def in_words(field: str) -> str:

@@ -6,11 +6,12 @@ holds bytes, or bytes and path, or text: paths, or base64.
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ..errors import ToolkitError
+from ..errors import ToolkitError, imported
 from ..pictures.decode import SUFFIXES
 from .remote import attempt, beside, column_of, opened, read_whole, shown
 
@@ -39,9 +40,7 @@ def rows(place: str) -> list[Row]:
     Raises:
         ToolkitError: without pyarrow, or without a column of images.
     """
-    with opened(column_of(place)[0]) as file:
-        parquet = _pyarrow().ParquetFile(file)
-        column = _column(place, parquet.schema_arrow)
+    with _opened(place) as (parquet, column):
         kind = parquet.schema_arrow.field(column).type
         named = _is_struct(kind) and kind.get_field_index("path") >= 0
         listed: list[Row] = []
@@ -54,6 +53,15 @@ def rows(place: str) -> list[Row]:
             first, file_name = len(listed), shown(place).rpartition("/")[2]
             listed += [Row(name or f"{file_name}, row {first + n}", group, n) for n, name in enumerate(names)]
     return listed
+
+
+@contextmanager
+def _opened(place: str) -> Iterator[tuple[Any, str]]:
+    """A Parquet file, and the name of its column of images."""
+    arrow = imported("pyarrow.parquet", 'Reading Parquet takes another package: pip install "normalized-vgg[hub]".')
+    with opened(column_of(place)[0]) as file:
+        parquet = arrow.ParquetFile(file)
+        yield parquet, _column(place, parquet.schema_arrow)
 
 
 def _column(place: str, schema: Any) -> str:
@@ -116,17 +124,7 @@ def _group(place: str, group: int) -> Any:
     """The images of a row group: they are compressed together, so they are read together."""
 
     def load() -> Any:
-        with opened(column_of(place)[0]) as file:
-            parquet = _pyarrow().ParquetFile(file)
-            column = _column(place, parquet.schema_arrow)
+        with _opened(place) as (parquet, column):
             return parquet.read_row_group(group, columns=[column]).column(column)
 
     return attempt(place, load)
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow.parquet  # an extra
-    except ImportError as error:
-        raise ToolkitError('Reading Parquet takes another package: pip install "normalized-vgg[hub]".') from error
-    return pyarrow.parquet

@@ -17,9 +17,9 @@ from PIL import Image, ImageOps, ImageSequence
 from torch import Tensor
 
 from ..choices import FILMS
-from ..errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError
+from ..errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError, imported
 from ..files import written_atomically
-from .decode import SUFFIXES, decoded, opened
+from .decode import SUFFIXES, opaque, opened
 from .io import open_picture, to_picture, to_uint8
 
 #: Frames a second where nothing tells.
@@ -63,17 +63,13 @@ class Clip:
 
     def part(self, begin: float = 0.0, end: float = math.inf, fps: float | None = None) -> "Clip":
         """A part of it, in seconds; with another rate, of the frames that are then shown."""
-        count = self.count
-        if count:
-            seconds = min(end, float(count / self.rate)) - begin
-            count = max(1, math.ceil(seconds * self.rate))
+        rate = self.rate if fps is None else Fraction(fps).limit_denominator(1001)
+        seconds = min(end, float(self.count / self.rate)) - begin
         taken = itertools.takewhile(lambda frame: float(frame.time) < end, self.frames)
         shift = Fraction(begin).limit_denominator(10**6)
         frames = (frame._replace(time=frame.time - shift) for frame in taken if float(frame.time) >= begin)
-        if fps is None:
-            return Clip(self.rate, count, frames)
-        rate = Fraction(fps).limit_denominator(1001)
-        return Clip(rate, math.ceil(count / self.rate * rate), _at_rate(frames, rate, 1 / self.rate))
+        shown = frames if fps is None else _at_rate(frames, rate, 1 / self.rate)
+        return Clip(rate, max(1, math.ceil(seconds * rate)) if self.count else 0, shown)
 
 
 def open_clip(source: str | Path, rate: float | None = None, *, begin: float = 0.0, background: str = "white") -> Clip:
@@ -135,10 +131,7 @@ def pyav() -> Any:
     Raises:
         ToolkitError: when it is not installed.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise ToolkitError('Video needs PyAV: pip install "normalized-vgg[video]".') from error
+    av = imported("av", 'Video needs PyAV: pip install "normalized-vgg[video]".')
     av.logging.set_level(None)
     return av
 
@@ -198,11 +191,7 @@ def _animation(path: Path, background: str) -> Clip:
     def frames() -> Iterator[Frame]:
         with opened(path) as picture:
             for time, frame in zip(times, ImageSequence.Iterator(picture), strict=False):
-                colours, alpha = decoded(frame)
-                ground = Image.new("RGB", colours.size, background)
-                yield Frame(
-                    Fraction(time, 1000), to_uint8(Image.composite(colours, ground, alpha) if alpha else colours)
-                )
+                yield Frame(Fraction(time, 1000), to_uint8(opaque(frame, background)))
 
     count = len(times) - 1
     return Clip(Fraction(count * 1000, times[-1]), count, frames())
@@ -264,38 +253,33 @@ def _encode(av: Any, path: Path, frames: Iterable[Frame], rate: Fraction, sound:
                 yield from stream.encode(shown)
             yield from stream.encode(None)
 
-        heard = _heard(av, out, sound) if sound else ()
+        heard = _heard(av, out, sound) if sound else ()  # it adds its stream before anything is written
         for packet in heapq.merge(pictures(), heard, key=lambda packet: packet.dts * packet.time_base):
             out.mux(packet)
 
 
 def _heard(av: Any, out: Any, sound: Sound) -> Iterator[Any]:
     """The packets of a sound, for a stream that is added to what is written."""
-    container = av.open(str(sound.source))
-    if not container.streams.audio:
-        return iter(())
-    source = container.streams.audio[0]
-    if sound.begin:
-        container.seek(int(sound.begin * av.time_base))
-    copied = source.codec_context.name in COPIED
-    stream = out.add_stream_from_template(source) if copied else out.add_stream("aac", rate=source.rate)
-
-    def packets() -> Iterator[Any]:
-        with container:
-            begin = round(sound.begin / source.time_base)
-            for packet in container.demux(source) if copied else container.decode(source):
-                if packet.pts is None or packet.pts < begin:
-                    continue
-                if packet.pts * source.time_base >= sound.end:
-                    break
-                packet.pts -= begin
-                if copied:
-                    packet.dts -= begin
-                    packet.stream = stream
-                    yield packet
-                else:
-                    yield from stream.encode(packet)
-            if not copied:
-                yield from stream.encode(None)
-
-    return packets()
+    with av.open(str(sound.source)) as container:
+        if not container.streams.audio:
+            return
+        source = container.streams.audio[0]
+        if sound.begin:
+            container.seek(int(sound.begin * av.time_base))
+        copied = source.codec_context.name in COPIED
+        stream = out.add_stream_from_template(source) if copied else out.add_stream("aac", rate=source.rate)
+        begin = round(sound.begin / source.time_base)
+        for packet in container.demux(source) if copied else container.decode(source):
+            if packet.pts is None or packet.pts < begin:
+                continue
+            if packet.pts * source.time_base >= sound.end:
+                break
+            packet.pts -= begin
+            if copied:
+                packet.dts -= begin
+                packet.stream = stream
+                yield packet
+            else:
+                yield from stream.encode(packet)
+        if not copied:
+            yield from stream.encode(None)

@@ -146,6 +146,12 @@ def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return _in_srgb(picture, info), alpha
 
 
+def opaque(picture: Image.Image, background: str) -> Image.Image:
+    """The colours of a picture, with a background of that colour behind transparent parts."""
+    colours, alpha = decoded(picture)
+    return Image.composite(colours, Image.new("RGB", colours.size, background), alpha) if alpha else colours
+
+
 def stored(picture: Image.Image) -> Image.Image:
     """A picture's pixels as RGB as they stand in the file, for no profile, turning or transparency.
 

@@ -1,12 +1,12 @@
 """Optical flow: where each spot of a frame was in the frame before."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import ToolkitError
+from ..errors import imported
 from .io import to_integers
 
 #: Flow there and back may differ by this share of its squared length, and so many squared pixels more, where it is
@@ -18,6 +18,9 @@ COLOUR, SPOT = 0.1, 5
 
 #: Frames whose spots have changed by so much on average have nothing in common.
 CUT = 0.09
+
+#: The shorter side of images that DIS finds a flow between, in pixels.
+SMALLEST = 16
 
 
 class Motion(NamedTuple):
@@ -66,16 +69,12 @@ def optical_flow(image: Tensor, other: Tensor) -> Tensor:
     Raises:
         ToolkitError: when OpenCV is not installed.
     """
-    cv2 = _opencv()
+    cv2 = imported("cv2", 'Clips need OpenCV and PyAV: pip install "normalized-vgg[video]".')
     grey = [cv2.cvtColor(to_integers(each, torch.uint8).numpy(), cv2.COLOR_RGB2GRAY) for each in (image, other)]
     if min(grey[0].shape) < SMALLEST:
         return image.new_zeros(1, 2, *image.shape[-2:])
     found = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
     return torch.from_numpy(found).permute(2, 0, 1)[None].to(image)
-
-
-#: The shorter side of images that DIS finds a flow between, in pixels.
-SMALLEST = 16
 
 
 def warped(image: Tensor, flow: Tensor) -> Tensor:
@@ -99,11 +98,3 @@ def _places(flow: Tensor) -> Tensor:
 
 def _squared(flow: Tensor) -> Tensor:
     return flow.square().sum(1, keepdim=True)
-
-
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise ToolkitError('Clips need OpenCV and PyAV: pip install "normalized-vgg[video]".') from error
-    return cv2

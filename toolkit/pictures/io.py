@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..choices import PHOTOGRAPHS
-from .decode import decoded, opened, stored
+from .decode import decoded, opaque, opened, stored
 
 
 def open_image(source: str | Path | BinaryIO, *, background: str = "white") -> Tensor:
@@ -47,10 +47,7 @@ def open_picture(
         ToolkitError: as ``open_image``.
     """
     with opened(source, name) as picture:
-        if as_stored:
-            return stored(picture)
-        colours, alpha = decoded(picture)
-        return Image.composite(colours, Image.new("RGB", colours.size, background), alpha) if alpha else colours
+        return stored(picture) if as_stored else opaque(picture, background)
 
 
 def open_alpha(source: str | Path | BinaryIO) -> Tensor | None:
