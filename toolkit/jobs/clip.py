@@ -25,7 +25,7 @@ from ..pictures.io import open_image, open_mask, open_picture, to_uint8
 from ..process import uninterrupted
 from ..synthesis import ClipSynthesis, Inputs, Progress
 from ..synthesis.pyramid import size_of
-from .job import LOG, written
+from .job import LOG, keeping, written
 from .paint import engine_of, prepared
 from .pairs import name_of
 from .synthesis import Made, Transfer
@@ -85,10 +85,14 @@ class _Painting:
 
     def run(self) -> Made:
         """Paints what is not there yet, and puts the film together."""
-        try:
+        with keeping(
+            lambda _: self._put_together().text if self.times else "",
+            "the clip so far is kept; the same command goes on.",
+        ):
             for number, (when, inputs) in enumerate(self._inputs(), 1):
                 if number == 1:
-                    self._check_space(inputs)
+                    pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
+                    check_space(self.folder, int(BYTES * pixels * self.clip.count))
                 if self.job.loop and number <= RETURN:
                     self.first.append(inputs)
                 self._paint(self._place(number), self.synthesis.show(inputs), number)
@@ -102,14 +106,6 @@ class _Painting:
                 if kind == "scene":
                     break  # a cut is no jump
                 self._paint(self._place(number, "loop-"), kind, len(self.times))
-        except (KeyboardInterrupt, Exception) as error:
-            if not self.times:
-                raise
-            with uninterrupted():
-                stopped = KeyboardInterrupt("the clip so far is kept; the same command goes on.")
-                ended = stopped if isinstance(error, KeyboardInterrupt) else error
-                ended.add_note(self._put_together().text)
-            raise ended from None
         with uninterrupted():
             made = self._put_together()
             if self.folder == self.output:
@@ -203,10 +199,6 @@ class _Painting:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise ToolkitError(f"{self.folder} has other files: name another output, or remove it.")
         return False
-
-    def _check_space(self, inputs: Inputs) -> None:
-        pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
-        check_space(self.folder, int(BYTES * pixels * self.clip.count))
 
 
 def _part(job: Transfer, source: str) -> Clip:

@@ -1,6 +1,8 @@
 """What all jobs share: checked fields, a way to run, an outcome; and the choice of a network."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -11,6 +13,7 @@ from ..choices import SCALES, Convention, Pooling
 from ..errors import InputError
 from ..fields import field as offered
 from ..network import DEFAULT_NETWORK, model_folders
+from ..process import uninterrupted
 
 if TYPE_CHECKING:
     from ..network import Backbone
@@ -103,6 +106,25 @@ class NetworkJob(Job):
         note = f"{self.network} is used as it was trained, so its losses will be badly scaled."
         warnings.warn(note, ToolkitWarning, stacklevel=2)
         return load_network(self.network, convention=self.convention, pooling=self.pooling, normalized=False)
+
+
+@contextmanager
+def keeping(keep: Callable[[BaseException], str], sentence: str) -> Iterator[None]:
+    """Has what is done kept when what is within ends early, however it does.
+
+    Args:
+        keep: keeps it, and tells where in a note that goes with the error; nothing when there is nothing to keep.
+        sentence: of an interruption.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, Exception) as error:
+        with uninterrupted():
+            if not (note := keep(error)):
+                raise
+            ended = KeyboardInterrupt(sentence) if isinstance(error, KeyboardInterrupt) else error
+            ended.add_note(note)
+        raise ended from None
 
 
 def written(*paths: Path) -> str:

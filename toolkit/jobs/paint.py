@@ -20,7 +20,7 @@ from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..process import uninterrupted
 from ..synthesis import Checkpoint, Inputs, Progress, Recipe, Region, Synthesis, made_from_in
 from ..synthesis.timelapse import Timelapse
-from .job import LOG, written
+from .job import LOG, keeping, written
 from .pairs import name_of
 from .recipes import recipe_text
 from .regions import in_regions, save_regions
@@ -74,23 +74,18 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ba
         losses = "".join(f"{name:<20} {loss:.4g}\n" for name, loss in result.losses.items())
         return Made(losses + written(path, *films), path=path, film=next(iter(films), None), result=result)
 
-    try:
+    def keep(error: BaseException) -> str:
+        # Several processes stop at different iterations.
+        if isinstance(error, KeyboardInterrupt) and checkpoint and ranks.world_size == 1:
+            checkpoint.save()
+        return save().text if ranks.first and synthesis.iteration else ""
+
+    with keeping(keep, "the best image so far is kept."):
         for step in checkpoint or synthesis:
             if film and ranks.first:
                 film.add(step)
             if ranks.first:
                 progress(step)
-    except (KeyboardInterrupt, Exception) as error:
-        # Whatever ended the loop, the best image is kept.
-        with uninterrupted():
-            interrupted = isinstance(error, KeyboardInterrupt)
-            if interrupted and checkpoint and ranks.world_size == 1:  # several processes stop at different iterations
-                checkpoint.save()
-            if not (ranks.first and synthesis.iteration):
-                raise
-            ended = KeyboardInterrupt("the best image so far is kept.") if interrupted else error
-            ended.add_note(save().text)
-        raise ended from None
     with uninterrupted():
         made = save() if ranks.first else Made("")
     if checkpoint:

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ..errors import InputError
 from ..fields import Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
-from .job import NetworkJob, Outcome, Output
+from .job import NetworkJob, Outcome, Output, keeping
 from .recipes import recipe_field, with_recipe
 from .synthesis import SYNTHESES
 
@@ -96,26 +96,19 @@ class StudyJob(NetworkJob):
             device=find_device(self.device),
             kept=folder.read,
         )
-        text = f"written to {output}, {table} and {folder.path}/"
 
-        def write() -> None:
+        def write(_: BaseException | None = None) -> str:
             with written_atomically(output) as temporary:
                 picture(study).save(temporary)
             with written_atomically(table) as temporary:
                 temporary.write_text(json.dumps(data(study), indent=2), encoding="utf-8")
+            return f"written to {output}, {table} and {folder.path}/"
 
-        try:
+        with keeping(write, "what is finished is kept; the same command continues from there."):
             for step in study:
                 progress(LabelledStep(folder.name((step.row, step.column)), step))
                 if step.finished and step.progress:  # not when it was kept, or failed
                     folder.write((step.row, step.column), step.finished)
-        except (KeyboardInterrupt, Exception) as error:
-            write()
-            interrupted = isinstance(error, KeyboardInterrupt)
-            message = "what is finished is kept; the same command continues from there."
-            ended = KeyboardInterrupt(message) if interrupted else error
-            ended.add_note(text)
-            raise ended from None
-        write()
+        text = write()
         failed = {place: cell.error for place, cell in study.cells.items() if cell.error}
         return Outcome(text, data(study), tuple(f"{folder.name(place)}: {why}" for place, why in failed.items()))
