@@ -7,7 +7,7 @@ Pooling = Literal["average", "max"]
 #: Input of weights: torchvision's is RGB in [0, 1], Caffe's BGR in 0..255.
 Convention = Literal["torchvision", "caffe"]
 
-#: How keys of weights are named: ``network.foreign`` says it.
+#: How keys of weights are named: ``network.foreign`` tells.
 Layout = Literal["torchvision", "adain", "gatys", "plain"]
 
 #: How weights are stored.

@@ -3,15 +3,16 @@
 import errno
 import json
 from dataclasses import asdict
+from typing import get_args
 
 import pytest
 import safetensors
 import torch
 
 from toolkit import files
+from toolkit.choices import Storage
 from toolkit.errors import DamagedFileError, ToolkitError
 from toolkit.network import (
-    PRECISIONS,
     fingerprint,
     load_network,
     original,
@@ -46,7 +47,7 @@ def test_our_file_gives_back_everything(tiny_network, tmp_path):
     assert again.mean_activations == {}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", get_args(Storage))
 def test_one_file_holds_both_poolings_and_the_original(tiny_network, tmp_path, means, precision):
     trained = rounded(tiny_network(widths=(7,) * 5, pooling="max"), precision)
     means = {name: mean.repeat(7)[:7] for name, mean in means.items()}

@@ -8,7 +8,7 @@ The graphs are built node by node. A VGG has few kinds of layers, and the gradie
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,9 +21,6 @@ from ..choices import StatisticName, Storage
 from ..errors import InputError, ToolkitError
 from ..network import Layer, Network, fingerprint
 from ..network.files import rounded
-
-#: How weights are stored. float16 also computes in float16; 8bit computes in float32.
-PRECISIONS: tuple[Storage, ...] = get_args(Storage)
 
 #: By style statistic, what of a style image it compares.
 SUMMARIES: dict[StatisticName, tuple[str, ...]] = {"gram": ("gram",), "moments": ("gram", "mean")}

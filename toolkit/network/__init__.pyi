@@ -2,7 +2,6 @@ from .architecture import DEPTHS, Architecture, Layer
 from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint_of
 from .codebook import Codebook, quantize
 from .files import (
-    PRECISIONS,
     fingerprint,
     load_vgg,
     normalized_for,
@@ -11,7 +10,7 @@ from .files import (
     weights_fingerprint,
 )
 from .find import DEFAULT_NETWORK, find_network, is_module, model_folders
-from .foreign import LAYOUTS, write_foreign
+from .foreign import write_foreign
 from .modules import load_module, load_network, save_scales
 from .rescale import original, rescale, scales
 from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
@@ -20,9 +19,7 @@ __all__ = [
     "CONVENTIONS",
     "DEFAULT_NETWORK",
     "DEPTHS",
-    "LAYOUTS",
     "POOLINGS",
-    "PRECISIONS",
     "Architecture",
     "Backbone",
     "Codebook",

@@ -31,12 +31,11 @@ def quantize(weight: Tensor) -> Codebook:
     best choice in the limit of many values (Panter & Dite 1951), and gives the same on every run. A tensor of at most
     256 distinct values is kept as it is.
 
+    >>> quantize(torch.tensor([0.5, -1.0, 0.5])).decode()
+    tensor([ 0.5000, -1.0000,  0.5000])
+
     Args:
         weight: float32, any shape, finite.
-
-    Example:
-        >>> quantize(torch.tensor([0.5, -1.0, 0.5])).decode()
-        tensor([ 0.5000, -1.0000,  0.5000])
     """
     flat = weight.detach().float().cpu().numpy().ravel()
     distinct = np.unique(flat)

@@ -14,7 +14,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from pydantic import Field, Json, ValidationError
@@ -36,9 +36,6 @@ VERSIONS = ("1", "2")
 #: Weights that differ by less than this share are the same, stored with different precision.
 NEARLY = 0.05
 
-#: Of the weights in a file; biases are float32 in any case.
-PRECISIONS: tuple[Storage, ...] = get_args(Storage)
-
 
 class NetworkHeader(Header):
     """The metadata of a network."""
@@ -58,11 +55,7 @@ def load_vgg(
     """Loads a VGG.
 
     Args:
-        source: the name of a file in ``models/``, such as ``vgg19``; one of torchvision's networks, such as
-            ``torchvision/vgg16``, or one on the Hugging Face Hub, ``hf://owner/name``, downloaded once; or the path
-            of a file: ours, or a state dict with
-            torchvision's keys (``features.0.weight``), layer names (``conv1_1.weight``), or those of AdaIN's
-            ``vgg_normalised.pth``.
+        source: as ``find_network`` takes it; a file of ours, or somebody else's in one of the layouts of ``foreign``.
         convention: a key of ``CONVENTIONS``, for files that do not say it themselves.
         pooling: ``average`` or ``max``. By default ``average`` where the file has mean activations for it; ``max``
             for other people's files.
@@ -123,7 +116,7 @@ def save_network(
     Args:
         network: as it was trained. A normalised network is written as its ``original`` and its mean activations.
         path: a ``.safetensors`` file.
-        precision: of the weights.
+        precision: of the weights; biases are float32 in any case.
         normalized: what was made of ``network`` by normalising it, under one or both poolings.
 
     Raises:
@@ -155,11 +148,9 @@ def save_network(
 
 
 def rounded(network: Network, precision: Storage) -> Network:
-    """The network that a file of this precision would hold. A normalised one is rounded as it was trained.
+    """The network that a file of this precision would hold; one of 8 bits has its ``codebooks``.
 
-    Args:
-        network: as it was trained, or normalised.
-        precision: of the weights; ``8bit`` gives the result its ``codebooks``.
+    A normalised network is rounded as it was trained.
     """
     if network.mean_activations:
         trained = rounded(original(network), precision)

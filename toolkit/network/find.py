@@ -33,9 +33,9 @@ def find_network(source: str | Path) -> Path:
     """The file that a source stands for; what is not here is downloaded once.
 
     Args:
-        source: a path; the name of a file in one of ``model_folders``, with or without ``.safetensors``; one of
-            torchvision's networks, such as ``torchvision/vgg16_bn``; upper and lower case are the same in names. Or one
-            that is published on the Hugging Face Hub, ``hf://owner/name``.
+        source: a path; the name of a file in one of ``model_folders``, such as ``vgg19``, with or without
+            ``.safetensors``; one of torchvision's networks, such as ``torchvision/vgg16_bn``; upper and lower case are
+            the same in names. Or one that is published on the Hugging Face Hub, ``hf://owner/name``.
 
     Raises:
         ToolkitError: when there is no such file, or it could not be downloaded.

@@ -1,11 +1,17 @@
-"""Other people's files of weights: their key layouts and input conventions, read and written."""
+"""Other people's files of weights: their key layouts and input conventions, read and written.
+
+Layouts say how keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position,
+``features.0.weight``. ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has
+a padding layer before every convolution (Huang & Belongie 2017). ``gatys``: by layer, for BGR in 0..255 less the mean,
+as in the authors' own ``vgg_conv.pth``.
+"""
 
 import copy
 import pickle
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import safetensors
 import torch
@@ -17,12 +23,6 @@ from ..errors import DamagedFileError, ToolkitError, did_you_mean
 from ..files import IS_POINTER, POINTER, TensorFile, load_tensors, save_tensors, sha256, written_atomically
 from .architecture import DEPTHS, Architecture
 from .vgg import CONVENTIONS, Network, Preprocessing
-
-#: How keys are named. ``plain``: by layer, ``conv1_1.weight``. ``torchvision``: by position, ``features.0.weight``.
-#: ``adain``: by position in a Sequential that starts with a 1 x 1 preprocessing convolution and has a padding layer
-#: before every convolution (Huang & Belongie 2017). ``gatys``: by layer, for BGR in 0..255 less the mean, as in the
-#: authors' own ``vgg_conv.pth``.
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 #: Added to a variance by torchvision's batch normalisation.
 EPSILON = 1e-5
@@ -39,10 +39,7 @@ STATE_THE_CONVENTION = (
 def stems(architecture: Architecture, layout: Layout, *, batch_norm: bool = False) -> dict[str, str]:
     """From each convolution's name to the stem of its keys: ``features.0`` for ``features.0.weight``.
 
-    Args:
-        architecture: the network's.
-        layout: how keys are named.
-        batch_norm: whether a batch normalisation follows every convolution, as another layer.
+    With ``batch_norm`` a batch normalisation follows every convolution, as another layer.
     """
     named, index = {}, 1 if layout == "adain" else 0
     for layer in architecture.layers:
@@ -104,7 +101,7 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
     """The network in somebody else's file.
 
     Args:
-        path: of the file.
+        path: of the file, for sentences.
         file: what it holds.
         convention: a key of ``CONVENTIONS``, for a file that does not say it.
         pooling: of the network (default: ``max``, as VGGs are trained).
@@ -139,13 +136,13 @@ def foreign_network(path: Path, file: TensorFile, convention: str | None, poolin
 
 
 def fill(network: Network, tensors: Mapping[str, Tensor], keys: Mapping[str, str], path: Path) -> None:
-    """Copies weights and biases into a network.
+    """Copies weights and biases into a network, in place.
 
     Args:
-        network: changed in place.
+        network: to fill.
         tensors: ``STEM.weight`` (O, I, 3, 3) and ``STEM.bias`` (O).
         keys: from each convolution's name to its stem.
-        path: of the file, for the sentence.
+        path: of the file, for sentences.
 
     Raises:
         ToolkitError: when one is missing, of another shape, or not finite.
@@ -254,14 +251,11 @@ def _vgg(tensors: Mapping[str, Tensor]) -> tuple[Architecture, dict[str, str]] |
                 all_stems = stems(Architecture(name), layout, batch_norm=batch_norm)
                 names = {conv: stem.rpartition(".")[2] for conv, stem in [*all_stems.items()][: len(present)]}
                 if present and set(names.values()) == present and (len(names) == len(all_stems)) == whole:
-                    widths = tuple(_filters(tensors, stem) for stem in names.values())
+                    # By the bias, so that a wrong weight is the one that is named.
+                    counted = (tensors.get(f"{stem}.bias", tensors[f"{stem}.weight"]) for stem in names.values())
+                    widths = tuple(map(len, counted))
                     return Architecture(name, widths, "" if whole else [*names][-1]), names
     return None
-
-
-def _filters(tensors: Mapping[str, Tensor], stem: str) -> int:
-    """How many filters a convolution has, by its bias, so that a wrong weight is the one that is named."""
-    return (tensors.get(f"{stem}.bias", tensors[f"{stem}.weight"])).shape[0]
 
 
 def _fold(network: Network, name: str, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Geometry of the layers: strides, reach, receptive fields, and the smallest image."""
+"""Geometry of a path of layers, from the first on: strides, reach, receptive fields, and the smallest image."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -22,21 +22,13 @@ BACK = {"conv": Back(1, -1, 1), "relu": Back(1, 0, 0), "pool": Back(2, 0, 1)}
 
 
 def strides(path: tuple[Layer, ...]) -> dict[str, int]:
-    """By layer, the pixels from one position to the next.
-
-    Args:
-        path: the layers from the first on.
-    """
+    """By layer, the pixels from one position to the next."""
     factors = accumulate((BACK[layer.kind].factor for layer in path), mul)
     return {layer.name: stride for layer, stride in zip(path, factors, strict=True)}
 
 
 def reach(path: tuple[Layer, ...]) -> int:
-    """How far a position of the deepest layer sees beyond its own pixels, in pixels.
-
-    Args:
-        path: the layers from the first to that one.
-    """
+    """How far a position of the deepest layer sees beyond its own pixels, in pixels."""
     return -receptive_field(path, 0).start
 
 
@@ -44,7 +36,7 @@ def receptive_field(path: tuple[Layer, ...], position: int, length: int | None =
     """The pixels along one axis that a position of the deepest layer depends on.
 
     Args:
-        path: the layers from the first to that one.
+        path: ends with that layer.
         position: along the axis, from 0.
         length: of the image along the axis, in pixels; ``None`` for an image without ends. Padding is not counted,
             nor is an odd edge that a pooling drops.
@@ -67,8 +59,8 @@ def check_size(size: Sequence[int], strides: Mapping[str, int], seamless: bool =
 
     Args:
         size: of the image, ending in height and width.
-        strides: by layer, from the first to the deepest in use, the pixels from one position to the next.
-        seamless: whether its opposite edges meet.
+        strides: of the path to the deepest layer in use.
+        seamless: whether opposite edges meet.
 
     Raises:
         ToolkitError: it says the least size, or of what the sides must be multiples.
@@ -88,12 +80,9 @@ def check_size(size: Sequence[int], strides: Mapping[str, int], seamless: bool =
 
 
 def bytes_of_a_pixel(path: tuple[Layer, ...]) -> float:
-    """The memory that a pixel takes on the way to a layer and back, in float32.
+    """The memory that a pixel takes on the way to the deepest layer and back, in float32.
 
     Activations are kept for the way back; five of the largest are at work at a time.
-
-    Args:
-        path: the layers from the first to the deepest in use.
     """
     stride = strides(path)
     kept = [layer.channels / stride[layer.name] ** 2 for layer in path if layer.kind == "relu"]

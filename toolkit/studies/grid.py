@@ -19,9 +19,6 @@ from ..synthesis import Inputs, MadeFrom, Progress, Recipe, Result, Synthesis
 from ..synthesis.pyramid import size_of
 from .axes import Axis, Variation
 
-#: (height, width) of an image that is too small for no layer.
-LARGE = (1024, 1024)
-
 #: A cell's row and column, from 0.
 Place = tuple[int, int]
 
