@@ -39,7 +39,6 @@ def test_alone_there_is_nobody_to_share_with(monkeypatch):
         assert ranks == ALONE == Ranks(0, 1) and ranks.first and not Ranks(1, 2).first
         tensor = torch.arange(3.0)
         assert ranks.all_reduce(tensor) is tensor and torch.equal(tensor, torch.arange(3.0))
-        assert ranks.broadcast(True) is True and ranks.broadcast(False) is False
         assert ranks.all_gather("a thing") == ["a thing"]
 
 

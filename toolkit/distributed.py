@@ -58,14 +58,6 @@ class Ranks:
                 dist.all_reduce(tensor)
         return tensor
 
-    def broadcast(self, decision: bool) -> bool:
-        """What the first process decided."""
-        decisions = [decision]
-        if self.world_size > 1:
-            with _connected():
-                dist.broadcast_object_list(decisions)
-        return decisions[0]
-
     def all_gather(self, thing: Any) -> list[Any]:
         """Every process's thing, in the order of their ranks."""
         gathered: list[Any] = [thing] * self.world_size

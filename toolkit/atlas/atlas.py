@@ -12,7 +12,6 @@ from pydantic import Json
 from torch import Tensor
 
 from .. import __version__
-from ..choices import ATLAS
 from ..data.sources import Source
 from ..data.stream import ImageStream
 from ..errors import DamagedFileError, MissingFileError, ToolkitError, did_you_mean
@@ -21,9 +20,6 @@ from ..network import Backbone, Field, field_of, fingerprint_of
 from ..pictures.io import resize
 from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
-
-#: How the name of an atlas file ends.
-SUFFIX = ATLAS
 
 #: The layers shown by default.
 LAYERS = tuple(f"relu{block}_1" for block in range(1, 6))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -52,7 +52,6 @@ PREPARATIONS: dict[Preparation, Prepared] = {
     "stretch": Prepared(stretch, "bicubic"),
     "native": Prepared(lambda picture: picture, "none"),  # the whole image at its own size
 }
-assert set(PREPARATIONS) == set(get_args(Preparation))
 
 
 class Chunk(NamedTuple):
@@ -108,7 +107,7 @@ class ImageStream(Dataset[Chunk]):
         by_size: dict[tuple[int, ...], list[Tensor]] = {}
         skipped = {}
         began = time.monotonic()
-        fetched = list(fetch(self._covered(number)))
+        fetched = list(fetch(self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]))
         read = time.monotonic()
         for entry in fetched:
             try:
@@ -124,9 +123,6 @@ class ImageStream(Dataset[Chunk]):
         ]
         lost = {entry.place for entry in fetched if isinstance(entry, Fetched) and entry.lost}
         return Chunk(number, batches, skipped, lost, read - began, time.monotonic() - read)
-
-    def _covered(self, number: int) -> Sequence[Source]:
-        return self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]
 
     def image(self, entry: Source) -> Tensor:
         """One image as it is in a batch, (1, 3, H, W), uint8.

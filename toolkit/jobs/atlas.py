@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..choices import ATLAS as SUFFIX
+from ..choices import ATLAS
 from ..errors import InputError
 from ..fields import Names, field
 from .job import LOG, Device, Job, OfConvention, Outcome, Output, Source, written
@@ -27,13 +27,13 @@ class AtlasJob(Job):
         positional=True,
     )
     layers: Names | None = field(None, "layers to show (default: the first of each block)", metavar="LAYERS")
-    output: Path = field(..., f"the {SUFFIX} to write", **Output)
+    output: Path = field(..., f"the {ATLAS} to write", **Output)
     convention: OfConvention = None
     device: Device = "auto"
 
     def run(self, progress: "Callable[[Step], object]" = lambda step: None) -> Outcome:
-        if self.output.suffix != SUFFIX:
-            raise InputError(f"{self.output} must end in {SUFFIX}.", "output")
+        if self.output.suffix != ATLAS:
+            raise InputError(f"{self.output} must end in {ATLAS}.", "output")
         import torch
 
         from ..atlas import LAYERS, example_images, measure

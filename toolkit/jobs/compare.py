@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..choices import SCALES as SUFFIX
+from ..choices import SCALES
 from ..errors import InputError
 from ..fields import field
 from .job import SOURCE_HELP, Job, OfConvention, Outcome
@@ -22,7 +22,7 @@ class Compare(Job):
     holds them. For other files they are computed from the weights and the original.
     """
 
-    a: str = field(..., f"a normalised network, or a {SUFFIX} file", positional=True, metavar="A")
+    a: str = field(..., f"a normalised network, or a {SCALES} file", positional=True, metavar="A")
     b: str = field(..., "another", positional=True, metavar="B")
     original: str | None = field(
         None, f"the weights as trained, for other people's files: {SOURCE_HELP}", metavar="SOURCE"
@@ -49,7 +49,7 @@ class Compare(Job):
         from ..normalize import MeanActivations
         from ..normalize.comparison import implied_mean_activations
 
-        if source.endswith(SUFFIX):
+        if source.endswith(SCALES):
             return MeanActivations.load(Path(source)).means
         network = load_vgg(source, convention=self.convention)
         if network.mean_activations:

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from ..choices import SCALES as SUFFIX
-from ..choices import Pooling
+from ..choices import SCALES, Pooling
 from ..data.remote import is_remote, named
 from ..data.sources import list_images
 from ..data.stream import ImageStream, decoders
@@ -60,7 +59,7 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
     pooling = job.pooling or PRESETS[job.preset].pooling
     poolings = POOLINGS if pooling == "both" else (pooling,)
     original = _module(job, where) if is_module(job.source) else _original(job, poolings[0], where)
-    means_only = job.output.suffix == SUFFIX
+    means_only = job.output.suffix == SCALES
     check_space(job.output, 0 if means_only else sum(weight.numel() for weight in original.parameters()) * 4)
     images, provenance = _images(job, where, ranks)
     photographs = held_out(where)

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from ..choices import SCALES as SUFFIX
-from ..choices import Arithmetic, Pooling, Preparation, Storage
+from ..choices import SCALES, Arithmetic, Pooling, Preparation, Storage
 from ..errors import InputError
 from ..fields import Names, field
 from ..network import is_module
@@ -49,13 +48,13 @@ class Normalize(Job):
         "folders, .tar archives, .parquet files or .txt lists of images, such as ImageNet's validation set; here or at "
         "an address (https://, hf://, s3://); 'val-{00..63}.tar' and 'val-*.tar' name several, 'val.parquet#photo' a "
         "column. Or a "
-        f"{SUFFIX} file of mean activations from an earlier run (default: four photographs, which give approximate "
+        f"{SCALES} file of mean activations from an earlier run (default: four photographs, which give approximate "
         "mean activations)",
         positional=True,
     )
     output: Path = field(
         ...,
-        f"the file to write: NAME.safetensors for the network, NAME{SUFFIX} for the mean activations alone",
+        f"the file to write: NAME.safetensors for the network, NAME{SCALES} for the mean activations alone",
         **Output,
     )
     preset: Literal["synthesis", "gatys"] = field(
@@ -102,17 +101,17 @@ class Normalize(Job):
     @property
     def of_means(self) -> bool:
         """Whether mean activations are given in place of images."""
-        return any(source.endswith(SUFFIX) for source in self.images)
+        return any(source.endswith(SCALES) for source in self.images)
 
     @model_validator(mode="after")
     def _fitting(self) -> "Normalize":
-        if self.output.suffix not in (SUFFIX, ".safetensors"):
-            raise InputError(f"{self.output} must end in .safetensors or {SUFFIX}.", "output")
-        means_only = self.output.suffix == SUFFIX
+        if self.output.suffix not in (SCALES, ".safetensors"):
+            raise InputError(f"{self.output} must end in .safetensors or {SCALES}.", "output")
+        means_only = self.output.suffix == SCALES
         if is_module(self.source) and (not means_only or self.of_means or self.pooling):
             sentence = (
                 "Of a network that is no VGG only the mean activations are written, over images and under the pooling "
-                f"that it has: name a {SUFFIX} file, and leave out pooling."
+                f"that it has: name a {SCALES} file, and leave out pooling."
             )
             raise InputError(sentence, "output")
         if is_module(self.source) != bool(self.layers):
@@ -120,13 +119,13 @@ class Normalize(Job):
                 "A VGG is measured at all its layers, any other network at those that are named.", "layers"
             )
         if means_only and (self.pooling == "both" or self.report):
-            raise InputError(f"A {SUFFIX} file holds one pooling and has no report: leave them out.", "output")
+            raise InputError(f"A {SCALES} file holds one pooling and has no report: leave them out.", "output")
         if not self.images and self.sample:
             raise InputError("There are no images to take a sample of: name a folder, archive or list.", "sample")
         surplus = self.pooling or self.prepare or self.sample or self.report
         if self.of_means and (surplus or len(self.images) > 1 or means_only):
             sentence = (
-                f"A {SUFFIX} file takes the place of images, and gives a .safetensors file: name no images beside it, "
+                f"A {SCALES} file takes the place of images, and gives a .safetensors file: name no images beside it, "
                 "and leave out pooling, prepare, sample and report."
             )
             raise InputError(sentence, "images")

@@ -8,15 +8,10 @@ from ..fields import field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
 
 
-def recipe_field(default: Recipe, groups: tuple[Group, ...]) -> Any:
-    """A job's field for a recipe; the recipe's own fields are shown with the job's.
-
-    Args:
-        default: what is made when nothing else is asked for.
-        groups: of the fields to show.
-    """
+def recipe_field(synthesis: SynthesisName, groups: tuple[Group, ...], **usual: Any) -> Any:
+    """A job's field for a recipe; the recipe's own fields in these groups are shown with the job's."""
     help = "take the recipe from a picture of ours or a JSON file"
-    return field(default, help, metavar="FILE", groups=groups)
+    return field(Recipe.preset(synthesis, **usual), help, metavar="FILE", groups=groups)
 
 
 def with_recipe(

@@ -45,7 +45,7 @@ class StudyJob(NetworkJob):
     columns: str | None = field(None, "such as style-layers (default: a single column)", metavar="AXIS=VALUES")
     output: Path = field(..., "PNG to write", **Output)
     synthesis: SynthesisName = field("transfer", "what to make")
-    recipe: Recipe = recipe_field(Recipe.preset("transfer", **USUAL), get_args(Group))
+    recipe: Recipe = recipe_field("transfer", get_args(Group), **USUAL)
 
     @model_validator(mode="before")
     @classmethod

@@ -36,10 +36,6 @@ def _styles(help: str, most: int | None = None) -> Any:
     return field(..., help, positional=True, metavar="style", min_length=1, max_length=most)
 
 
-def _recipe(synthesis: SynthesisName, *groups: Group) -> Any:
-    return recipe_field(Recipe.preset(synthesis), (*groups, *COMMON))
-
-
 @dataclass(frozen=True)
 class Made(Outcome):
     """A picture that was made: its file, and the film's if one was wanted; and all that is known of it."""
@@ -182,7 +178,7 @@ class Transfer(SynthesisJob):
         "clip",
         ge=0,
     )
-    recipe: Recipe = _recipe("transfer", "content", "style", "colours")
+    recipe: Recipe = recipe_field("transfer", ("content", "style", "colours", *COMMON))
 
     @property
     def moving(self) -> bool:
@@ -230,7 +226,7 @@ class Reconstruction(SynthesisJob):
 
     content: Photograph = CONTENT
     keep_alpha: bool = ALPHA
-    recipe: Recipe = _recipe("reconstruction", "content")
+    recipe: Recipe = recipe_field("reconstruction", ("content", *COMMON))
 
 
 class Texture(SynthesisJob):
@@ -244,7 +240,7 @@ class Texture(SynthesisJob):
     styles: tuple[str, ...] = _styles("style images to blend, or folders of them")
     masks: tuple[str, ...] = MASKS
     style_masks: tuple[str, ...] = STYLE_MASKS
-    recipe: Recipe = _recipe("texture", "style", "texture")
+    recipe: Recipe = recipe_field("texture", ("style", "texture", *COMMON))
 
 
 class Amalgamation(SynthesisJob):
@@ -258,7 +254,7 @@ class Amalgamation(SynthesisJob):
     content: Photograph = CONTENT
     styles: tuple[str, ...] = _styles("style image, or a folder of them", most=1)
     keep_alpha: bool = ALPHA
-    recipe: Recipe = _recipe("amalgamation", "content", "colours")
+    recipe: Recipe = recipe_field("amalgamation", ("content", "colours", *COMMON))
 
 
 SYNTHESES: dict[SynthesisName, type[SynthesisJob]] = {

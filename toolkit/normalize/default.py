@@ -3,14 +3,14 @@
 import warnings
 from pathlib import Path
 
-from ..choices import Pooling
+from ..choices import SCALES, Pooling
 from ..data.sources import Example
 from ..data.stream import ImageStream
 from ..errors import ToolkitWarning
 from ..network import Backbone, Network, is_module, load_network, load_vgg, model_folders
 from ..pictures.io import example_photographs
 from .check import held_out
-from .mean_activations import SUFFIX, MeanActivations
+from .mean_activations import MeanActivations
 from .normalize import Job, apply, normalize
 
 #: How a network is normalised here that no shipped mean activations fit. The factor holds for half of the filters.
@@ -73,7 +73,7 @@ def normalize_by_default(network: Network, name: str = "The network") -> Network
         ToolkitError: when the check fails.
     """
     photographs = held_out(next(network.parameters()).device)
-    for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SUFFIX}")):
+    for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SCALES}")):
         known = MeanActivations.load(path)
         if known.pooling == network.pooling and known.fits(network):
             how = f"the mean activations in {path.name} fit its weights and were used."

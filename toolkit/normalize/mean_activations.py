@@ -14,9 +14,6 @@ from ..errors import DamagedFileError, MissingFileError, ToolkitError
 from ..files import Header, load_tensors, save_tensors
 from ..network import Architecture, Network, weights_fingerprint
 
-#: How such a file's name ends.
-SUFFIX = SCALES
-
 #: Two sets of weights are taken to be the same, stored with different precision, when the norms of their filters
 #: differ by less than this share. Those of another training differ by a factor.
 NEARLY = 0.02
@@ -102,7 +99,7 @@ class MeanActivations:
             return cls(header.architecture, header.pooling, header.weights, norms, means, header.provenance)
         except (ToolkitError, KeyError, ValueError) as error:
             raise DamagedFileError(
-                f"{path} holds no mean activations: name a {SUFFIX} file that a normalisation wrote."
+                f"{path} holds no mean activations: name a {SCALES} file that a normalisation wrote."
             ) from error
 
 

@@ -17,7 +17,7 @@ from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError, ToolkitWarning
 from ..network import Backbone, Network, fingerprint_of, rescale
-from .check import largest_relative_error, spread_around_one
+from .check import largest_relative_error
 from .mean_activations import MeanActivations
 from .measure import Measurement, measure
 
@@ -146,11 +146,6 @@ class Normalized:
     relative_error: float
     images: int = 0
     remeasured: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def spread(self) -> float:
-        """The largest distance from one of a mean activation that was taken again."""
-        return spread_around_one(self.remeasured)
 
 
 def apply(network: Network, mean_activations: MeanActivations, held_out: Iterable[Tensor]) -> Normalized:

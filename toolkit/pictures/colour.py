@@ -15,11 +15,9 @@ YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.5
 
 def prepare(colour: Colour, content: Tensor | None, styles: Sequence[Tensor]) -> tuple[Tensor | None, list[Tensor]]:
     """The content and style images to optimise with, (1, 3, H, W) each, for these colours in the result."""
-    if content is None:
+    if content is None or colour == "style":
         return content, list(styles)
     match colour:
-        case "style":
-            return content, list(styles)
         case "luminance":
             return luminance(content), [luminance(style) for style in styles]
         case "covariance":

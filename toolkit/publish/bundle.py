@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..choices import Pooling, Storage
+from ..choices import SCALES, Pooling, Storage
 from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..files import written_atomically
@@ -15,7 +15,6 @@ from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
 from ..normalize.facts import network_facts
-from ..normalize.mean_activations import SUFFIX
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
 
@@ -65,7 +64,7 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
         checks[pooling] = network_facts(network, largest_relative_error(trained, network, photographs))
         normalization[pooling] = network.provenance.get("normalization", {})
         known = MeanActivations.of(trained, network.mean_activations, normalization[pooling])
-        known.save(folder / f"{pooling}{SUFFIX}")
+        known.save(folder / f"{pooling}{SCALES}")
     with written_atomically(folder / WEIGHTS) as temporary:
         shutil.copyfile(path, temporary)
     first = next(iter(networks.values()))
