@@ -17,7 +17,6 @@ UNKNOWN = 4_000_000_000
 #: How many times as fast bfloat16 has to be to be worth what it rounds away.
 FASTER = 1.3
 
-
 #: Types of devices that have no float64. Of Intel's, some have it.
 WITHOUT_FLOAT64 = {"mps"}
 
@@ -70,7 +69,7 @@ def available(device: torch.device) -> int:
 def native_bfloat16(device: torch.device) -> bool:
     """Whether a device computes convolutions in bfloat16 clearly faster than in float32.
 
-    A CPU that has the instructions may still be slower with them, so it is tried once: some 50 milliseconds. GPUs
+    A CPU that has the instructions may still be slower with them, so it is tried once, which takes a moment. GPUs
     that are not NVIDIA's or AMD's count as slower, untried.
     """
     if device.type != "cpu":
@@ -95,10 +94,7 @@ def convolutions(device: torch.device, *, tf32: bool) -> AbstractContextManager[
     """Within it, an NVIDIA GPU computes float32 convolutions in TF32 or in float32 proper, and the same always alike.
 
     PyTorch's default is TF32, whose products keep 10 bits: the right pace for a synthesis, too coarse for a check.
-
-    Args:
-        device: where they are computed. Other devices know float32 only.
-        tf32: whether to compute in TF32.
+    Other devices know float32 only.
     """
     if device.type != "cuda":
         return nullcontext()

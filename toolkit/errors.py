@@ -33,12 +33,7 @@ class ToolkitError(Exception):
 
 
 class InputError(ToolkitError):
-    """A field is missing, unknown, out of range or at odds with another.
-
-    Args:
-        sentence: what is wrong.
-        field: which field.
-    """
+    """A field is missing, unknown, out of range or at odds with another."""
 
     def __init__(self, sentence: str, field: str) -> None:
         super().__init__(sentence)

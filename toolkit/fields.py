@@ -66,15 +66,11 @@ def field(
 
 
 def described(model: type[BaseModel], values: BaseModel | None = None) -> Iterator[Described]:
-    """The fields of a model in their order; those of a model within it follow its own field.
+    """The fields of a model in their order, with an instance's values for defaults; those within it follow its field.
 
     >>> from toolkit.synthesis import Recipe
     >>> next(field for field in described(Recipe) if field.name == "size").limits
     {'ge': 16, 'le': 16384}
-
-    Args:
-        model: whose fields.
-        values: an instance whose values are the defaults.
     """
     for name, info in model.model_fields.items():
         if not info.description:

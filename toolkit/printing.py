@@ -14,10 +14,9 @@ from .errors import ToolkitWarning
 
 
 class Unbroken:
-    """A stream that drops what can't be written: its reader has gone, its disk is full, its terminal was closed.
+    """A text stream that drops what can't be written: its reader has gone, its disk is full, its terminal was closed.
 
-    Args:
-        stream: text; characters that its encoding lacks are written as escapes.
+    Characters that its encoding lacks are written as escapes.
     """
 
     def __init__(self, stream: Any) -> None:

@@ -43,11 +43,7 @@ def configure_threads() -> None:
 
 
 def keep_freed_memory(keep: bool = True) -> None:
-    """Has glibc keep freed memory: each iteration frees what the next one needs, and new pages cost time.
-
-    Args:
-        keep: or else treat it as usual.
-    """
+    """Has glibc keep freed memory, or not: each iteration frees what the next one needs, and new pages cost time."""
     mallopt = getattr(_c_library(), "mallopt", None)
     if mallopt is not None:
         for parameter, value in (KEEP if keep else USUAL).items():

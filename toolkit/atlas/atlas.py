@@ -239,13 +239,7 @@ def measure(
 
 
 def cut(image: Tensor, field: Field, position: tuple[int, int]) -> Tensor:
-    """The receptive field of a position, uint8 (3, S, S), grey where it extends beyond the image.
-
-    Args:
-        image: uint8 (3, H, W).
-        field: of the layer in question.
-        position: row and column in that layer.
-    """
+    """The receptive field of a (row, column) in an image, uint8 (3, H, W) -> (3, S, S), grey beyond the image."""
     (rows, columns) = (field(*at) for at in zip(position, image.shape[1:], strict=True))
     (top, left) = (field(place, None).start for place in position)
     side = len(field(0, None))

@@ -59,12 +59,7 @@ class Pass(NamedTuple):
 
 
 def find_strongest(network: Backbone, images: ImageStream, layers: Sequence[str]) -> Iterator[Pass]:
-    """One pass over images of one size; yields after each chunk.
-
-    Args:
-        network: on the device to run on.
-        images: to look at.
-        layers: whose channels to measure.
+    """One pass over images of one size, where the network is; yields after each chunk.
 
     Raises:
         ToolkitError: when images can't be read.

@@ -15,12 +15,9 @@ from ..files import load_tensors, save_tensors
 
 @dataclass
 class PartialFile:
-    """The file of one process's part of a pass.
+    """The file of one process's part of a pass, written once in ``every`` so many seconds.
 
-    Args:
-        path: the file.
-        key: everything that the pass depends on, by name; one with another key is refused.
-        every: seconds between writes.
+    ``key``: everything that the pass depends on, by name; one with another key is refused.
     """
 
     path: Path

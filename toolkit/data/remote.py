@@ -135,12 +135,7 @@ def in_remote_folder(place: str) -> list[str]:
 
 @contextmanager
 def opened(place: str, block: int = 0) -> Iterator[BinaryIO]:
-    """A place as a file in which one can seek.
-
-    Args:
-        place: what to open.
-        block: how many bytes to fetch at least, when it is elsewhere; 0 fetches what is read.
-    """
+    """A place as a file in which one can seek; elsewhere ``block`` bytes are fetched at least, or else what is read."""
     if not is_remote(place):
         with open(place, "rb") as file:  # noqa: PTH123
             yield file

@@ -147,11 +147,7 @@ class ImageStream(Dataset[Chunk]):
         return hashlib.sha256("\n".join(map(repr, self.entries)).encode()).hexdigest()
 
     def chunks(self, numbers: Sequence[int], *, pinned: bool = False) -> Iterator[Chunk]:
-        """The chunks of these numbers, in this order.
-
-        Args:
-            numbers: of the chunks, from 0.
-            pinned: puts them into pinned memory, for a GPU.
+        """The chunks of these numbers, from 0, in this order; for a GPU in pinned memory.
 
         Raises:
             ToolkitError: when an image can't be read in a strict stream, no image of a whole chunk can, or an archive

@@ -103,18 +103,17 @@ def features_model(network: Network, layers: Iterable[str], precision: Storage =
 
     Input: ``image`` (N, 3, H, W), RGB in [0, 1]. Outputs: each layer's features (N, C, h, w), float32, by its name.
 
-    Args:
-        network: the network to export.
-        layers: names, such as ``relu4_2``.
-        precision: of the weights; ``float16`` also computes in float16.
-
-    Raises:
-        ToolkitError: for an unknown layer, or none.
-
     >>> from toolkit.network import load_network
     >>> model = features_model(load_network("vgg19-small"), ["relu1_1", "relu4_2"])
     >>> [output.name for output in model.graph.output]
     ['relu1_1', 'relu4_2']
+
+    Args:
+        network, layers: what to export.
+        precision: of the weights; ``float16`` also computes in float16, ``8bit`` in float32.
+
+    Raises:
+        ToolkitError: for an unknown layer, or none.
     """
     wanted = set(layers)
     if not wanted:
@@ -157,9 +156,7 @@ def step_model(
     enough to paint with. Losses are those of ``toolkit.synthesis.losses`` and its statistics, as means of squares.
 
     Args:
-        network: the network to export.
-        content_layers: names; may be empty.
-        style_layers: names; may be empty.
+        network, content_layers, style_layers: what to export; either layers may be none.
         precision: of the weights; not ``float16``.
         statistic: ``gram`` or ``moments``.
 

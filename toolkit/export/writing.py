@@ -56,9 +56,8 @@ def export_features(
 
     Args:
         network: on the CPU, in float32.
-        layers: names, such as ``relu4_2``.
-        path: of the file; ends in ``.onnx``.
-        precision: of the weights.
+        layers, precision: as ``features_model``.
+        path: of the file.
 
     Returns:
         By output, the largest error against PyTorch, over the largest value.
@@ -87,11 +86,8 @@ def export_step(
 
     Args:
         network: on the CPU, in float32.
-        content_layers: names; may be empty.
-        style_layers: names; may be empty.
-        path: of the file; ends in ``.onnx``.
-        precision: of the weights; not ``float16``.
-        statistic: ``gram`` or ``moments``.
+        content_layers, style_layers, precision, statistic: as ``step_model``.
+        path: of the file.
 
     Returns:
         By output, the largest error against ``Objective``, over the largest value; for ``gradient``, in root mean

@@ -11,13 +11,7 @@ from ..synthesis import MadeFrom, Recipe, Result
 
 
 class Folder:
-    """A study's cells, each a PNG with its recipe, and beside it what the recipe doesn't tell.
-
-    Args:
-        path: the folder.
-        rows: what names the cells, together with
-        columns: likewise.
-    """
+    """A study's cells, named after its axes: each a PNG with its recipe, and beside it what the recipe doesn't tell."""
 
     def __init__(self, path: Path, rows: Axis, columns: Axis | None) -> None:
         self.path = path

@@ -31,10 +31,6 @@ def every_pair(
 
     Under torchrun, pairs are dealt to the processes.
 
-    Args:
-        job: one that names folders.
-        progress: is called after each iteration.
-
     Yields:
         What was made, or why a picture wasn't; the others are still made.
 

@@ -20,15 +20,10 @@ def held_out(device: torch.device | str = "cpu") -> list[Tensor]:
 
 
 def largest_relative_error(original: Network, rescaled: Network, images: Iterable[Tensor]) -> float:
-    """How far the rescaled network's outputs, their scale undone, are from the original's.
+    """How far the normalised network's outputs, their scale undone, are from the original's; images are (N, 3, H, W).
 
     Every filter of every convolution is compared on its own, before the ReLU: the largest absolute difference over the
     positions of an image, over the largest absolute output there. So weak filters count as much as strong ones.
-
-    Args:
-        original: as it was trained.
-        rescaled: the normalised network.
-        images: (N, 3, H, W) each.
 
     Raises:
         ToolkitError: when it is more than rounding can explain.

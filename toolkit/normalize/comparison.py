@@ -14,7 +14,7 @@ RESIDUAL = 0.05
 
 
 class Agreement(NamedTuple):
-    """Of one layer: the correlation of the logarithms, the median ratio, and how many filters were compared."""
+    """Of one layer: the correlation of the logarithms, the median ratio of ours to theirs, and how many filters."""
 
     log_correlation: float
     median_ratio: float
@@ -26,10 +26,6 @@ def implied_mean_activations(network: Network, original: Network) -> dict[str, T
 
     With ``W'[o, i] = W[o, i] mu_below[i] / mu[o]``, each filter's ``mu`` is the least-squares ratio of the two.
     Preprocessing may differ: it is folded into the first layer before.
-
-    Args:
-        network: normalised, by any program.
-        original: the same network as it was trained.
 
     Returns:
         From each convolution to float64 (O).
@@ -66,11 +62,7 @@ def _weights_on_rgb(network: Network, name: str) -> Tensor:
 
 
 def agreement(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Agreement]:
-    """How well two sets of mean activations agree, over the filters that fire in both.
-
-    Args:
-        ours: by convolution, float64 (O).
-        theirs: likewise; the median ratio is ours over theirs.
+    """How well two sets of mean activations, (O) by convolution, agree over the filters that fire in both.
 
     Raises:
         ToolkitError: when they have no layer in common, or a different number of filters there.

@@ -24,12 +24,7 @@ PACE = {
 
 
 def facts(measurement: Measurement | None, results: Sequence[Normalized]) -> dict[str, Any]:
-    """What a normalisation measured, and how each result was checked; all of it fits into JSON.
-
-    Args:
-        measurement: the pass over the images, if there was one.
-        results: one for each pooling.
-    """
+    """What a pass over images found, if there was one, and how each result was checked; all of it fits into JSON."""
     measured = measurement and {
         "images": measurement.images,
         "skipped": measurement.skipped,
@@ -55,8 +50,7 @@ def network_facts(
     """The facts of one normalised network.
 
     Args:
-        network: normalised.
-        relative_error: the largest of an output against the network as it was trained.
+        network, relative_error: it, and the largest of an output against the network as it was trained.
         remeasured: by convolution, the mean activations that were taken again, (O).
     """
     remeasured = remeasured or {}
@@ -79,12 +73,7 @@ def network_facts(
 
 
 def in_words(facts: Mapping[str, Any], photographs: int) -> Iterator[str]:
-    """The facts in sentences.
-
-    Args:
-        facts: from the function of that name.
-        photographs: on how many the outputs were compared.
-    """
+    """The ``facts`` in sentences; outputs were compared on so many photographs."""
     if "images" in facts:
         yield (
             f"{facts['images']} images read, {len(facts['skipped'])} skipped, "

@@ -19,12 +19,7 @@ ROW, LEFT, WIDTH, BINS = 26, 70, 900, 90
 
 
 def report(results: Sequence[Normalized], measurement: Measurement) -> str:
-    """The HTML page.
-
-    Args:
-        results: what ``normalize`` returned.
-        measurement: likewise, of the pass over the images.
-    """
+    """The HTML page on what ``normalize`` returned."""
     networks = [(result.network, distributions(result.mean_activations.means, result.remeasured)) for result in results]
     return render(TEMPLATE, networks=networks, quantiles=QUANTILES, **facts(measurement, results))
 
@@ -32,9 +27,7 @@ def report(results: Sequence[Normalized], measurement: Measurement) -> str:
 def distributions(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
     """An SVG, one row for each layer: how many filters have which mean activation, before and after.
 
-    Args:
-        before: mean activations (O) by convolution; marked with the class ``before``.
-        after: likewise, with the class ``after``; may be empty.
+    Both are (O) by convolution, and bear the class of their name; the second may be empty.
     """
     positive = torch.cat([mean[mean > 0] for means in (before, after) for mean in means.values()]).log10()
     low, high = math.floor(float(positive.min())), math.ceil(float(positive.max()) + 1e-9)

@@ -7,8 +7,7 @@ from collections import deque
 class EarlyStop:
     """Ends an optimisation when its least objective fell by less than ``GAIN`` over the last ``ITERATIONS``.
 
-    Args:
-        least: the least objectives of the latest iterations, when an optimisation is resumed.
+    ``least``: the least objectives of the latest iterations, with which an optimisation is resumed.
     """
 
     ITERATIONS = 50

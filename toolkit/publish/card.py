@@ -35,11 +35,8 @@ ROWS = {
 def card(bundle: Bundle, repository: str, license: str, base_model: str | None = None) -> str:
     """The text of a card, Markdown with YAML before it.
 
-    Args:
-        bundle: what was written.
-        repository: ``owner/name``.
-        license: of the weights, by the hub's names, such as ``cc-by-4.0``.
-        base_model: the repository of the network as it was trained, where there is one.
+    Repositories are ``owner/name``; ``base_model`` is that of the network as it was trained, where there is one. The
+    license is that of the weights, by the hub's names, such as ``cc-by-4.0``.
     """
     from huggingface_hub import ModelCardData  # slow to import
 

@@ -6,17 +6,10 @@ from ..errors import ToolkitError
 
 
 def upload(folder: Path, repository: str, private: bool = False) -> str:
-    """Makes a repository where there is none, and puts all of a folder into it, as one commit.
+    """Puts all of a folder into a repository, ``owner/name``, as one commit, and returns its address.
 
-    The token is the one that ``hf auth login`` has saved, or that in ``HF_TOKEN``.
-
-    Args:
-        folder: to upload.
-        repository: ``owner/name``.
-        private: whether a new repository is for its owner alone.
-
-    Returns:
-        Its address.
+    It is made where there is none, for its owner alone if it is ``private``. The token is the one that
+    ``hf auth login`` has saved, or that in ``HF_TOKEN``.
 
     Raises:
         ToolkitError: when the hub refuses it or can't be reached; the folder is kept.
