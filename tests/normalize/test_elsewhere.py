@@ -235,7 +235,7 @@ def test_the_command_tells_all_as_json(root, web, tiny_network, monkeypatch, cap
     text = capsys.readouterr()
     found = json.loads(text.out)
     assert found["written"] == ["x.safetensors"] and found["images"] == COUNT and found["skipped"] == {}
-    assert found["limit"] in ("network", "reading", "decoding") and 0 <= found["network_share"] <= 1
+    assert 0 <= found["network_share"] <= 1
     assert list(found["standard_errors"])[:2] == ["conv1_1", "conv1_2"] and 0 < found["standard_errors"]["conv1_1"] < 1
     assert found["checks"]["max"]["images"] == COUNT and found["checks"]["average"]["relative_error"] < 1e-4
     assert "72 images; x.safetensors can be written" in text.err and "32 of 144, " in text.err

@@ -1,7 +1,6 @@
 """A stream of images, decoded in worker processes; images that can't be read are skipped and reported."""
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -57,16 +56,13 @@ PREPARATIONS: dict[Preparation, Prepared] = {
 class Chunk(NamedTuple):
     """Consecutive images in batches (N, 3, H, W), uint8, of one size each; and the reasons why others were skipped.
 
-    ``lost`` are the archives that could not be read. ``reading`` and ``decoding`` are the seconds that its process took
-    to read the files, and to make images of them.
+    ``lost`` are the archives that could not be read.
     """
 
     number: int
     batches: list[Tensor]
     skipped: dict[str, str]
     lost: set[str]
-    reading: float
-    decoding: float
 
     @property
     def images(self) -> int:
@@ -106,9 +102,7 @@ class ImageStream(Dataset[Chunk]):
         """Decodes one chunk."""
         by_size: dict[tuple[int, ...], list[Tensor]] = {}
         skipped = {}
-        began = time.monotonic()
         fetched = list(fetch(self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]))
-        read = time.monotonic()
         for entry in fetched:
             try:
                 image = self.image(entry)
@@ -122,7 +116,7 @@ class ImageStream(Dataset[Chunk]):
             for start in range(0, len(images), self.batch_size)
         ]
         lost = {entry.place for entry in fetched if isinstance(entry, Fetched) and entry.lost}
-        return Chunk(number, batches, skipped, lost, read - began, time.monotonic() - read)
+        return Chunk(number, batches, skipped, lost)
 
     def image(self, entry: Source) -> Tensor:
         """One image as it is in a batch, (1, 3, H, W), uint8.

@@ -15,13 +15,6 @@ from .normalize import Normalized
 
 QUANTILES = {"least": 0.0, "lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75, "largest": 1.0}
 
-#: What to say about what set the pace.
-PACE = {
-    "network": "the network's arithmetic sets the pace",
-    "decoding": "decoding sets the pace: more workers may help",
-    "reading": "reading the files sets the pace: a faster disk or connection would help",
-}
-
 
 def facts(measurement: Measurement | None, results: Sequence[Normalized]) -> dict[str, Any]:
     """What a pass over images found, if there was one, and how each result was checked; all of it fits into JSON."""
@@ -31,7 +24,6 @@ def facts(measurement: Measurement | None, results: Sequence[Normalized]) -> dic
         "seconds": measurement.seconds,
         "images_per_second": measurement.rate,
         "network_share": measurement.working,
-        "limit": measurement.limit,
         "standard_errors": measurement.sums[0].standard_errors(),
     }
     checks = {
@@ -77,8 +69,8 @@ def in_words(facts: Mapping[str, Any], photographs: int) -> Iterator[str]:
     if "images" in facts:
         yield (
             f"{facts['images']} images read, {len(facts['skipped'])} skipped, "
-            f"{facts['images_per_second']:.1f} images/s, {facts['network_share']:.0%} of the time in the network; "
-            f"{PACE[facts['limit']]}"
+            f"{facts['images_per_second']:.1f} images/s, {facts['network_share']:.0%} of the time in the network, the "
+            "rest waiting for images"
         )
     if errors := facts.get("standard_errors"):
         by_layer = ", ".join(f"{_behind(name)} {error:.1%}" for name, error in errors.items())

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,8 +22,7 @@ class Measurement:
     """A pass over images, or one process's share of it so far.
 
     ``sums``: one for each network. ``chunks``: of the stream, done. ``images``: how many were read; ``skipped``: the
-    others, with the reason. ``seconds``: how long it took, ``waiting`` of them for images. ``reading`` and
-    ``decoding``: what the processes that prepare images took for each, added up.
+    others, with the reason. ``seconds``: how long it took, ``waiting`` of them for images.
     """
 
     sums: tuple[ActivationSums, ...]
@@ -33,8 +31,6 @@ class Measurement:
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     waiting: float = 0.0
-    reading: float = 0.0
-    decoding: float = 0.0
 
     def save(self, file: PartialFile) -> None:
         """Keeps it."""
@@ -62,13 +58,6 @@ class Measurement:
     def working(self) -> float:
         """The share of the time in which the network computed."""
         return 1 - self.waiting / self.seconds if self.seconds else 1.0
-
-    @property
-    def limit(self) -> Literal["network", "reading", "decoding"]:
-        """What sets the pace: the network's arithmetic, or reading or decoding the files."""
-        if self.working > 0.5:
-            return "network"
-        return "reading" if self.reading > self.decoding else "decoding"
 
 
 def measure(
@@ -119,8 +108,6 @@ def measure(
                     share.skipped | chunk.skipped,
                     share.seconds + now - asked,
                     share.waiting + came - asked,
-                    share.reading + chunk.reading,
-                    share.decoding + chunk.decoding,
                 )
                 asked = now
                 if partial and partial.due():
@@ -165,6 +152,4 @@ def _together(share: Measurement, networks: Sequence[Backbone], ranks: Ranks, de
         dict(sorted(item for share in shares for item in share.skipped.items())),
         max(share.seconds for share in shares),
         max(share.waiting for share in shares),
-        sum(share.reading for share in shares),
-        sum(share.decoding for share in shares),
     )
