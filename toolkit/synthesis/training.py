@@ -80,7 +80,7 @@ class StyleLoss(_RecipeLoss):
         ToolkitError: when the recipe has no style loss, or the style images or masks do not suit it.
     """
 
-    def __init__(self, network: Backbone, recipe: Recipe, styles: Sequence[Tensor], **masks: Sequence[Tensor]) -> None:
+    def __init__(self, network: Backbone, recipe: Recipe, styles: Sequence[Tensor], **masks: Any) -> None:
         super().__init__(network, recipe.with_(content_weight=0, total_variation_weight=0))
         self.inputs = Inputs(None, styles, **masks)
         self.inputs.check(self.recipe)
