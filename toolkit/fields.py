@@ -15,6 +15,9 @@ Kind = Literal["switch", "choice", "integer", "number", "text"]
 
 KINDS: dict[type, Kind] = {bool: "switch", int: "integer", float: "number"}
 
+#: What limits a field, and pydantic's name of it.
+LIMITS: dict[type, str] = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt", MinLen: "min_length", MaxLen: "max_length"}
+
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -87,7 +90,7 @@ def described(model: type[BaseModel], values: BaseModel | None = None) -> Iterat
             "choice" if choices else KINDS.get(item, "text"),
             many,
             choices,
-            dict(limit for each in metadata for limit in _limits(each)),
+            {LIMITS[type(each)]: getattr(each, LIMITS[type(each)]) for each in metadata if type(each) in LIMITS},
             info.is_required(),
             default,
             info.description,
@@ -109,12 +112,6 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
         inner, metadata = _unwrapped(get_args(annotation)[0])
         return inner, [*metadata, *get_args(annotation)[1:]]
     return annotation, []
-
-
-def _limits(metadata: Any) -> Iterator[tuple[str, float]]:
-    names = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt", MinLen: "min_length", MaxLen: "max_length"}
-    if (name := names.get(type(metadata))) is not None:
-        yield name, getattr(metadata, name)
 
 
 def _names(value: Any) -> Any:

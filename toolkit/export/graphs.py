@@ -286,19 +286,14 @@ def _decoded(graph: _Graph, network: Network, name: str) -> str:
     wide = graph("Cast", graph.constant(_array(index), np.uint8, f"{name}.index"), to=TensorProto.INT32)
     weight = graph("Gather", graph.constant(_array(values), np.float32, f"{name}.codebook"), wide, axis=0)
     if network.mean_activations:
-        if below := _below(network, name):
-            # Stored with the layer below, as (I, 1, 1, 1).
-            weight = graph("Mul", weight, graph("Transpose", f"{below}.mean_activation", perm=[1, 0, 2, 3]))
+        names = list(network.architecture.convolutions)
+        if place := names.index(name):  # stored with the layer below, as (I, 1, 1, 1)
+            below = graph("Transpose", f"{names[place - 1]}.mean_activation", perm=[1, 0, 2, 3])
+            weight = graph("Mul", weight, below)
         mean = network.mean_activations[name]
         scale = torch.where(mean > 0, mean, 1.0).view(-1, 1, 1, 1)
         graph("Div", weight, graph.constant(_array(scale), np.float32, f"{name}.mean_activation"))
     return graph.name_last(f"{name}.weight")
-
-
-def _below(network: Network, name: str) -> str | None:
-    """The convolution before this one; none before the first."""
-    names = list(network.architecture.convolutions)
-    return names[names.index(name) - 1] if name != names[0] else None
 
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:

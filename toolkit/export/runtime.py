@@ -54,7 +54,8 @@ class Session:
                 providers=[(wanted, {"device_id": self.device.index or 0} if self.device.type == "cuda" else {})],
             )
         except Exception as error:  # its exceptions share no base class
-            raise ToolkitError(f"ONNX Runtime could not load the model: {_first_line(error)}") from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ToolkitError(f"ONNX Runtime could not load the model: {reason}") from error
         self.provider = self.session.get_providers()[0]
         if self.provider != wanted:
             raise ToolkitError(
@@ -164,7 +165,3 @@ def feeds(recipe: Recipe, targets: Targets) -> Iterator[tuple[str, str, Tensor]]
         mean, gram = blended([Sums(*summary[layer]) for summary in targets.summaries], shares)
         for what in SUMMARIES[recipe.style_statistic]:
             yield f"{what}_{layer}", f"{layer}_{what}", gram if what == "gram" else mean[:, None]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

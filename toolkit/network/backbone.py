@@ -125,15 +125,13 @@ class ModuleBackbone:
         """As ``Backbone``: itself when it is there, else a copy."""
         if (self.device, self.dtype) == (device, dtype):
             return self
-        return self._with(copy.deepcopy(self.module).to(device, dtype))
+        module = copy.deepcopy(self.module).to(device, dtype)
+        return ModuleBackbone(module, self.preprocessing, self.layers, self.mean_activations, self.provenance)
 
     def normalized(self, mean_activations: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> "ModuleBackbone":
         """The network as it was trained, its features divided by these means. Without any: as it was trained."""
         known = {**self.provenance, "normalization": dict(provenance)}
         return ModuleBackbone(self.module, self.preprocessing, self.layers, mean_activations, known)
-
-    def _with(self, module: nn.Module) -> "ModuleBackbone":
-        return ModuleBackbone(module, self.preprocessing, self.layers, self.mean_activations, self.provenance)
 
     def shapes(self, layers: Iterable[str], size: Sequence[int], seamless: bool = False) -> dict[str, tuple[int, ...]]:
         """As ``Backbone``; computed on PyTorch's meta device, which has sizes and no values."""

@@ -129,9 +129,10 @@ class Study:
         self.cells: dict[Place, Cell] = {}
         self._device, self._memory, self._kept = device, memory, kept
         self._runs = self._plan(network, recipe)
+        proportions, recipes = self._inputs.proportions, [run.recipe for run in self._runs]
         #: (height, width) of the largest cells.
-        self.size = max((self._size(run.recipe) for run in self._runs), key=max)
-        self.total = sum(run.recipe.iterations for run in self._runs)
+        self.size = max((size_of(proportions, each.size, each.seamless) for each in recipes), key=max)
+        self.total = sum(each.iterations for each in recipes)
 
     def _plan(self, network: Backbone, recipe: Recipe) -> list[_Run]:
         """The syntheses to make, without making them."""
@@ -156,9 +157,6 @@ class Study:
             if not run.recipes.keys() <= self.cells.keys():
                 yield from self._run(run, done)
             done += run.recipe.iterations
-
-    def _size(self, recipe: Recipe) -> tuple[int, int]:
-        return size_of(self._inputs.proportions, recipe.size, recipe.seamless)
 
     def _run(self, run: _Run, before: int) -> Iterator[Step]:
         left = deque(run.recipes.items())

@@ -6,7 +6,7 @@ there, loosely in the second case, and beyond the edges not at all (Ruder, Dosov
 level is left to do, with the finish.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -110,8 +110,10 @@ class ClipSynthesis:
         self._shown = inputs, content, None
         if self._before is None or not self._weight:
             return self._begin()
-        before = self._before[1]
-        if towards is None and _alike(self._before[0].masks, inputs.masks) and _still(before, content):
+        earlier, before = self._before
+        masks = zip(earlier.masks, inputs.masks, strict=True)
+        alike = all(mask is other or torch.equal(mask, other) for mask, other in masks)
+        if towards is None and alike and (fit(before, SPOTS) - fit(content, SPOTS)).abs().max() < STILL:
             return "still"
         found = motion(before, content)
         if found.cut:
@@ -183,11 +185,3 @@ def following(whole: list[Stage], iterations: int) -> list[Stage]:
     finest = [stage for stage in finest if stage.finish] or finest
     share = iterations / sum(stage.iterations for stage in finest)
     return [stage._replace(iterations=max(1, round(stage.iterations * share)), content=1.0) for stage in finest]
-
-
-def _alike(masks: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
-    return all(mask is other or torch.equal(mask, other) for mask, other in zip(masks, others, strict=True))
-
-
-def _still(before: Tensor, after: Tensor) -> bool:
-    return bool((fit(before, SPOTS) - fit(after, SPOTS)).abs().max() < STILL)
