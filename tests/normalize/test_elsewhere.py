@@ -21,7 +21,7 @@ from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import save_network
-from toolkit.normalize.measure import Measurement, measure
+from toolkit.normalize.measure import PartialFile, measure
 
 COUNT, SHARDS = 72, 4
 
@@ -118,8 +118,6 @@ def test_a_shard_that_keeps_failing_is_skipped_counted_and_named(root, web, tiny
 
 
 def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, tiny_network):
-    from toolkit.data.partial import PartialFile
-
     network = tiny_network()
     stream = ImageStream(list_images(f"{web.address}/shard-{{00..03}}.tar"), "native")
     partial = PartialFile(root / "sums", {})
@@ -127,7 +125,7 @@ def test_when_no_shard_can_be_read_the_pass_ends_and_goes_on_later(root, web, ti
     web.fault = lambda path, number: 500 if number > began + 2 else None
     with pytest.raises(ToolkitError, match=r"could not be read: .* What was done is kept: run it again to resume"):
         measure([network], stream, partial=partial)
-    assert Measurement.load(partial).chunks == 1 and not Measurement.load(partial).skipped
+    assert partial.load().chunks == 1 and not partial.load().skipped
     web.fault = lambda path, number: None
     again = measure([network], stream, partial=partial)
     assert again.images == COUNT

@@ -13,13 +13,12 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.data.partial import PartialFile
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import load_network, save_network
 from toolkit.normalize import Job
-from toolkit.normalize.measure import Measurement, measure
+from toolkit.normalize.measure import PartialFile, measure
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_sums(desk, tiny_network):
 
         with pytest.raises(KeyboardInterrupt):
             measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}), progress=stop)
-        if Measurement.load(PartialFile(desk / "sums", {"a": "b"})).chunks >= 4:
+        if PartialFile(desk / "sums", {"a": "b"}).load().chunks >= 4:
             break
     again = measure([network], stream, partial=PartialFile(desk / "sums", {"a": "b"}))
     assert (again.images, again.skipped) == (whole.images, whole.skipped) and again.images == 148
@@ -76,7 +75,7 @@ def test_killed_without_warning_it_goes_on_to_the_same_file(desk):
     assert main([*COMMAND, "-o", "whole.safetensors"]) == 0
     # A reader that is slow enough to be killed in the middle, and writes its sums at every chunk.
     script = (
-        "import sys, time, toolkit.data.partial as p, toolkit.data.stream as i\n"
+        "import sys, time, toolkit.normalize.measure as p, toolkit.data.stream as i\n"
         "p.PartialFile.due = lambda self: True\n"
         "real = i.ImageStream.__getitem__\n"
         "i.ImageStream.__getitem__ = lambda s, n: (time.sleep(0.4), real(s, n))[1]\n"

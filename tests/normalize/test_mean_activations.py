@@ -52,7 +52,7 @@ def test_scales_are_implied_by_the_weights_alone(tiny_network, job, random_image
     original = tiny_network()
     (result,), _ = normalize([original], job, [random_image()])
     implied = implied_mean_activations(result.network, original)
-    for name, mean in result.mean_activations.means.items():
+    for name, mean in result.network.mean_activations.items():
         torch.testing.assert_close(implied[name], torch.where(mean > 0, mean, 1.0), rtol=1e-5, atol=0)
     with pytest.raises(ToolkitError, match="conv1_1 is not the original's, rescaled: the two come from different"):
         implied_mean_activations(result.network, tiny_network(seed=1))

@@ -1,18 +1,20 @@
-"""The mean activation of every filter, over images and positions, in one streaming pass."""
+"""The mean activation of every filter, over images and positions, in one streaming pass, kept while it runs."""
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..choices import Arithmetic
-from ..data.partial import PartialFile
 from ..data.stream import ImageStream, in_lanes
 from ..device import convolutions, exact
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
+from ..files import load_tensors, save_tensors
 from ..network import Backbone, channels
 from .sums import ActivationSums
 
@@ -32,24 +34,6 @@ class Measurement:
     seconds: float = 0.0
     waiting: float = 0.0
 
-    def save(self, file: PartialFile) -> None:
-        """Keeps it."""
-        tensors = {f"{n}.{name}": sums for n, total in enumerate(self.sums) for name, sums in total.sums.items()}
-        plain = {name: value for name, value in vars(self).items() if name != "sums"}
-        file.save(tensors, {**plain, "counts": [total.counts for total in self.sums]})
-
-    @classmethod
-    def load(cls, file: PartialFile) -> "Measurement | None":
-        """What was kept, on the CPU, if anything."""
-        if (kept := file.load()) is None:
-            return None
-        tensors, plain = kept
-        sums = [
-            ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
-            for n, counts in enumerate(plain.pop("counts"))
-        ]
-        return cls(tuple(sums), **plain)
-
     @property
     def rate(self) -> float:
         return self.images / self.seconds if self.seconds else 0.0
@@ -58,6 +42,58 @@ class Measurement:
     def working(self) -> float:
         """The share of the time in which the network computed."""
         return 1 - self.waiting / self.seconds if self.seconds else 1.0
+
+
+@dataclass
+class PartialFile:
+    """One process's share of a pass on disk, so that a pass that was interrupted or killed can continue.
+
+    ``key``: everything that the pass depends on, by name; one with another key is refused. ``every``: seconds between
+    writes.
+    """
+
+    path: Path
+    key: Mapping[str, str]
+    every: float = 60.0
+    _saved: float = field(default_factory=time.monotonic, init=False)
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self.every
+
+    def save(self, share: Measurement) -> None:
+        """Writes it, atomically.
+
+        Raises:
+            ToolkitError: when it can't be written.
+        """
+        totals = enumerate(share.sums)
+        tensors = {f"{n}.{name}": sums.cpu().contiguous() for n, total in totals for name, sums in total.sums.items()}
+        plain = {**vars(share), "sums": [total.counts for total in share.sums]}
+        save_tensors(tensors, self.path, {"key": json.dumps(dict(self.key)), "pass": json.dumps(plain)})
+        self._saved = time.monotonic()
+
+    def load(self) -> Measurement | None:
+        """What was saved, on the CPU; ``None`` when there is no file.
+
+        Raises:
+            ToolkitError: when the file is damaged, or the pass depends on something else now.
+        """
+        if not self.path.exists():
+            return None
+        remedy = "name another output to start anew."
+        try:
+            tensors, metadata = load_tensors(self.path)
+            key, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
+        except (ToolkitError, KeyError, ValueError) as error:
+            raise ToolkitError(f"The interrupted pass in {self.path} can't be read: {remedy}") from error
+        if other := sorted(name for name in {*key, *self.key} if key.get(name) != self.key.get(name)):
+            raise ToolkitError(f"The interrupted pass in {self.path} was made with other {', '.join(other)}: {remedy}")
+        sums = [
+            ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
+            for n, counts in enumerate(plain.pop("sums"))
+        ]
+        return Measurement(tuple(sums), **plain)
 
 
 def measure(
@@ -84,7 +120,7 @@ def measure(
     device = networks[0].device
     if arithmetic == "bfloat16":
         networks = [network.at(device, torch.bfloat16) for network in networks]
-    share = (Measurement.load(partial) if partial else None) or Measurement(sums=(ActivationSums(),) * len(networks))
+    share = (partial.load() if partial else None) or Measurement(sums=(ActivationSums(),) * len(networks))
     progress(share.images + len(share.skipped))
     first, last = (len(images) * rank // ranks.world_size for rank in (ranks.rank, ranks.rank + 1))
     numbers = in_lanes(range(first, last), images.workers)[share.chunks :]
@@ -111,7 +147,7 @@ def measure(
                 )
                 asked = now
                 if partial and partial.due():
-                    share.save(partial)
+                    partial.save(share)
                 progress(chunk.images)
     except ToolkitError as error:
         if partial is None:
@@ -119,7 +155,7 @@ def measure(
         raise ToolkitError(f"{error} What was done is kept: run it again to resume.") from error
     finally:
         if partial and share.chunks:
-            share.save(partial)
+            partial.save(share)
     return _together(share, networks, ranks, exact(device))
 
 

@@ -20,7 +20,7 @@ ROW, LEFT, WIDTH, BINS = 26, 70, 900, 90
 
 def report(results: Sequence[Normalized], measurement: Measurement) -> str:
     """The HTML page on what ``normalize`` returned."""
-    networks = [(result.network, distributions(result.mean_activations.means, result.remeasured)) for result in results]
+    networks = [(each.network, distributions(each.network.mean_activations, each.remeasured)) for each in results]
     return render(TEMPLATE, networks=networks, quantiles=QUANTILES, **facts(measurement, results))
 
 
