@@ -16,7 +16,7 @@ from ..data.sources import Source
 from ..data.stream import ImageStream
 from ..errors import DamagedFileError, MissingFileError, ToolkitError, did_you_mean
 from ..files import Header, load_tensors, save_tensors
-from ..network import Backbone, Field, field_of, fingerprint_of
+from ..network import Backbone, Field, field_of, fingerprint
 from ..pictures.io import resize
 from ..pictures.sheet import contact_sheet
 from .strongest import COUNT, Pass, find_strongest
@@ -161,7 +161,7 @@ class Atlas:
             atlas = cls(header.network, header.images, header.names, pages, header.provenance)
         except (KeyError, ValueError) as error:
             raise DamagedFileError(f"{path} is damaged, or no atlas that this toolkit reads: make it again.") from error
-        if network is not None and atlas.network != fingerprint_of(network):
+        if network is not None and atlas.network != fingerprint(network):
             raise ToolkitError(f"{path} is an atlas of another network: make one of this network.")
         return atlas
 
@@ -234,7 +234,7 @@ def measure(
     }
     names = tuple(images[number].name for number in numbers)
     made_from = {**(provenance or {}), "skipped": done.skipped, "toolkit": __version__}
-    atlas = Atlas(fingerprint_of(network), done.images, names, pages, made_from)
+    atlas = Atlas(fingerprint(network), done.images, names, pages, made_from)
     yield Step("cutting", len(needed), len(needed), done.skipped, atlas)
 
 

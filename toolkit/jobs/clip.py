@@ -18,7 +18,7 @@ from ..device import find_device
 from ..distributed import Ranks
 from ..errors import DamagedFileError, InputError, ToolkitError, in_words
 from ..files import check_outputs, check_space, save_somewhere, sha256, written_atomically
-from ..network import Backbone, fingerprint_of
+from ..network import Backbone, fingerprint
 from ..pictures.clips import Clip, Frame, Sound, open_clip, save_clip
 from ..pictures.formats import save_image
 from ..pictures.io import open_image, open_mask, open_picture, to_uint8
@@ -183,7 +183,7 @@ class _Painting:
         job = self.job
         return {
             "recipe": json.loads(self.recipe.to_json()),
-            "network": fingerprint_of(network),
+            "network": fingerprint(network),
             "files": [_fingerprint(Path(name)) for name in job.pictures],
             **{name: getattr(job, name) for name in ("temporal_weight", "fps", "from_", "background", "engine")},
         }

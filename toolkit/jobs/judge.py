@@ -62,7 +62,7 @@ class Judge(NetworkJob):
 
         from ..device import find_device
         from ..files import check_outputs, written_atomically
-        from ..network import fingerprint_of
+        from ..network import fingerprint
         from ..pictures.io import open_image, to_picture
         from ..pictures.sheet import Labels, captioned, grid
         from ..studies.judge import Judgement, judge
@@ -70,7 +70,7 @@ class Judge(NetworkJob):
         named = [*self.pictures, self.content, self.style]
         check_outputs([self.sheet] if self.sheet else [], named)
         device, network = find_device(self.device), self.load()
-        of_network = fingerprint_of(network)
+        of_network = fingerprint(network)
         *images, content, style = map(open_image, named)
         network, judged = network.at(device, torch.float32), dict[str, Judgement]()
         for name, image in zip(self.pictures, images, strict=True):

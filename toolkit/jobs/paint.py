@@ -14,7 +14,7 @@ from ..device import find_device
 from ..distributed import ALONE, Ranks
 from ..errors import InputError, ToolkitWarning
 from ..files import check_outputs, save_somewhere
-from ..network import Backbone, fingerprint_of
+from ..network import Backbone, fingerprint
 from ..pictures.formats import check_format
 from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
 from ..process import uninterrupted
@@ -46,7 +46,7 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ba
     check_outputs([path for path in (output, job.timelapse, kept) if path], job.pictures)
     if ranks.first and job.recipe_file:
         made_from = made_from_in(recipe_text(job.recipe_file))
-        if made_from and made_from.network != fingerprint_of(network):
+        if made_from and made_from.network != fingerprint(network):
             _note("the recipe was made with another network: its own paints better.")
     recipe, inputs, regions = prepared(job, network)
     synthesis = _synthesis(job, recipe, network, inputs, ranks)

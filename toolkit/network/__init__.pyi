@@ -1,14 +1,7 @@
 from .architecture import DEPTHS, Architecture, Layer
-from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint_of
+from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint
 from .codebook import Codebook, quantize
-from .files import (
-    fingerprint,
-    load_vgg,
-    normalized_for,
-    rounded,
-    save_network,
-    weights_fingerprint,
-)
+from .files import load_vgg, normalized_for, rounded, save_network, weights_fingerprint
 from .find import DEFAULT_NETWORK, find_network, is_module, model_folders
 from .foreign import write_foreign
 from .modules import load_module, load_network, save_scales
@@ -33,7 +26,6 @@ __all__ = [
     "field_of",
     "find_network",
     "fingerprint",
-    "fingerprint_of",
     "is_module",
     "load_module",
     "load_network",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ToolkitError, did_you_mean
 from .architecture import Architecture
-from .files import fingerprint
+from .files import weights_fingerprint
 from .geometry import receptive_field
 from .pullback import AddGradient, Trail
 from .rescale import original
@@ -233,12 +233,13 @@ def as_trained(network: Backbone) -> Backbone:
     return original(network)
 
 
-def fingerprint_of(network: Backbone) -> str:
-    """SHA-256 of what any network computes."""
+def fingerprint(network: Backbone) -> str:
+    """SHA-256 of what a network computes; of a VGG: pooling, preprocessing, weights and biases in order."""
     if isinstance(network, ModuleBackbone):
         return network.fingerprint
     assert isinstance(network, Network)
-    return fingerprint(network)
+    told = f"{network.pooling} {network.preprocessing} {weights_fingerprint(network)}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 class ModuleTrail(Trail):

@@ -166,13 +166,6 @@ def rounded(network: Network, precision: Storage) -> Network:
     return result
 
 
-def fingerprint(network: Network) -> str:
-    """SHA-256 of what the network computes: pooling, preprocessing, weights and biases in order."""
-    return hashlib.sha256(
-        f"{network.pooling} {network.preprocessing} {weights_fingerprint(network)}".encode()
-    ).hexdigest()
-
-
 def weights_fingerprint(network: Network) -> str:
     """SHA-256 of the weights and biases in order, whatever file they came in."""
     digest = hashlib.sha256()

@@ -15,7 +15,7 @@ from ..choices import Arithmetic
 from ..data.stream import ImageStream
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError, ToolkitWarning
-from ..network import Backbone, Network, fingerprint_of, rescale
+from ..network import Backbone, Network, fingerprint, rescale
 from .check import largest_relative_error
 from .mean_activations import MeanActivations
 from .measure import Measurement, PartialFile, measure
@@ -119,7 +119,7 @@ class Job:
     def _key(self, networks: Sequence[Backbone]) -> dict[str, str]:
         return {
             "images": self.images.fingerprint(),
-            "network": " ".join(map(fingerprint_of, networks)),
+            "network": " ".join(map(fingerprint, networks)),
             "preparation": " ".join(self.images.prepared.values()),
             "batch size": str(self.images.batch_size),
             "arithmetic": self.arithmetic,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import ToolkitError
-from ..network import Backbone, fingerprint_of
+from ..network import Backbone, fingerprint
 from ..pictures.colour import prepare
 from ..pictures.io import fit, resize, to_floats
 from .recipe import Recipe
@@ -120,7 +120,7 @@ class Inputs:
         """The fingerprints of the network and the images."""
         return MadeFrom(
             toolkit=__version__,
-            network=fingerprint_of(network),
+            network=fingerprint(network),
             content=None if self.content is None else pixels_fingerprint(self.content),
             styles=tuple(map(pixels_fingerprint, self.styles)),
             start=None if self.start is None else pixels_fingerprint(self.start),
