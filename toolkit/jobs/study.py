@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from pydantic import model_validator
 
 from ..errors import InputError
-from ..fields import Photograph, field
+from ..fields import Photograph, described, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
 from .job import NetworkJob, Outcome, Output, keeping
 from .recipes import recipe_field, with_recipe
@@ -60,15 +60,12 @@ class StudyJob(NetworkJob):
         Raises:
             InputError: when it takes more or fewer.
         """
-        taken = SYNTHESES[self.synthesis].model_fields
-        content, styles = (self.images[0], self.images[1:]) if taken["content"].description else (None, self.images)
-        limits = {type(limit).__name__: limit for limit in taken["styles"].metadata}
-        most: int | None = limits["MaxLen"].max_length if "MaxLen" in limits else None
-        if not taken["styles"].description:
-            most = 0
-        elif not styles:
+        taken = {each.name: each for each in described(SYNTHESES[self.synthesis])}
+        content, styles = (self.images[0], self.images[1:]) if "content" in taken else (None, self.images)
+        most = int(taken["styles"].limits.get("max_length", len(styles))) if "styles" in taken else 0
+        if "styles" in taken and not styles:
             raise InputError(f"For {self.synthesis} a style image is needed: name at least one.", "images")
-        if most is not None and len(styles) > most:
+        if len(styles) > most:
             raise InputError(f"A study of {self.synthesis} does not use {styles[most]}: remove it.", "images")
         return content, styles
 
