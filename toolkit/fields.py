@@ -69,7 +69,7 @@ def field(
 
 
 def described(model: type[BaseModel], values: BaseModel | None = None) -> Iterator[Described]:
-    """The fields of a model in their order, with an instance's values for defaults; those within it follow its field.
+    """The fields of a model in their order, with an instance's values for defaults; after a model in it, its fields.
 
     >>> from toolkit.synthesis import Recipe
     >>> next(field for field in described(Recipe) if field.name == "size").limits

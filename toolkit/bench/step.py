@@ -53,7 +53,7 @@ def bench_step(
     Args:
         network: normalised, in float32.
         height, width: of the image in pixels.
-        device, rounds: where to compute, and how often at most.
+        device, rounds: where to compute, and how often each is timed at most.
         begins: is called with each round's number when it begins, from 1.
 
     Returns:
