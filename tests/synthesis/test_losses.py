@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.synthesis.gaussian import mean_and_covariance, wasserstein
-from toolkit.synthesis.image_losses import total_variation
+from toolkit.synthesis.image_losses import TotalVariation
 from toolkit.synthesis.losses import FeaturesLoss, MomentsLoss
 from toolkit.synthesis.recipe import Recipe
 from toolkit.synthesis.statistics import Moments, gram, moment_sums, moments
@@ -131,7 +131,7 @@ def test_total_variation_is_the_mean_square_of_neighbours_differences(shape, see
     expected = sum(
         (difference.square().mean() for axis in (2, 3) if (difference := x.diff(dim=axis)).numel()), x.sum() * 0
     )
-    assert_matches(total_variation(x.detach(), 5.0), expected, x, 5.0)
+    assert_matches(TotalVariation(5.0)(x.detach()), expected, x, 5.0)
 
 
 @given(st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(1, 20)), SEEDS)

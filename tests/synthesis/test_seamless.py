@@ -9,7 +9,7 @@ from toolkit.errors import ToolkitError
 from toolkit.export import OnnxObjective
 from toolkit.network import load_network
 from toolkit.synthesis import Inputs, Objective, Recipe, Synthesis
-from toolkit.synthesis.image_losses import total_variation
+from toolkit.synthesis.image_losses import TotalVariation
 from toolkit.synthesis.pyramid import size_of
 from toolkit.synthesis.tiled import TiledObjective
 
@@ -37,7 +37,7 @@ def test_a_seamless_total_variation_has_autograds_gradient(height, width):
     image = torch.rand(1, 3, height, width, dtype=torch.float64, requires_grad=True)
     expected = sum((image - image.roll(1, axis)).square().mean() for axis in (2, 3))
     (gradient,) = torch.autograd.grad(5 * expected, image)
-    value, found = total_variation(image.detach(), 5.0, seamless=True)
+    value, found = TotalVariation(5.0, seamless=True)(image.detach())
     torch.testing.assert_close((value, found), (expected.detach(), gradient))
 
 

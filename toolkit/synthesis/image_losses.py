@@ -20,7 +20,15 @@ class ImageLoss(Protocol):
 
 
 class TotalVariation(NamedTuple):
-    """Total variation, which smooths: see ``total_variation``."""
+    """Mean of the squared differences between horizontal neighbours, plus that of vertical ones; it smooths.
+
+    A direction in which an image has one pixel adds nothing. ``seamless``: whether the first and the last pixel of a
+    row or a column are neighbours too.
+
+    >>> value, gradient = TotalVariation(1.0)(torch.zeros(1, 3, 4, 4))
+    >>> float(value)
+    0.0
+    """
 
     weight: float
     seamless: bool = False
@@ -28,7 +36,17 @@ class TotalVariation(NamedTuple):
 
     def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """As ``ImageLoss``."""
-        return total_variation(image, self.weight, self.seamless)
+        gradient = torch.zeros_like(image)
+        value = image.new_zeros(())
+        for axis in (-2, -1):
+            difference = image - image.roll(1, axis)
+            count = image.numel()
+            if not self.seamless:
+                difference.narrow(axis, 0, 1).zero_()
+                count = max(1, count - count // image.shape[axis])
+            value = value + difference.square().sum() / count
+            gradient += (difference - difference.roll(-1, axis)) * (2 * self.weight / count)
+        return value, gradient
 
 
 class Temporal(NamedTuple):
@@ -53,31 +71,3 @@ def image_losses_of(recipe: Recipe) -> list[ImageLoss]:
     """The losses on the image that a recipe asks for."""
     weight = recipe.total_variation_weight
     return [TotalVariation(weight, recipe.seamless)] if weight else []
-
-
-def total_variation(image: Tensor, weight: float = 1.0, seamless: bool = False) -> tuple[Tensor, Tensor]:
-    """Mean of the squared differences between horizontal neighbours, plus that of vertical ones.
-
-    >>> value, gradient = total_variation(torch.zeros(1, 3, 4, 4))
-    >>> float(value)
-    0.0
-
-    Args:
-        image: (1, 3, H, W); a direction in which it has one pixel adds nothing.
-        weight: of the gradient.
-        seamless: whether the first and the last pixel of a row or a column are neighbours too.
-
-    Returns:
-        The loss before its weight, (), and the gradient of ``weight`` times it, (1, 3, H, W).
-    """
-    gradient = torch.zeros_like(image)
-    value = image.new_zeros(())
-    for axis in (-2, -1):
-        difference = image - image.roll(1, axis)
-        count = image.numel()
-        if not seamless:
-            difference.narrow(axis, 0, 1).zero_()
-            count = max(1, count - count // image.shape[axis])
-        value = value + difference.square().sum() / count
-        gradient += (difference - difference.roll(-1, axis)) * (2 * weight / count)
-    return value, gradient
