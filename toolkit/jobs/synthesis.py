@@ -24,12 +24,6 @@ CONTENT = field(
     ..., f"content image, or a folder of them; or {', '.join(PHOTOGRAPHS)}, which are there", positional=True
 )
 ALPHA = field(False, "make the result transparent where the content image is")
-MASKS = field(
-    (),
-    "one mask per style image: the style shows where it is painted, in any colour on black or on nothing",
-    metavar="FILE",
-)
-STYLE_MASKS = field((), "one per style image: painted where it counts", metavar="FILE")
 
 
 def _styles(help: str, most: int | None = None) -> Any:
@@ -142,7 +136,18 @@ class SynthesisJob(NetworkJob):
         return run(self, progress, network)
 
 
-class Transfer(SynthesisJob):
+class Masked(SynthesisJob):
+    """One that takes masks."""
+
+    masks: tuple[str, ...] = field(
+        (),
+        "one mask per style image: the style shows where it is painted, in any colour on black or on nothing",
+        metavar="FILE",
+    )
+    style_masks: tuple[str, ...] = field((), "one per style image: painted where it counts", metavar="FILE")
+
+
+class Transfer(Masked):
     """Paint a content image in the style of one or more style images.
 
     Ctrl-C keeps the best image so far. The result holds its recipe.
@@ -158,8 +163,6 @@ class Transfer(SynthesisJob):
         positional=True,
     )
     styles: tuple[str, ...] = _styles("style images to blend, or folders of them")
-    masks: tuple[str, ...] = MASKS
-    style_masks: tuple[str, ...] = STYLE_MASKS
     regions: Literal[2, 3, 4] | None = field(
         None,
         "divide the content image, each region in the part of a style image that it answers to; the masks are written "
@@ -229,7 +232,7 @@ class Reconstruction(SynthesisJob):
     recipe: Recipe = recipe_field("reconstruction", ("content", *COMMON))
 
 
-class Texture(SynthesisJob):
+class Texture(Masked):
     """Start from noise and make a texture in a style.
 
     Ctrl-C keeps the best image so far. The result holds its recipe.
@@ -238,8 +241,6 @@ class Texture(SynthesisJob):
     ending: ClassVar[str] = "-texture"
 
     styles: tuple[str, ...] = _styles("style images to blend, or folders of them")
-    masks: tuple[str, ...] = MASKS
-    style_masks: tuple[str, ...] = STYLE_MASKS
     recipe: Recipe = recipe_field("texture", ("style", "texture", *COMMON))
 
 
