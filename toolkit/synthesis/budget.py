@@ -16,7 +16,7 @@ from .objective import Objective
 from .pyramid import size_of
 from .recipe import Recipe
 from .targets import Targets
-from .tiled import TiledObjective, check_tiles, cut
+from .tiled import TiledObjective, check_tiles
 
 #: Bytes that the interpreter and its libraries take on a CPU.
 LIBRARIES = 1_130_000_000
@@ -32,13 +32,11 @@ LEAST_SHARE = 0.1
 class Plan:
     """How to stay within some memory.
 
-    ``whole``: whether the result and the style images are computed whole; ``tiles``: else, into how many tiles the
-    result is divided, and ``pixels``, those of a tile with its halo, at most. ``pairs``: of L-BFGS. ``nbytes``: an
-    estimate of what all of it takes.
+    ``whole``: whether the result and the style images are computed whole; ``pixels``: else, those of a tile with its
+    halo, at most. ``pairs``: of L-BFGS. ``nbytes``: an estimate of what all of it takes.
     """
 
     whole: bool
-    tiles: int
     pixels: float
     pairs: int
     nbytes: int
@@ -63,12 +61,9 @@ def plan(
     """Plans a synthesis within some memory: fewer pairs first, then tiles.
 
     Args:
-        network: in float32.
-        recipe: what to make.
-        inputs: what it is made from.
+        network, recipe, inputs: of the synthesis; the network in float32.
         memory: bytes to stay within; the same for all ranks, which must cut the same tiles.
-        device: where to compute.
-        ranks: processes that share the tiles.
+        device, ranks: where to compute, and the processes that share the tiles.
 
     Raises:
         ToolkitError: when too few of L-BFGS' pairs would fit, or what can't be cut into tiles would need them.
@@ -107,6 +102,5 @@ def plan(
     whole = largest <= pixels and ranks.world_size == 1
     if not whole:
         check_tiles(network, recipe)
-    tiles = 1 if whole else len(cut(size, network.architecture.down_to(layers), pixels, ranks.world_size))
     nbytes = int(fixed + vectors + targets + min(pixels, largest) * bytes_of_a_pixel)
-    return Plan(whole, tiles, pixels, pairs, nbytes, ranks)
+    return Plan(whole, pixels, pairs, nbytes, ranks)
