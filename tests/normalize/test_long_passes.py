@@ -16,6 +16,7 @@ from toolkit.cli import main
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
+from toolkit.files import save_tensors
 from toolkit.network import load_network, save_network
 from toolkit.normalize import Job
 from toolkit.normalize.measure import PartialFile, measure
@@ -126,6 +127,9 @@ def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network
         with pytest.raises(ToolkitError, match=f"was made with other {name}: name another output"):
             job.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
+    with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
+        Job(stream, partials=desk / "x").measure([tiny_network()])
+    save_tensors({}, desk / "x.0.partial", {"key": "{}", "pass": '{"sums": [], "reading": 1}'})  # another version's
     with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
         Job(stream, partials=desk / "x").measure([tiny_network()])
 

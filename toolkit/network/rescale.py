@@ -19,7 +19,7 @@ class Scale(NamedTuple):
 
 
 def scales(mean_activations: Mapping[str, Tensor]) -> dict[str, Scale]:
-    """By convolution, the two factors of the normalisation, from the mean activations by convolution in order, (O).
+    """By convolution, the two factors of the normalisation, from the mean activations as trained, (O) in order.
 
     ``W'[o, i] = W[o, i] * output[o] * input[i]`` and ``b'[o] = b[o] * output[o]``, where ``output`` is one over the
     filter's mean activation, and ``input`` the mean activation of the layer below. A filter whose mean is 0 keeps

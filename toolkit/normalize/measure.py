@@ -77,7 +77,7 @@ class PartialFile:
         """What was saved, on the CPU; ``None`` when there is no file.
 
         Raises:
-            ToolkitError: when the file is damaged, or the pass depends on something else now.
+            ToolkitError: when the file is damaged or another version's, or the pass depends on something else now.
         """
         if not self.path.exists():
             return None
@@ -85,15 +85,16 @@ class PartialFile:
         try:
             tensors, metadata = load_tensors(self.path)
             key, plain = json.loads(metadata["key"]), json.loads(metadata["pass"])
-        except (ToolkitError, KeyError, ValueError) as error:
+            sums = [
+                ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
+                for n, counts in enumerate(plain.pop("sums"))
+            ]
+            share = Measurement(tuple(sums), **plain)
+        except (ToolkitError, KeyError, TypeError, ValueError) as error:  # damaged, or another version's
             raise ToolkitError(f"The interrupted pass in {self.path} can't be read: {remedy}") from error
         if other := sorted(name for name in {*key, *self.key} if key.get(name) != self.key.get(name)):
             raise ToolkitError(f"The interrupted pass in {self.path} was made with other {', '.join(other)}: {remedy}")
-        sums = [
-            ActivationSums({k: tensors[f"{n}.{k}"] for k in counts}, {k: tuple(v) for k, v in counts.items()})
-            for n, counts in enumerate(plain.pop("sums"))
-        ]
-        return Measurement(tuple(sums), **plain)
+        return share
 
 
 def measure(

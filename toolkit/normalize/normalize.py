@@ -125,7 +125,6 @@ class Job:
             "arithmetic": self.arithmetic,
             "processes": str(self.ranks.world_size),
             "workers": str(self.images.workers),
-            "toolkit": __version__,
         }
 
 
