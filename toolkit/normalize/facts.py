@@ -39,11 +39,9 @@ def facts(measurement: Measurement | None, results: Sequence[Normalized]) -> dic
 def network_facts(
     network: Network, relative_error: float, remeasured: Mapping[str, Tensor] | None = None
 ) -> dict[str, Any]:
-    """The facts of one normalised network.
+    """The facts of one normalised network, with the largest relative error of an output against the original's.
 
-    Args:
-        network, relative_error: it, and the largest of an output against the network as it was trained.
-        remeasured: by convolution, the mean activations that were taken again, (O).
+    ``remeasured``: by convolution, the mean activations that were taken again, (O).
     """
     remeasured = remeasured or {}
     errors = network.provenance.get("normalization", {}).get("standard_errors", {})
