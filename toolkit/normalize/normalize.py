@@ -134,12 +134,14 @@ class Normalized:
 
     Attributes:
         network: normalised.
+        mean_activations: what it was made with.
         relative_error: the largest between the outputs of the two networks on held-out images.
         images: over how many images the mean activations were taken again; 0 when they were not.
         remeasured: the result, by convolution, (O). Over all images it is one; over a sample it spreads around one.
     """
 
     network: Network
+    mean_activations: MeanActivations
     relative_error: float
     images: int = 0
     remeasured: Mapping[str, Tensor] = field(default_factory=dict)
@@ -166,7 +168,7 @@ def apply(network: Network, mean_activations: MeanActivations, held_out: Iterabl
         raise ToolkitError(f"These mean activations are of {pooling} pooling: use the network with that pooling.")
     provenance = {**mean_activations.provenance, "weights": mean_activations.weights, "pooling": pooling}
     rescaled = rescale(network, mean_activations.means, provenance)
-    return Normalized(rescaled, largest_relative_error(network, rescaled, held_out))
+    return Normalized(rescaled, mean_activations, largest_relative_error(network, rescaled, held_out))
 
 
 def normalize(

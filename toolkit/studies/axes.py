@@ -111,7 +111,11 @@ def _ratio(text: str) -> Variation:
 def _normalization(text: str) -> Variation:
     if text not in ("normalised", "original"):
         raise ValueError(text)
-    return Variation(text, treatment=as_trained if text == "original" else lambda network: network)
+    return Variation(text, treatment=as_trained if text == "original" else _unchanged)
+
+
+def _unchanged(network: Backbone) -> Backbone:
+    return network
 
 
 #: The values of a field's axis when none are named; for other fields all choices, or the default.
