@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,20 +20,25 @@ PAIRS = {"astronaut": "stained_glass", "chelsea": "oil_garden", "coffee": "woodb
 #: Evaluations of a transfer.
 TRANSFER = 300
 
+#: How often those photographs are measured when no images are named.
+REPEATS = 16
+
 
 class Bench(NetworkJob):
     """Measure time beside a textbook implementation.
 
     Measures this machine. step: one evaluation of loss and gradient; transfer: time until an image is as good as the
-    textbook's. The textbook's version (autograd, float32, one scale) runs in turn with ours: read the ratios.
+    textbook's; normalize: images a second of a pass over images. The textbook's version (autograd, float32, one scale)
+    runs in turn with ours: read the ratios.
     """
 
     as_json: ClassVar[bool] = True
 
-    what: Literal["step", "transfer"] = field(..., "what to measure", positional=True)
+    what: Literal["step", "transfer", "normalize"] = field(..., "what to measure", positional=True)
     pictures: tuple[str, ...] = field(
         (),
-        "transfer: a content and a style image, and again (default: photographs, drawn styles)",
+        "transfer: a content and a style image, and again (default: photographs, drawn styles); normalize: folders, "
+        "archives or lists (default: photographs)",
         metavar="FILE",
     )
     size: Sides = field((512, 384), "size of the image in pixels", metavar="WxH")
@@ -54,7 +59,7 @@ class Bench(NetworkJob):
         return network
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        facts = {"network": self.network, **(_step if self.what == "step" else _transfer)(self)}
+        facts = {"network": self.network, **MEASURES[self.what](self)}
         return Outcome("\n".join(_table(facts)), facts)
 
 
@@ -108,6 +113,24 @@ def _pairs(pictures: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
     photographs = example_photographs()
     for content, style in PAIRS.items():
         yield f"{content}-{style}", photographs[content], open_image(STYLES / f"{style}.jpg")
+
+
+def _normalize(job: Bench) -> dict[str, Any]:
+    from ..bench import bench_normalize
+    from ..data.sources import Example, Source, list_images
+    from ..device import find_device
+    from ..pictures.io import example_photographs
+
+    examples: list[Source] = [Example(name) for name in example_photographs()]
+    images = list_images(*job.pictures) if job.pictures else examples * REPEATS
+    return {"images": len(images), **bench_normalize(job.load(), images, find_device(job.device))}
+
+
+MEASURES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
+    "step": _step,
+    "transfer": _transfer,
+    "normalize": _normalize,
+}
 
 
 def _table(facts: Mapping[Any, Any], indent: str = "") -> Iterator[str]:
