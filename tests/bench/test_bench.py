@@ -119,3 +119,13 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
     for name in ("rounds", "textbook_ms", "float32_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
         assert found[name] > 0
     assert found["speedup_float32"] == pytest.approx(found["textbook_ms"] / found["float32_ms"])
+    assert main(["bench", "memory", "--iterations", "4", *common]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["textbook_mb"] > 0 and found["share_tiles"] == pytest.approx(found["tiles_mb"] / found["textbook_mb"])
+
+
+def test_bench_memory_tells_in_a_sentence_what_it_can_not_run(tiny_file, capsys):
+    assert main(["bench", "memory", "--network", "nowhere"]) == 2
+    assert "error: There is no network file nowhere" in capsys.readouterr().err
+    assert main(["bench", "memory", "--network", tiny_file, "--size", "99999x16"]) == 2
+    assert "error: The contestant nothing failed. Size must be at most 16384, not 99999." in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""How fast, beside a textbook baseline in the same run."""
+"""How fast and how small, beside a textbook baseline in the same run."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..errors import InputError
-from ..fields import Sides, field
+from ..fields import Bytes, Sides, field
 from .job import LOG, Count, NetworkJob, Outcome
 
 if TYPE_CHECKING:
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 STYLES = Path(__file__).parents[2] / "demo" / "examples"
 PAIRS = {"astronaut": "stained_glass", "chelsea": "oil_garden", "coffee": "woodblock_waves", "rocket": "night_swirls"}
 
-#: Evaluations of a transfer.
-TRANSFER = 300
+#: Evaluations of a transfer; and those after which the memory that the textbook's L-BFGS takes grows no more.
+TRANSFER, FILLED = 300, 105
 
 #: How often those photographs are measured when no images are named.
 REPEATS = 16
 
 
 class Bench(NetworkJob):
-    """Measure time beside a textbook implementation.
+    """Measure time and memory beside a textbook implementation.
 
     Measures this machine. step: one evaluation of loss and gradient; transfer: time until an image is as good as the
-    textbook's; normalize: images a second of a pass over images. The textbook's version (autograd, float32, one scale)
-    runs in turn with ours: read the ratios.
+    textbook's; normalize: images a second of a pass over images; memory: the peak of a transfer. The textbook's
+    version (autograd, float32, one scale) runs in turn with ours: read the ratios.
     """
 
     as_json: ClassVar[bool] = True
 
-    what: Literal["step", "transfer", "normalize"] = field(..., "what to measure", positional=True)
+    what: Literal["step", "transfer", "normalize", "memory"] = field(..., "what to measure", positional=True)
     pictures: tuple[str, ...] = field(
         (),
         "transfer: a content and a style image, and again (default: photographs, drawn styles); normalize: folders, "
@@ -45,9 +45,11 @@ class Bench(NetworkJob):
     rounds: Count = field(7, "how often each step is measured, within a minute", metavar="N")
     iterations: tuple[Count, ...] = field(
         (),
-        f"transfer: iterations of the textbook, one number or several (default: {TRANSFER})",
+        f"transfer: iterations of the textbook, one number or several (default: {TRANSFER}); memory: iterations of "
+        f"each (default: {FILLED}, when the memory of the textbook's L-BFGS is full)",
         metavar="N",
     )
+    memory: Bytes = field(10**9, "memory limit of the tiled one (default: 1GB)", metavar="SIZE")
 
     def load(self) -> "Network":
         """The network, which has to be a VGG."""
@@ -73,6 +75,14 @@ def _step(job: Bench) -> dict[str, Any]:
         LOG.info("round %d of %d …", number, job.rounds)
 
     found = bench_step(job.load(), height, width, where, job.rounds, begins)
+    return {"width": width, "height": height, **found}
+
+
+def _memory(job: Bench) -> dict[str, Any]:
+    from ..bench import bench_memory
+
+    width, height = job.size
+    found = bench_memory(job.network, height, width, job.memory, max(job.iterations, default=FILLED))
     return {"width": width, "height": height, **found}
 
 
@@ -130,6 +140,7 @@ MEASURES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "step": _step,
     "transfer": _transfer,
     "normalize": _normalize,
+    "memory": _memory,
 }
 
 
