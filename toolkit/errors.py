@@ -39,6 +39,10 @@ class InputError(ToolkitError):
         super().__init__(sentence)
         self.field = field
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """For the way from one process to another."""
+        return type(self), (str(self), self.field)
+
     @classmethod
     def of(cls, error: "ErrorDetails") -> Self:
         """What pydantic found wrong with a field."""
