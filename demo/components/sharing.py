@@ -1,6 +1,5 @@
 """The transfer tab's settings, passed on and taken back: by a link, a pasted recipe, or a picture."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -97,13 +96,9 @@ class Sharing:
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
         js = "query => `${location.origin}${location.pathname}?${query}`"
         linked.then(None, self.text, self.text, js=js, api_visibility="private")
-        listen(self.use.click, self.use_link, text, self._settings, show_progress="hidden")
-
-    def open_with(self, loaded: Callable[..., Any]) -> None:
-        """Has the page open with the settings of its own address, after its event ``load``."""
-        js = "() => [location.search]"
-        listen(loaded, self.open_link, {"text": self.text}, self._settings, js=js, show_progress="hidden")
+        listen(self.use.click, self.use_link, text, self.settings, show_progress="hidden")
 
     @property
-    def _settings(self) -> list[Any]:
+    def settings(self) -> list[Any]:
+        """What a link updates."""
         return [self.choices.content, self.choices.style, *self.choices.settings]

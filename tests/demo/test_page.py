@@ -509,7 +509,8 @@ def test_the_keyboard_alone_chooses_a_finished_picture_and_paints(visit, expect)
     expect(page.locator("#strength").get_by_label("strong")).to_be_checked()
 
 
-def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
+def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, monkeypatch):
+    monkeypatch.setattr("demo.visits.GRACE", 1)
     first, second = visit(), visit()
     for page in (first, second):
         set_number(page, "Size", 512)
