@@ -54,6 +54,16 @@ This server does the painting. You can also [paint on your own device]({address}
 LOGIN = "If this form comes back though name and password are right, open this page in a tab of its own: your browser \
 keeps no login for a page in a frame of another site."
 
+#: JavaScript: names that screen readers can use, where Gradio gives elements others, now and whenever more appear.
+NAMES = """() => {
+  const mend = () => {
+    for (const empty of document.querySelectorAll(".empty[aria-label]:not([role])")) empty.role = "img";
+    for (const upload of document.querySelectorAll(".upload-container[aria-label]")) upload.ariaLabel = null;
+  };
+  new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
+  mend();
+}"""
+
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
@@ -87,6 +97,7 @@ def page(context: Context) -> gr.Blocks:
             await remove_from_queue(blocks, session(request))
 
         Memory(context, blocks, transfer.sharing)
+        blocks.load(None, js=NAMES, api_visibility="private")
         blocks.unload(leave)
     return blocks
 

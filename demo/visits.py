@@ -185,6 +185,8 @@ class Visits:
 
     def show_again(self, session: str) -> Iterator[Updates]:
         """Shows what a visitor's jobs have shown, until they have ended; updates ``components``."""
+        shown: Updates = {}
+        yield shown  # Gradio empties the components of a generator that yields nothing
         if works := self.works(session):
             for shown in watch(works):
                 yield shown

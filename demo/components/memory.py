@@ -77,8 +77,8 @@ class Memory:
         self.context.jobs.expect_none(name)
         updates = self.read(json.loads(values)) if values else self.sharing.open_link(address)
         for work in reversed(visits.works(visitor)):
-            updates = {**updates, **work.first}
-        return updates or gr.skip()
+            updates |= work.first
+        return updates
 
     def show_again(self, request: gr.Request) -> Iterator[Updates]:
         """Goes on showing what the visitor's jobs have shown."""

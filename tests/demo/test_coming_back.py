@@ -1,5 +1,6 @@
 """A page that is loaded again, or whose line breaks, finds the visitor's pictures, settings and job."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -35,11 +36,9 @@ class Relay:
                 threading.Thread(target=self.pass_on, args=ends, daemon=True).start()
 
     def pass_on(self, source, target):
-        try:
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        except OSError:
-            pass
         for end in (source, target):
             self.lines.discard(end)
             end.close()
@@ -47,10 +46,8 @@ class Relay:
     def cut(self, seconds):
         self.is_cut = True
         for end in list(self.lines):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         time.sleep(seconds)
         self.is_cut = False
 
