@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Work:
 
     def __init__(
         self,
-        steps: Iterator[Updates],
+        steps: Generator[Updates],
         stop: Callable[[], None],
         controls: Callable[[bool, Updates], Updates],
         first: Updates,
@@ -72,12 +72,15 @@ class Work:
         """Deletes its files."""
         self._folder.cleanup()
 
-    def _run(self, steps: Iterator[Updates], stop: Callable[[], None]) -> None:
+    def _run(self, steps: Generator[Updates], stop: Callable[[], None]) -> None:
         try:
             for updates in steps:
                 self._show({each: self._kept(value) for each, value in updates.items()})
-                if not self._watchers and time.monotonic() - self._left > GRACE:
+                away = 0.0 if self._watchers else time.monotonic() - self._left
+                if away > GRACE:
                     stop()
+                if away > 2 * GRACE:  # where a GPU is lent, a job can't be asked
+                    steps.close()
         except Exception as error:
             self.fault = error
         self.running = False

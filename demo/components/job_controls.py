@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -20,6 +20,9 @@ INTO_VIEW = """() => {
   for (const id of %s) document.getElementById(id)?.scrollIntoView({behavior: "smooth", block: "nearest"});
   return [];
 }"""
+
+#: JavaScript: a job whose picture is still on its way here waits for that, and not for a place.
+UPLOADING = "status => document.querySelector('.uploading') ? 'Waiting until your picture is here …' : status"
 
 
 def start_and_stop(label: str, start_id: str, stop_id: str, **options: Any) -> tuple[gr.Button, gr.Button]:
@@ -113,7 +116,8 @@ class JobControls:
         def states(running: bool, shown: Updates) -> Updates:
             always = dict.fromkeys(self.starts, not running) | {self.stop_button: running}
             made = not running and bool(shown.get(outputs[0]))
-            return {each: gr.update(interactive=always.get(each, made)) for each in buttons}
+            files = {each: {"value": shown[each]} for each in downloads if each in shown}
+            return {each: gr.update(interactive=always.get(each, made), **files.get(each, {})) for each in buttons}
 
         def places(request: gr.Request, **values: Any) -> Iterator[list[tuple[int, Any]]]:
             # ZeroGPU computes in another process, and components cannot be sent there and back.
@@ -122,7 +126,7 @@ class JobControls:
 
         lent = self._lent(places)
 
-        def steps(request: gr.Request, values: dict[str, Any]) -> Iterator[Updates]:
+        def steps(request: gr.Request, values: dict[str, Any]) -> Generator[Updates]:
             try:
                 for step in lent(request, **values):
                     yield {outputs[place]: value for place, value in step}
@@ -151,8 +155,9 @@ class JobControls:
 
         into_view = INTO_VIEW % json.dumps([outputs[0].elem_id, self.status.elem_id])
         event(None, None, None, js=into_view, api_visibility="private")
+        waits = listen(event, wait, {}, [self.status, *buttons, *first], **QUICK)
         ended = listen(
-            listen(event, wait, {}, [self.status, *buttons, *first], **QUICK).then,
+            waits.then(None, self.status, self.status, js=UPLOADING, api_visibility="private").then,
             show,
             controls,
             [*outputs, *buttons],

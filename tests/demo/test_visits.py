@@ -15,7 +15,7 @@ def no_buttons(running, shown):
 
 
 def begun(steps, stop=lambda: None, first=None):
-    return Work(iter(steps), stop, no_buttons, first or {})
+    return Work((step for step in steps), stop, no_buttons, first or {})
 
 
 def ended(work):
@@ -99,6 +99,22 @@ def test_a_job_that_nobody_watches_is_asked_to_end_and_keeps_what_it_has(monkeyp
     watching.close()
     assert stopped.wait(60)
     assert ended(work)["image"] == "as far as it came"
+
+
+def test_a_job_that_cannot_be_asked_is_closed(monkeypatch):
+    monkeypatch.setattr("demo.visits.GRACE", 0)
+    closed = threading.Event()
+
+    def steps():
+        try:
+            while True:
+                yield {"image": "unfinished"}
+        finally:
+            closed.set()
+
+    work = Work(steps(), lambda: None, no_buttons, {})
+    assert closed.wait(60)
+    assert ended(work)["image"] == "unfinished"
 
 
 def test_the_last_job_is_shown_over_those_before_until_all_have_ended():
