@@ -74,13 +74,12 @@ class Work:
 
     def _run(self, steps: Generator[Updates], stop: Callable[[], None]) -> None:
         try:
+            end = stop
             for updates in steps:
                 self._show({each: self._kept(value) for each, value in updates.items()})
-                away = 0.0 if self._watchers else time.monotonic() - self._left
-                if away > GRACE:
-                    stop()
-                if away > 2 * GRACE:  # where a GPU is lent, a job can't be asked
-                    steps.close()
+                if not self._watchers and time.monotonic() - self._left > GRACE:
+                    end()
+                    end, self._left = steps.close, time.monotonic()  # where a GPU is lent, a job can't be asked
         except Exception as error:
             self.fault = error
         self.running = False

@@ -94,8 +94,8 @@ def test_a_job_that_nobody_watches_is_asked_to_end_and_keeps_what_it_has(monkeyp
     work = begun(steps(), stopped.set)
     watching = watch([work])
     next(watching)
-    monkeypatch.setattr("demo.visits.GRACE", 0)
-    assert not stopped.wait(0.1)
+    monkeypatch.setattr("demo.visits.GRACE", 0.2)
+    assert not stopped.wait(0.3)
     watching.close()
     assert stopped.wait(60)
     assert ended(work)["image"] == "as far as it came"
