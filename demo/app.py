@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 if not __package__:  # run as a file, as Hugging Face Spaces do
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from demo.components.memory import Memory
 from demo.context import Context
 from demo.devices import slots
 from demo.endpoints import session
@@ -52,6 +54,16 @@ This server does the painting. You can also [paint on your own device]({address}
 LOGIN = "If this form comes back though name and password are right, open this page in a tab of its own: your browser \
 keeps no login for a page in a frame of another site."
 
+#: JavaScript: names that screen readers can use, where Gradio gives elements others, now and whenever more appear.
+NAMES = """() => {
+  const mend = () => {
+    for (const empty of document.querySelectorAll(".empty[aria-label]:not([role])")) empty.role = "img";
+    for (const upload of document.querySelectorAll(".upload-container[aria-label]")) upload.ariaLabel = null;
+  };
+  new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
+  mend();
+}"""
+
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
@@ -61,6 +73,7 @@ EXPORTS = ("features", "step")
 
 def page(context: Context) -> gr.Blocks:
     """The whole page, ready to launch."""
+    context = replace(context)  # one page, one context
     keep, address = context.settings.keep, context.device_page
     with gr.Blocks(
         title="Paint with a normalised VGG", analytics_enabled=False, delete_cache=(min(keep, CLEANING), keep)
@@ -79,10 +92,12 @@ def page(context: Context) -> gr.Blocks:
                 network_tab(context, network)
 
         async def leave(request: gr.Request) -> None:
+            context.visits.leave(session(request))
             context.jobs.stop(session(request))
             await remove_from_queue(blocks, session(request))
 
-        transfer.sharing.open_with(blocks.load)
+        Memory(context, blocks, transfer.sharing)
+        blocks.load(None, js=NAMES, api_visibility="private")
         blocks.unload(leave)
     return blocks
 

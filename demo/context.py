@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from toolkit.atlas import Atlas
@@ -11,6 +12,7 @@ from toolkit.network import Network, fingerprint
 from .jobs import Jobs
 from .on_device import PATH
 from .settings import Settings
+from .visits import Visits
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Context:
     paintings: list[str]
     atlas: Atlas | None = None
     files: Mapping[str, list[Path]] = field(default_factory=dict)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """The visits to the page that this is the context of."""
+        return Visits(self.settings.keep)
 
     def network(self, name: str) -> Network:
         """The network of that name.

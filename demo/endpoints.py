@@ -49,11 +49,11 @@ def handler(function: Callable[..., Any], controls: Controls) -> Callable[..., A
 
     def call(*values: Any) -> Any:
         with _explained(name):
-            return function(*values[: len(asked)], **by_name(values[len(asked) :]))
+            return _or_skip(function(*values[: len(asked)], **by_name(values[len(asked) :])))
 
     def generate(*values: Any) -> Iterator[Any]:
         with _explained(name):
-            yield from function(*values[: len(asked)], **by_name(values[len(asked) :]))
+            yield from map(_or_skip, function(*values[: len(asked)], **by_name(values[len(asked) :])))
 
     handles: Any = call
     returns = signature.return_annotation
@@ -136,6 +136,11 @@ def _paths(value: Any) -> list[Any]:
 
 def _file(path: str | None) -> Any:
     return None if path is None else gr.FileData(path=path).model_dump()
+
+
+def _or_skip(updates: Any) -> Any:
+    """The updates; of none Gradio must be told so in its own way."""
+    return gr.skip() if updates == {} else updates
 
 
 def session(request: gr.Request) -> str:

@@ -137,6 +137,12 @@ class Jobs:
             else:
                 self._cancelled.discard(session)
 
+    def expect_none(self, session: str) -> None:
+        """Notes that no job of a session waits any more."""
+        with self._lock:
+            del self._waiting[session]
+            self._cancelled.discard(session)
+
     def expect(self, session: str) -> None:
         """Notes that a job of a session waits from now on until it runs, and may be stopped meanwhile."""
         with self._lock:

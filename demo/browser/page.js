@@ -5,6 +5,7 @@ import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
 import { keepPage } from "./download.js";
 import { forbids } from "./errors.js";
+import { keepFile, keepValues, keptFile, keptValues, tidy } from "./memory.js";
 
 const $ = (selector) => /** @type {any} */ (document.querySelector(selector));
 const wanted = new URLSearchParams(location.search).get("engine");
@@ -13,6 +14,8 @@ const RESTORED =
   "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. " +
   "Then Paint makes much the same picture: on another device its strokes fall differently. " +
   "Refine further goes on from it.";
+
+const INTERRUPTED = "Painting was interrupted, and this is how far it had come. Refine further goes on from it.";
 
 /** Milliseconds that the service worker may take to start. Where it takes longer, it serves the next visit. */
 const PATIENCE = 2000;
@@ -54,11 +57,29 @@ async function start() {
   for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
   for (const role of Object.keys(files)) pictures(role);
   listen();
+  await remember();
   show();
   worker = newWorker();
   $("#unstarted").remove();
   $("main").hidden = false;
   keepPage(site).catch(() => {}); // a full disk only costs the visit without a connection
+  tidy();
+}
+
+/** Sets everything as it was when this tab left the page, with its last picture as far as it had come. */
+async function remember() {
+  const values = keptValues(), picture = await keptFile("result");
+  for (const role of Object.keys(files)) {
+    const file = await keptFile(role);
+    if (file) choose(role, file);
+  }
+  if (!values) return;
+  Object.assign(recipe, values.recipe);
+  if (site.networks.some(({ name }) => name === values.network)) $("#network").value = values.network;
+  if (values.unfinished) await hold(new Blob([Uint8Array.from(atob(values.unfinished), (byte) => byte.charCodeAt(0))]));
+  else if (picture) await hold(picture);
+  if (result) say(values.unfinished ? INTERRUPTED : values.status);
+  busy(false);
 }
 
 /** Starts the service worker. Reloads once under it for threads, where the host's headers give the page none. */
@@ -123,6 +144,7 @@ function onFile(input, tell) {
 function choose(role, file) {
   coming[role] = null;
   files[role] = file;
+  keepFile(role, file);
   const image = $(`[data-role=${role}] .picture img`);
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(file);
@@ -130,6 +152,7 @@ function choose(role, file) {
   image.onerror = () => {
     image.removeAttribute("src");
     files[role] = null;
+    keepFile(role, null);
     say(`The ${NAMES[role]} is not a picture that this browser can read: use PNG, JPEG or WebP.`, true);
   };
   for (const button of document.querySelectorAll(`[data-examples=${role}] button`)) button.ariaPressed = "false";
@@ -159,9 +182,15 @@ function listen() {
   for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
   document.addEventListener("securitypolicyviolation", forbid);
   addEventListener("beforeunload", (event) => {
-    if (!$("#stop").disabled) event.preventDefault(); // asks
+    if (painting()) event.preventDefault(); // asks
+  });
+  addEventListener("pagehide", () => {
+    const unfinished = painting() && objectives.length ? $("#canvas").toDataURL().split(",")[1] : null;
+    keepValues({ recipe, network: $("#network").value, status: $("#status").textContent, unfinished });
   });
 }
+
+const painting = () => !$("#stop").disabled;
 
 /** Shows the recipe in the controls. */
 function show() {
@@ -265,6 +294,7 @@ const told = {
 /** Keeps a picture as the result: shown, to download, to continue from. */
 async function hold(blob) {
   result = blob;
+  keepFile("result", blob);
   const bitmap = await createImageBitmap(blob), canvas = $("#canvas"), link = $("#download");
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
   canvas.getContext("2d").drawImage(bitmap, 0, 0);

@@ -1,4 +1,4 @@
-"""Strips of finished pictures: the page's examples, and what this visitor has made."""
+"""The strip of the page's finished examples."""
 
 from pathlib import Path
 
@@ -7,9 +7,6 @@ from PIL import Image
 
 from ..examples.finished import FINISHED, Finished
 from .images import as_file, named, strip
-
-#: Most pictures in a visitor's strip; older ones leave it.
-MOST = 24
 
 
 def finished_strip() -> gr.Gallery:

@@ -1,7 +1,8 @@
 """The buttons that start and stop a tab's job, its status line, and its endpoint for scripts."""
 
+import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -12,12 +13,16 @@ from .. import lent_gpu
 from ..context import Context
 from ..endpoints import QUICK, Controls, Updates, listen, offer, session
 from ..jobs import Job
+from ..visits import Work, watch
 
 #: JavaScript: brings an element and the status into view, where they are not.
 INTO_VIEW = """() => {
   for (const id of %s) document.getElementById(id)?.scrollIntoView({behavior: "smooth", block: "nearest"});
   return [];
 }"""
+
+#: JavaScript: a job whose picture is still on its way here waits for that, and not for a place.
+UPLOADING = "status => document.querySelector('.uploading') ? 'Waiting until your picture is here …' : status"
 
 
 def start_and_stop(label: str, start_id: str, stop_id: str, **options: Any) -> tuple[gr.Button, gr.Button]:
@@ -70,7 +75,7 @@ class JobControls:
         Raises:
             ToolkitError: the job's own, or one that gives its number in the log.
         """
-        with self.context.jobs.run(session(request), self.name) as job:
+        with self.context.jobs.run(self.context.visits.name(session(request)), self.name) as job:
             if job.should_end:
                 raise ToolkitError("Stopped before it began.")
             yield {self.status: "Starting …"}
@@ -86,63 +91,81 @@ class JobControls:
         function: Callable[..., Iterator[Updates]],
         controls: Controls,
         outputs: list[Any],
+        first: Updates | None = None,
     ) -> Any:
         """Has an event such as ``button.click`` start a job, and disables the buttons while it runs.
+
+        A page that is loaded again goes on showing the job.
 
         Args:
             event: the event to listen to.
             function: takes a request and the controls' values by name; yields updates.
             controls: the inputs by name.
             outputs: what the function updates; the first one shows the result.
+            first: what else is shown as soon as it starts.
 
         Returns:
             The event of the job's end, to which more can be added.
         """
+        first = first or {}
+        visits = self.context.visits
         downloads = [each for each in outputs if isinstance(each, gr.DownloadButton)]
         buttons: list[Any] = [*self.starts, *self.afterwards, *downloads, self.stop_button]
+        visits.may_show(*outputs, *buttons, *first)
 
-        def rows(request: gr.Request, **values: Any) -> Iterator[list[Any]]:
-            shown: Updates = {}
+        def states(running: bool, shown: Updates) -> Updates:
+            always = dict.fromkeys(self.starts, not running) | {self.stop_button: running}
+            made = not running and bool(shown.get(outputs[0]))
+            files = {each: {"value": shown[each]} for each in downloads if each in shown}
+            return {each: gr.update(interactive=always.get(each, made), **files.get(each, {})) for each in buttons}
 
-            def row() -> list[Any]:
-                # ZeroGPU computes in another process, and components cannot be sent there and back.
-                return [shown.get(each, gr.skip()) for each in outputs]
+        def places(request: gr.Request, **values: Any) -> Iterator[list[tuple[int, Any]]]:
+            # ZeroGPU computes in another process, and components cannot be sent there and back.
+            for updates in function(request, **values):
+                yield [(place, updates[each]) for place, each in enumerate(outputs) if each in updates]
 
+        lent = self._lent(places)
+
+        def steps(request: gr.Request, values: dict[str, Any]) -> Generator[Updates]:
             try:
-                for updates in function(request, **values):
-                    shown.update(updates)  # all of it again: Gradio loses a value that a later step of the job skips
-                    yield row()
+                for step in lent(request, **values):
+                    yield {outputs[place]: value for place, value in step}
             except ToolkitError as error:
-                shown.update(dict.fromkeys(shown) | {self.status: str(error)})  # what was shown went with its files
-                yield row()
+                yield {self.status: str(error)}
                 raise
 
-        rows.__name__ = function.__name__
+        def show(request: gr.Request, **values: Any) -> Iterator[Updates]:
+            stop = functools.partial(self.context.jobs.stop, visits.name(session(request)))
+            work = Work(steps(request, values), stop, states, first)
+            visits.add(session(request), work)
+            yield from watch([work])
+            if work.fault:
+                raise work.fault
+
+        show.__name__ = function.__name__
         page = self.context.device_page
         meanwhile = f" There is none [on your own device]({page})." if page else ""
 
-        def disable(request: gr.Request) -> Updates:
-            self.context.jobs.expect(session(request))
-            enabled = {each: gr.update(interactive=each is self.stop_button) for each in buttons}
-            return {self.status: f"Waiting in the queue …{meanwhile}"} | enabled
+        def wait(request: gr.Request) -> Updates:
+            self.context.jobs.expect(visits.name(session(request)))
+            return {self.status: f"Waiting in the queue …{meanwhile}"} | states(True, {}) | first
 
-        def enable(result: Any) -> Updates:
-            always = {**dict.fromkeys(self.starts, True), self.stop_button: False}
-            return {each: gr.update(interactive=always.get(each, bool(result))) for each in buttons}
+        def give_up(result: Any) -> Updates:
+            return states(False, {outputs[0]: result})
 
         into_view = INTO_VIEW % json.dumps([outputs[0].elem_id, self.status.elem_id])
         event(None, None, None, js=into_view, api_visibility="private")
+        waits = listen(event, wait, {}, [self.status, *buttons, *first], **QUICK)
         ended = listen(
-            listen(event, disable, {}, [self.status, *buttons], **QUICK).then,
-            self._lent(rows),
+            waits.then(None, self.status, self.status, js=UPLOADING, api_visibility="private").then,
+            show,
             controls,
-            outputs,
+            [*outputs, *buttons],
             show_progress="minimal",
             show_progress_on=outputs[0],
             **self._on_device,
         )
-        for end in (ended.success, ended.failure):
-            listen(end, enable, {"result": outputs[0]}, buttons, **QUICK)
+        listen(ended.failure, give_up, {"result": outputs[0]}, buttons, **QUICK)
         return ended
 
     @property
@@ -153,4 +176,4 @@ class JobControls:
         return lent_gpu.lent(function, self.context, self.images)
 
     def _stop(self, request: gr.Request) -> None:
-        self.context.jobs.stop(session(request), waiting=True)
+        self.context.jobs.stop(self.context.visits.name(session(request)), waiting=True)

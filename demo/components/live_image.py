@@ -19,7 +19,7 @@ from toolkit.synthesis import Progress, Synthesis
 from toolkit.synthesis.timelapse import Timelapse
 
 from ..context import Context
-from ..endpoints import QUICK, Controls, Updates, listen
+from ..endpoints import Controls, Updates
 from ..jobs import Job
 from .download import NOT_YET, Download
 from .images import as_file
@@ -96,6 +96,7 @@ class LiveImage(JobControls):
                 )
         self.status.render()
         self.download = Download(name)
+        self.download.offer(context.visits.came_back)
         self.losses = gr.LinePlot(
             x=COLUMNS[0],
             y=COLUMNS[1],
@@ -123,14 +124,17 @@ class LiveImage(JobControls):
         """Offers a job that yields what ``show`` yields to scripts, with the picture in 16 bits and the film."""
         self.offer(function, controls, self.result, self.download.whole, self.film)
 
-    def connect(self, event: Callable[..., Any], *arguments: Any, view: str = "image") -> Any:
+    def connect(  # type: ignore[override]
+        self,
+        event: Callable[..., Any],
+        function: Callable[..., Iterator[Updates]],
+        controls: Controls,
+        outputs: list[Any],
+        view: str = "image",
+    ) -> Any:
         """As ``JobControls``; the view of that name comes to the front as soon as the job starts."""
-
-        def bring_to_front() -> Updates:
-            return {self.tabs: gr.Tabs(selected=view), self.download.button: NOT_YET}
-
-        listen(event, bring_to_front, {}, [self.tabs, self.download.button], **QUICK)
-        ended = super().connect(event, *arguments)
+        first = {self.tabs: gr.update(selected=view), self.download.button: NOT_YET}
+        ended = super().connect(event, function, controls, outputs, first)
         for end in (ended.success, ended.failure):
             self.download.offer(end)
         return ended

@@ -1,6 +1,5 @@
 """The transfer tab's settings, passed on and taken back: by a link, a pasted recipe, or a picture."""
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -23,9 +22,6 @@ RESTORED = (
 )
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
-
-#: No updates.
-NOTHING: Updates = gr.skip()
 
 #: Longest link or recipe in characters: a recipe names every image that it was made from.
 LONGEST = 10_000
@@ -56,12 +52,12 @@ class Sharing:
     def restore(self, path: str | None) -> Updates:
         """The recipe in a picture goes to the controls, and the picture into view."""
         if path is None:
-            return NOTHING
+            return {}
         try:
             shown = settings_text.shown(self.context, *recipe_of(path))
         except ToolkitError as error:
             gr.Warning(str(error))
-            return NOTHING
+            return {}
         live = self.live
         view = {live.result: path, live.status: RESTORED, live.download.button: NOT_YET, live.download.whole: path}
         return view | self.choices.shows(shown)
@@ -76,13 +72,13 @@ class Sharing:
             images, shown = settings_text.read(self.context, text)
         except ToolkitError as error:
             gr.Warning(str(error))
-            return NOTHING
+            return {}
         by_role = {"content": self.choices.content, "style": self.choices.style}
         return {by_role[role]: path for role, path in images.items()} | self.choices.shows(shown)
 
     def open_link(self, text: str) -> Updates:
         """As ``use_link``, if the page's own address says anything of settings."""
-        return self.use_link(text) if settings_text.is_link(text) else NOTHING
+        return self.use_link(text) if settings_text.is_link(text) else {}
 
     def connect(self) -> None:
         """Connects it, once all choices are laid out."""
@@ -97,13 +93,9 @@ class Sharing:
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
         js = "query => `${location.origin}${location.pathname}?${query}`"
         linked.then(None, self.text, self.text, js=js, api_visibility="private")
-        listen(self.use.click, self.use_link, text, self._settings, show_progress="hidden")
-
-    def open_with(self, loaded: Callable[..., Any]) -> None:
-        """Has the page open with the settings of its own address, after its event ``load``."""
-        js = "() => [location.search]"
-        listen(loaded, self.open_link, {"text": self.text}, self._settings, js=js, show_progress="hidden")
+        listen(self.use.click, self.use_link, text, self.settings, show_progress="hidden")
 
     @property
-    def _settings(self) -> list[Any]:
+    def settings(self) -> list[Any]:
+        """What a link updates."""
         return [self.choices.content, self.choices.style, *self.choices.settings]

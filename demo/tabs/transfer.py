@@ -13,7 +13,7 @@ from toolkit.synthesis.notation import STRENGTHS
 from ..components import settings_text
 from ..components.choices import Choices
 from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
-from ..components.finished import MOST, finished_strip, pairs
+from ..components.finished import finished_strip, pairs
 from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened, strip
 from ..components.job_controls import start_and_stop
@@ -22,7 +22,7 @@ from ..components.more_styles import MoreStyles
 from ..components.sharing import RESTORED, Sharing
 from ..components.transfers import recipe_of, small_study, synthesis_of
 from ..context import Context
-from ..endpoints import QUICK, Updates, listen
+from ..endpoints import QUICK, Updates, listen, session
 from ..examples.finished import FINISHED, SIZE
 from ..jobs import Job
 
@@ -40,7 +40,6 @@ class TransferTab:
     def __init__(self, context: Context, tabs: gr.Tabs) -> None:
         self.context, self.tabs = context, tabs
         self.finished = pairs(context.photographs)
-        self.made = gr.State([])
         with gr.Row(elem_classes="beside"):
             with gr.Column(scale=2, min_width=340):
                 self._lay_out_choice()
@@ -183,20 +182,27 @@ class TransferTab:
             **self.choices.shows(shown),
         }
 
-    def keep(self, made: list[Any], comparison: list[str], whole: str) -> Updates:
-        """The finished picture joins the visitor's own, newest first."""
-        made = [(*comparison, whole), *made][:MOST]
-        return {self.made: made, self.own: [after for _, after, _ in made], self.yours: gr.Column(visible=True)}
+    def made_by(self, request: gr.Request) -> list[tuple[str, str, str]]:
+        """The visitor's finished pictures, newest first: files before and after, and the whole picture."""
+        works = self.context.visits.works(session(request))
+        whole, comparison = self.live.download.whole, self.live.comparison
+        return [(*work.value(comparison), work.value(whole)) for work in works if work.value(whole)]
 
-    def show_own(self, event: gr.SelectData, made: list[Any]) -> Updates:
+    def show_made(self, request: gr.Request) -> Updates:
+        """The strip shows what the visitor has made by now."""
+        made = [after for _, after, _ in self.made_by(request)]
+        return {self.own: made, self.yours: gr.Column(visible=bool(made))}
+
+    def show_own(self, event: gr.SelectData, request: gr.Request) -> Updates:
         """One of the visitor's own pictures comes into view, with its recipe."""
-        before, after, whole = made[event.index]
+        before, after, whole = self.made_by(request)[event.index]
         recipe = settings_text.shown(self.context, *recipe_of(after))
         return {**self.live.shows(before, after, RESTORED, whole), **self.choices.shows(recipe)}
 
-    def clear(self) -> Updates:
-        """Forgets the visitor's own pictures."""
-        return {self.made: [], self.own: [], self.yours: gr.Column(visible=False)}
+    def clear(self, request: gr.Request) -> Updates:
+        """Forgets the visitor's own pictures, and deletes them."""
+        self.context.visits.forget(session(request))
+        return self.show_made(request)
 
     # Events
 
@@ -213,8 +219,7 @@ class TransferTab:
 
     def _paint(self, event: Callable[..., Any], function: Callable[..., Any], controls: Mapping[str, Any]) -> None:
         ended = self.live.connect(event, function, controls, self.live.outputs)
-        kept = {"made": self.made, "comparison": self.live.comparison, "whole": self.live.download.whole}
-        listen(ended.success, self.keep, kept, [self.made, self.own, self.yours], **QUICK)
+        listen(ended.success, self.show_made, {}, [self.own, self.yours], **QUICK)
 
     def _connect(self) -> None:
         live, ways, choices = self.live, self.ways, self.choices
@@ -233,10 +238,11 @@ class TransferTab:
 
         view = [*live.view, *choices.settings]
         begun = listen(self.gallery.select, self.start_from, {}, [choices.content, choices.style, *view], **QUICK)
-        shown = listen(self.own.select, self.show_own, {"made": self.made}, view, **QUICK)
+        shown = listen(self.own.select, self.show_own, {}, view, **QUICK)
         for event in (begun.then, shown.then):
             live.download.offer(event)
-        listen(self.forget.click, self.clear, {}, [self.made, self.own, self.yours], **QUICK)
+        for event, function in ((self.forget.click, self.clear), (self.context.visits.came_back, self.show_made)):
+            listen(event, function, {}, [self.own, self.yours], **QUICK)
         choices.connect()
         self.more.connect()
         self.sharing.connect()

@@ -499,3 +499,33 @@ def test_by_keyboard_on_a_phone_in_the_dark(visit, pictures):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "network"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_tab_loaded_again_has_its_pictures_settings_and_result(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures, iterations=4)
+    assert paint(page).startswith("Done after 4 iterations")
+    before = saved(page, tmp_path / "before.png"), made_from(tmp_path / "before.png")
+    page.reload()
+    wait_for(page, "Done after 4 iterations")
+    assert (saved(page, tmp_path / "after.png"), made_from(tmp_path / "after.png")) == before
+    assert page.input_value("#iterations") == "4" and page.input_value("#network") == "tiny"
+    assert paint(page).startswith("Done after 4 iterations")
+    assert (saved(page, tmp_path / "again.png"), made_from(tmp_path / "again.png")) == before
+
+
+def test_a_page_left_while_it_paints_asks_and_keeps_what_there_is(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures, iterations=500)
+    slow_down(page, 50)
+    page.click("#paint")
+    wait_for(page, "Iteration 3")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    wait_for(page, "Painting was interrupted")
+    assert asked == ["beforeunload"]
+    set_value(page, "iterations", 2)
+    page.click("#continue")
+    assert status(page).startswith("Done after 2 iterations")
+    assert saved(page, tmp_path / "on.png").start == "image"

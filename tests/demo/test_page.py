@@ -354,6 +354,26 @@ def test_a_result_is_downloaded_in_the_chosen_format_and_as_transparent_as_the_p
     assert alpha[0].max() < 20 and alpha[-1].min() > 235
 
 
+def test_a_picture_on_its_way_is_waited_for(visit, tmp_path):
+    Image.effect_noise((400, 300), 90).save(tmp_path / "slow.png")
+    page = visit()
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    line.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 30_000},
+    )
+    page.locator("#content").get_by_label("Remove Image").click()
+    page.set_input_files("#content input[type=file]", tmp_path / "slow.png")
+    page.wait_for_selector("#content .uploading")
+    page.click("#paint")
+    wait_for_status(page, "Waiting until your picture is here")
+    wait_for_status(page, "Done after 2 ")
+    assert page.locator("#content img").get_attribute("src").endswith("/slow.png")
+
+
 def test_a_missing_picture_is_told_in_a_sentence(visit):
     page = visit()
     page.locator("#content").get_by_label("Remove Image").click()
@@ -364,7 +384,9 @@ def test_a_missing_picture_is_told_in_a_sentence(visit):
 
 def test_a_strength_and_an_axis_fill_in_what_goes_with_them_without_the_server(visit, settle, expect):
     page = visit()
-    with page.expect_response(lambda answer: "/queue/join" in answer.url):  # the page's own, when all is there
+    joined = []
+    own = lambda answer: "/queue/join" in answer.url and (joined.append(answer) or len(joined) == 2)  # noqa: E731
+    with page.expect_response(own):  # the page's own events, when all is there
         page.reload()
     page.wait_for_selector("#paint")
     page.route("**/queue/join**", lambda route: route.abort())
@@ -509,7 +531,8 @@ def test_the_keyboard_alone_chooses_a_finished_picture_and_paints(visit, expect)
     expect(page.locator("#strength").get_by_label("strong")).to_be_checked()
 
 
-def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context):
+def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, monkeypatch):
+    monkeypatch.setattr("demo.visits.GRACE", 1)
     first, second = visit(), visit()
     for page in (first, second):
         set_number(page, "Size", 512)

@@ -1,0 +1,176 @@
+"""What jobs have shown is kept, watched by several, found by the tab's name, and forgotten in time."""
+
+import threading
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from demo.visits import Visits, Work, watch
+from toolkit.errors import ToolkitError
+
+
+def no_buttons(running, shown):
+    return {"running": running}
+
+
+def begun(steps, stop=lambda: None, first=None):
+    return Work((step for step in steps), stop, no_buttons, first or {})
+
+
+def ended(work):
+    """All that it has shown, once it has ended."""
+    *_, last = watch([work])
+    return last
+
+
+@pytest.fixture
+def visits():
+    with gr.Blocks():
+        return Visits(keep=3600)
+
+
+def test_who_watches_sees_all_that_was_shown_so_far_and_then_what_is_new():
+    proceed = threading.Event()
+
+    def steps():
+        yield {"image": 1}
+        yield {"status": "a"}
+        proceed.wait()
+        yield {"status": "b"}
+
+    work = begun(steps())
+    watching = watch([work])
+    while next(watching) != {"image": 1, "status": "a", "running": True}:
+        pass
+    again = watch([work])
+    assert next(again) == {"image": 1, "status": "a", "running": True}
+    proceed.set()
+    for each in (watching, again):
+        *_, last = each
+        assert last == {"image": 1, "status": "b", "running": False}
+    assert list(watch([work])) == [last]
+
+
+def test_files_outlive_the_folder_that_the_job_wrote_them_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / ".."))
+    preview = tmp_path / "preview.jpg"
+
+    def steps():
+        for text in ("old", "new"):
+            preview.write_text(text)
+            yield {"image": str(preview), "both": (str(preview), "words"), "strip": [(str(preview), "caption")]}
+            preview.unlink()
+
+    work = begun(steps())
+    shown = ended(work)
+    path = Path(shown["image"])
+    assert (path.name, path.read_text()) == ("preview.jpg", "new")
+    assert Path(shown["both"][0]).read_text() == Path(shown["strip"][0][0]).read_text() == "new"
+    assert (shown["both"][1], shown["strip"][0][1]) == ("words", "caption")
+    assert work.value("image") == str(path) and work.value("film") is None
+    work.forget()
+    assert not path.exists()
+
+
+def test_a_fault_is_kept_with_what_was_shown_before():
+    def steps():
+        yield {"image": 1}
+        raise ToolkitError("It is too large.")
+
+    work = begun(steps())
+    assert ended(work) == {"image": 1, "running": False}
+    assert str(work.fault) == "It is too large."
+
+
+def test_a_job_that_nobody_watches_is_asked_to_end_and_keeps_what_it_has(monkeypatch):
+    stopped = threading.Event()
+
+    def steps():
+        while not stopped.wait(0.01):
+            yield {"image": "unfinished"}
+        yield {"image": "as far as it came"}
+
+    work = begun(steps(), stopped.set)
+    watching = watch([work])
+    next(watching)
+    monkeypatch.setattr("demo.visits.GRACE", 0.2)
+    assert not stopped.wait(0.3)
+    watching.close()
+    assert stopped.wait(60)
+    assert ended(work)["image"] == "as far as it came"
+
+
+def test_a_job_that_cannot_be_asked_is_closed(monkeypatch):
+    monkeypatch.setattr("demo.visits.GRACE", 0)
+    closed = threading.Event()
+
+    def steps():
+        try:
+            while True:
+                yield {"image": "unfinished"}
+        finally:
+            closed.set()
+
+    work = Work(steps(), lambda: None, no_buttons, {})
+    assert closed.wait(60)
+    assert ended(work)["image"] == "unfinished"
+
+
+def test_the_last_job_is_shown_over_those_before_until_all_have_ended():
+    first, second = begun([{"image": 1, "film": 1}]), begun([{"image": 2}])
+    ended(first), ended(second)
+    *_, shown = watch([second, first])
+    assert shown == {"image": 2, "film": 1, "running": False}
+
+
+def test_a_tab_finds_its_jobs_under_another_session_and_no_other_tab_does(visits):
+    work = begun([{"image": 1}])
+    visits.arrive("session", "tab")
+    visits.add("session", work)
+    visits.leave("session")
+    visits.arrive("later", "tab")
+    visits.arrive("stranger", "other tab")
+    assert visits.works("later") == [work]
+    assert visits.works("stranger") == visits.works("session") == visits.works("tab's name guessed") == []
+    assert (visits.name("later"), visits.name("a script")) == ("tab", "a script")
+    *_, shown = visits.show_again("later")
+    assert shown["image"] == 1
+    assert list(visits.show_again("stranger")) == [{}]
+
+
+def test_a_visitor_forgets_what_has_ended_and_keeps_what_runs(visits):
+    proceed = threading.Event()
+    running = begun({"image": n} for n in range(2) if n == 0 or proceed.wait())
+    done = begun([{"image": 1}])
+    ended(done)
+    visits.arrive("session", "tab")
+    for work in (done, running):
+        visits.add("session", work)
+    visits.forget("session")
+    assert visits.works("session") == [running]
+    proceed.set()
+    ended(running)
+
+
+def test_only_the_last_jobs_of_a_visitor_are_kept(visits, monkeypatch):
+    monkeypatch.setattr("demo.visits.MOST", 2)
+    works = [begun([{"image": number}]) for number in range(3)]
+    for work in works:
+        ended(work)
+        visits.add("session", work)
+    assert visits.works("session") == [works[2], works[1]]
+
+
+def test_visitors_who_stay_away_are_forgotten(monkeypatch):
+    with gr.Blocks():
+        visits = Visits(keep=0)
+    for name in ("gone", "present"):
+        work = begun([{"image": 1}])
+        ended(work)
+        visits.arrive(name, f"tab of {name}")
+        visits.add(name, work)
+    visits.leave("gone")
+    visits.arrive("new", "new tab")
+    visits.arrive("gone again", "tab of gone")
+    assert visits.works("gone again") == [] and len(visits.works("present")) == 1
