@@ -10,9 +10,9 @@ from .files import (
     save_network,
     weights_fingerprint,
 )
-from .find import DEFAULT_NETWORK, find_network, is_module, model_folders
+from .find import DEFAULT_NETWORK, find_network, in_model_folders, is_module, model_folders
 from .foreign import LAYOUTS, write_foreign
-from .modules import load_module, load_network, save_scales
+from .modules import ModuleHeader, load_module, load_network, read_scales, save_scales
 from .rescale import original, rescale, scales
 from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
 
@@ -29,6 +29,7 @@ __all__ = [
     "Field",
     "Layer",
     "ModuleBackbone",
+    "ModuleHeader",
     "Network",
     "Preprocessing",
     "as_trained",
@@ -37,6 +38,7 @@ __all__ = [
     "find_network",
     "fingerprint",
     "fingerprint_of",
+    "in_model_folders",
     "is_module",
     "load_module",
     "load_network",
@@ -45,6 +47,7 @@ __all__ = [
     "normalized_for",
     "original",
     "quantize",
+    "read_scales",
     "rescale",
     "rounded",
     "save_network",
