@@ -98,6 +98,9 @@ def test_inspect_tells_what_a_file_is(network, capsys):
         "fingerprint",
     ):
         assert line in text
+    assert main(["inspect", "vgg19-caffe-gatys.scales"]) == 0
+    text = capsys.readouterr().out
+    assert "vgg19, 64 128 256 512 512 filters\npooling        max\n  conv1_1: mean activations 7.42" in text
     assert main(["reconstruct", "photo.jpg", "--network", network, *SMALL, "-o", "r.png"]) == 0
     capsys.readouterr()
     assert main(["inspect", "r.png"]) == 0

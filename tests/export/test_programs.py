@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -38,19 +39,47 @@ def node_folder():
     return folder
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The program in C++, with the library that comes with ONNX Runtime for Python; CPATH may name other headers."""
+    library = next(iter((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")), None)
+    if shutil.which("g++") is None or library is None:
+        pytest.skip("needs g++ and ONNX Runtime's library")
+    command = ["g++", "-std=c++17", "-I/usr/include/onnxruntime"]
+    asked = subprocess.run(
+        [*command, "-E", "-x", "c++", "-"], input=b"#include <onnxruntime_cxx_api.h>", capture_output=True
+    )
+    if asked.returncode:
+        pytest.skip("needs ONNX Runtime's C++ headers, Debian's libonnxruntime-dev")
+    program = tmp_path_factory.mktemp("built") / "paint"
+    named = program.with_name("libonnxruntime.so.1")  # as the library calls itself
+    named.symlink_to(library)
+    linked = [str(named), f"-Wl,-rpath,{named.parent}", "-Wall", "-Wextra", "-Werror", "-o", str(program)]
+    subprocess.run([*command, str(EXAMPLES / "paint.cpp"), *linked], check=True, timeout=300)
+    return program
+
+
+@pytest.fixture(params=["paint.mjs", "paint.cpp"])
+def program(request, tmp_path):
+    """How to start it in a folder."""
+    if request.param == "paint.cpp":
+        return [str(request.getfixturevalue("built"))]
+    (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_folder") / "node_modules")
+    shutil.copy(EXAMPLES / request.param, tmp_path)
+    return ["node", request.param]
+
+
 def as_floats(path):
     return torch.from_numpy(np.asarray(Image.open(path)).copy()).permute(2, 0, 1)[None] / 255
 
 
 @pytest.mark.parametrize("statistic", ["gram", "moments"])
-def test_node_paints(node_folder, tiny_network, random_image, tmp_path, statistic):
+def test_programs_paint(program, tiny_network, random_image, tmp_path, statistic):
     network, layers = tiny_network(), ["relu1_1", "relu2_1"]
     export_step(network, ["relu3_1"], layers, tmp_path / "step.onnx", statistic=statistic)
     to_picture(random_image(45, 53, seed=1)).save(tmp_path / "photo.ppm")
     to_picture(random_image(40, 61, seed=2).square()).save(tmp_path / "painting.ppm")
-    shutil.copy(EXAMPLES / "paint.mjs", tmp_path)
-    (tmp_path / "node_modules").symlink_to(node_folder / "node_modules")
-    command = ["node", "paint.mjs", "step.onnx", "photo.ppm", "painting.ppm", "output.ppm", "12", "100"]
+    command = [*program, "step.onnx", "photo.ppm", "painting.ppm", "output.ppm", "12", "100"]
     told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120).stdout
     losses = [float(line.split()[1]) for line in told.splitlines()]
     recipe = Recipe.preset(

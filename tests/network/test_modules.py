@@ -121,6 +121,17 @@ def test_files_know_their_weights_and_choose_no_code(measured):
     assert (measured / "own.scales").stat().st_size < 10_000
 
 
+@pytest.mark.parametrize("name", ["own.scales", "own_nets:seeded@own.scales"])
+def test_inspect_tells_what_a_file_of_means_belongs_to_and_runs_no_code(measured, capsys, name):
+    sys.modules.pop("own_nets")
+    capsys.readouterr()
+    assert main(["inspect", name]) == 0
+    told, means = capsys.readouterr().out, load_file("own.scales")["relu4_2.mean_activation"]
+    assert "own_nets:seeded, no VGG\npreprocessing  RGB x 1, minus (0.485" in told and '"images": 5' in told
+    assert f"  relu4_2 (2): mean activations {means.min():.3g} to {means.max():.3g}\n" in told
+    assert "own_nets" not in sys.modules
+
+
 def test_torchvisions_are_made_by_name_and_a_file_may_name_them(desk, monkeypatch):
     import torchvision
 

@@ -2,9 +2,9 @@ from .architecture import DEPTHS, Architecture, Layer
 from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint
 from .codebook import Codebook, quantize
 from .files import load_vgg, normalized_for, rounded, save_network, weights_fingerprint
-from .find import DEFAULT_NETWORK, find_network, is_module, model_folders
+from .find import DEFAULT_NETWORK, find_network, in_model_folders, is_module, model_folders
 from .foreign import write_foreign
-from .modules import load_module, load_network, save_scales
+from .modules import ModuleHeader, load_module, load_network, read_scales, save_scales
 from .rescale import original, rescale, scales
 from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
 
@@ -19,6 +19,7 @@ __all__ = [
     "Field",
     "Layer",
     "ModuleBackbone",
+    "ModuleHeader",
     "Network",
     "Preprocessing",
     "as_trained",
@@ -26,6 +27,7 @@ __all__ = [
     "field_of",
     "find_network",
     "fingerprint",
+    "in_model_folders",
     "is_module",
     "load_module",
     "load_network",
@@ -34,6 +36,7 @@ __all__ = [
     "normalized_for",
     "original",
     "quantize",
+    "read_scales",
     "rescale",
     "rounded",
     "save_network",

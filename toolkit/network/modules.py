@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Json, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from ..choices import SCALES, Pooling
 from ..errors import ToolkitError, did_you_mean
@@ -75,14 +75,7 @@ def load_module(
     if not file:
         return ModuleBackbone(*made(name, convention), layers or {}, provenance={"source": name})
     path = in_model_folders(file)
-    try:
-        tensors, metadata = load_tensors(path)
-        header = ModuleHeader.model_validate(metadata)
-        means = {layer: tensors[f"{layer}.mean_activation"] for layer in header.layers}
-    except (ValidationError, KeyError) as error:
-        raise ToolkitError(
-            f"{path} is a .scales file: it holds mean activations, not a network; normalise a VGG with it."
-        ) from error
+    header, means = read_scales(path)
     if not (name or LIBRARIES.fullmatch(header.source)):  # a file must not choose what code is run
         raise ToolkitError(f"{path} belongs to {header.source}, which is code: name both, {header.source}@{file}.")
     module, _ = made(name or header.source, convention)
@@ -90,6 +83,22 @@ def load_module(
         raise ToolkitError(f"{path} belongs to other weights than {name or header.source} has: normalise it anew.")
     provenance = {"source": header.source, "normalization": header.provenance}
     return ModuleBackbone(module, header.preprocessing, header.layers, means if normalized else {}, provenance)
+
+
+def read_scales(path: Path) -> tuple[ModuleHeader, dict[str, Tensor]]:
+    """What a file of mean activations of a network that is no VGG holds: its metadata, and by layer the means (C).
+
+    Raises:
+        ToolkitError: when it can't be read, or belongs to a VGG.
+    """
+    try:
+        tensors, metadata = load_tensors(path)
+        header = ModuleHeader.model_validate(metadata)
+        return header, {layer: tensors[f"{layer}.mean_activation"] for layer in header.layers}
+    except (ValidationError, KeyError) as error:
+        raise ToolkitError(
+            f"{path} is a .scales file: it holds mean activations, not a network; normalise a VGG with it."
+        ) from error
 
 
 def save_scales(network: ModuleBackbone, path: Path) -> None:
