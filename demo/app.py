@@ -67,6 +67,9 @@ NAMES = """() => {
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
+#: Most sessions that Gradio remembers, the last ones: it forgets none by itself whose visitor has left.
+SESSIONS = 200
+
 #: How the names of exported graphs end. ``vgg19-*`` would match those of vgg19-small too.
 EXPORTS = ("features", "step")
 
@@ -148,6 +151,7 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
         enable_monitoring=settings.monitoring,
         allowed_paths=[str(EXAMPLES)],
         max_file_size=settings.max_upload,
+        state_session_capacity=SESSIONS,
         app_kwargs={
             "routes": [Route("/health", health), *own_device],
             "middleware": [*first, *([Middleware(AssistantsLogin, settings.auth)] if settings.auth else [])],
