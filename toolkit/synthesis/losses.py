@@ -28,7 +28,7 @@ Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Region]]]
 
 
 class Loss(Protocol):
-    """A loss on the features of one layer, or of several, in three steps: sums over positions, value, gradient.
+    """A loss on the features of one layer, or of several, in three steps: sums, value, gradient.
 
     What sums and slope hold is the loss's own affair. ReLU's part in the gradient belongs to the network.
 
@@ -46,15 +46,15 @@ class Loss(Protocol):
     def layers(self) -> tuple[str, ...]: ...
 
     def sums(self, features: Features) -> tuple[Tensor, ...]:
-        """Sums over the positions of an image or a part of it."""
+        """What the value needs of the features of an image or a part of it; most often sums over their positions."""
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The loss before its weight, (), and the slope, which the gradient needs."""
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds that of ``weight`` times the loss in one layer's features, in place; called from the deepest layer on.
+        """Adds the gradient of ``weight`` times the loss with respect to one layer's features, in place.
 
-        Features of the layers above that one are there too; those of deeper ones are gone.
+        Called from the deepest layer on: features of the layers above this one are there too; deeper ones are gone.
         """
 
 
@@ -137,7 +137,10 @@ class MomentsLoss(OneLayerLoss):
         return moment_sums(features[self.layer], self.guide)
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, Slope]:
-        """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
+        """The loss, and its derivatives with respect to the moments, times ``scale`` and already divided by M.
+
+        All are zero where a guide is zero everywhere.
+        """
         own = Sums(*sums)
         value, slope = self.distance(moments(own))
         scale = torch.where(own.positions > 0, self.scale, 0.0)
@@ -145,7 +148,7 @@ class MomentsLoss(OneLayerLoss):
         return value * scale, Slope(slope.mean * over, slope.gram * over)
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution."""
+        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution. The slope is over M already."""
         by_mean, by_gram = slope
         matrix = (2 * self.weight * by_gram).to(gradient.dtype)
         own = F.conv2d(features[layer], matrix[:, :, None, None], (self.weight * by_mean).to(gradient.dtype))
@@ -156,4 +159,4 @@ class MomentsLoss(OneLayerLoss):
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
         count = channels[self.layer]
-        return Sums(like.new_zeros(count, count), like.new_zeros(count), like.new_zeros(()))
+        return Sums(like.new_zeros(count), like.new_zeros(count, count), like.new_zeros(()))

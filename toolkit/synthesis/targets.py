@@ -10,14 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network import Backbone
-from .inputs import Inputs
+from .inputs import HALF, Inputs
 from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Region
 from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
-
-#: A position belongs to a style image where its mask is at least this bright.
-HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -151,9 +148,9 @@ def losses_of(recipe: Recipe, targets: Targets) -> list[Loss]:
         own = [summary[layer] for summary in targets.summaries]
         # Each style image has a target of its own within its mask; without masks they share one, everywhere.
         if not targets.guides:
-            losses.append(statistic.against(own, shares, recipe.seed)(layer, weight, scale=scale))
+            losses.append(statistic.towards(own, shares, recipe.seed)(layer, weight, scale=scale))
         for summary, share, guide in zip(own, shares, targets.guides, strict=bool(targets.guides)):
-            make = statistic.against([summary], [1.0], recipe.seed)
+            make = statistic.towards([summary], [1.0], recipe.seed)
             losses.append(make(layer, weight * share, guide=guide[layer], scale=scale))
     if targets.joint:
         weight, joint = recipe.finish * sum(style_weights.values()), targets.joint
