@@ -18,13 +18,13 @@ from .statistics import Distance, Slope, Sums, moment_sums, moments
 Features = Mapping[str, Tensor]
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
-Region = tuple[EllipsisType, slice, slice]
+Window = tuple[EllipsisType, slice, slice]
 
 #: All of an image, or of its features.
-EVERYWHERE: Region = (..., slice(None), slice(None))
+EVERYWHERE: Window = (..., slice(None), slice(None))
 
 #: An image and layers -> by part of the image and by layer: the features of the part, and where in the whole they are.
-Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Region]]]
+Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Window]]]
 
 
 class Loss(Protocol):
@@ -61,7 +61,7 @@ class Loss(Protocol):
 class AdditiveLoss(Loss, Protocol):
     """A loss whose sums over the parts of an image add up, tensor by tensor, to those of the whole."""
 
-    def within(self, regions: Mapping[str, Region]) -> Loss:
+    def within(self, windows: Mapping[str, Window]) -> Loss:
         """The same loss for some of the positions, by layer."""
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor, ...]:
@@ -111,8 +111,8 @@ class FeaturesLoss(OneLayerLoss):
         """Adds 2 (F - P), times scale and weight, over the number of values."""
         gradient.add_(features[layer] - self.target, alpha=2 * (self.scale / self.size) * self.weight)
 
-    def within(self, regions: Mapping[str, Region]) -> "FeaturesLoss":
-        return replace(self, target=self.target[regions[self.layer]])
+    def within(self, windows: Mapping[str, Window]) -> "FeaturesLoss":
+        return replace(self, target=self.target[windows[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor]:
         return (like.new_zeros(()),)
@@ -154,8 +154,8 @@ class MomentsLoss(OneLayerLoss):
         own = F.conv2d(features[layer], matrix[:, :, None, None], (self.weight * by_mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
-    def within(self, regions: Mapping[str, Region]) -> "MomentsLoss":
-        return self if self.guide is None else replace(self, guide=self.guide[regions[self.layer]])
+    def within(self, windows: Mapping[str, Window]) -> "MomentsLoss":
+        return self if self.guide is None else replace(self, guide=self.guide[windows[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
         count = channels[self.layer]

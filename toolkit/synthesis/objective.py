@@ -10,7 +10,7 @@ from ..network import Backbone
 from ..optimize import Evaluation, ObjectiveLike
 from .image_losses import ImageLoss, image_losses_of
 from .inputs import Inputs
-from .losses import Region
+from .losses import Window
 from .recipe import Recipe
 from .targets import Targets, find_targets, losses_of, matched, whole
 
@@ -51,7 +51,7 @@ class Objective:
     def _aim(self, targets: Targets) -> None:
         self.targets, self._losses = targets, losses_of(self._recipe, targets)
 
-    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Window]]:
         """As ``Parts``: the whole image."""
         return whole(self._network, image, layers)
 

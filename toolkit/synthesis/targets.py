@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..network import Backbone
 from .inputs import HALF, Inputs
-from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Region
+from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Window
 from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
@@ -35,7 +35,7 @@ class Targets:
     matches: tuple[Tensor, ...] = ()
 
 
-def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Window]]:
     """The features of an image in one part."""
     return ((layer, features, EVERYWHERE) for layer, features in network.walk(image, layers))
 
@@ -60,14 +60,14 @@ def find_targets(
     features: dict[str, Tensor] = {}
     if inputs.content is not None and content_weights:
         shapes = network.shapes(content_weights, inputs.content.shape)
-        for layer, part, region in parts(inputs.content, content_weights):
-            if region == EVERYWHERE:
+        for layer, part, window in parts(inputs.content, content_weights):
+            if window == EVERYWHERE:
                 features[layer] = part
                 continue
             if layer not in features:
                 empty = part.new_empty(1, *shapes[layer])
                 features[layer] = empty.contiguous(memory_format=torch.channels_last)
-            features[layer][region] = part
+            features[layer][window] = part
     if not style_weights:
         return Targets(features, (), ())
     guides = tuple(guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.masks)
@@ -77,8 +77,8 @@ def find_targets(
     counted = [guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.style_masks]
     summaries: list[dict[str, Summary]] = [{} for _ in inputs.styles]
     for number, (style, summary) in enumerate(zip(inputs.styles, summaries, strict=True)):
-        for layer, part, region in parts(style, style_weights):
-            own = statistic.summary(part, counted[number][layer][region] if counted else None, recipe.seed)
+        for layer, part, window in parts(style, style_weights):
+            own = statistic.summary(part, counted[number][layer][window] if counted else None, recipe.seed)
             summary[layer] = tuple(map(add, summary[layer], own)) if layer in summary else own
     return Targets(features, tuple(summaries), guides)
 
