@@ -61,7 +61,7 @@ def test_targets_of_the_same_style_images_are_taken_again(tiny_network, random_i
     one, other = anew(first.content), again(first.content)
     torch.testing.assert_close(one.objective, other.objective)
     torch.testing.assert_close(one.gradient, other.gradient)
-    assert find_targets(network, recipe(), second, before=before.targets).matches == ()
+    assert find_targets(network, recipe(), second, known=before.targets).matches == ()
 
 
 def test_frames_are_a_scene_then_next_or_still_and_cuts_begin_anew(tiny_network):

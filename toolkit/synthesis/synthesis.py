@@ -15,12 +15,12 @@ from ..device import available, native_bfloat16
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
 from ..network import Backbone
-from ..optimize import OPTIMIZERS, EarlyStop, ObjectiveLike, Optimizer
+from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from ..pictures.colour import with_colours_of
 from ..pictures.io import resize
 from .budget import plan
 from .inputs import Inputs, MadeFrom
-from .objective import MakeObjective
+from .objective import MakeObjective, ObjectiveLike
 from .preconditioner import Preconditioner
 from .pyramid import Stage, enlarged, stages, start_image
 from .recipe import Recipe
@@ -83,7 +83,7 @@ class Synthesis:
         memory: bytes to stay within; what the device has free when it is not said. An image that does not fit is
             computed in tiles.
         ranks: the processes that share the tiles.
-        objective: what computes losses and gradient, in place of PyTorch, whole or in tiles.
+        make_objective: makes what computes losses and gradient, in place of PyTorch, whole or in tiles.
         schedule: the stages to go through, in place of the recipe's.
 
     Raises:
@@ -100,7 +100,7 @@ class Synthesis:
         device: str | torch.device = "cpu",
         memory: float | None = None,
         ranks: Ranks = ALONE,
-        objective: MakeObjective | None = None,
+        make_objective: MakeObjective | None = None,
         schedule: Sequence[Stage] | None = None,
         **images: Any,
     ) -> None:
@@ -114,7 +114,7 @@ class Synthesis:
         )  # refuses what is wrong
         memory = min(ranks.all_gather(available(self._device) if memory is None else memory))
         planned = plan(network, recipe, self.inputs, memory, device=self._device, ranks=ranks)
-        self._make_objective, self._most_pairs = objective or planned.objective, planned.pairs
+        self._make_objective, self._most_pairs = make_objective or planned.objective, planned.pairs
         self.iteration = self.skipped = 0
         self._optimizer: Optimizer
         self._objective: ObjectiveLike

@@ -41,7 +41,7 @@ def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[t
 
 
 def find_targets(
-    network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None, before: Targets | None = None
+    network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None, known: Targets | None = None
 ) -> Targets:
     """The targets of a recipe's losses.
 
@@ -50,7 +50,7 @@ def find_targets(
         recipe: which losses.
         inputs: of the result's size.
         parts: runs the network over an image part by part; over the whole at once when there is none.
-        before: targets of the same style images, from which all is taken that is theirs alone.
+        known: earlier targets of the same style images: their style part is used again, only the content's is computed.
 
     Raises:
         ToolkitError: for an unknown layer, or an image too small for the deepest layer.
@@ -71,8 +71,8 @@ def find_targets(
     if not style_weights:
         return Targets(features, (), ())
     guides = tuple(guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.masks)
-    if before:
-        return replace(before, features=features, guides=guides, joint=None, matches=())
+    if known:
+        return replace(known, features=features, guides=guides, joint=None, matches=())
     statistic = statistic_of(recipe)
     counted = [guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.style_masks]
     summaries: list[dict[str, Summary]] = [{} for _ in inputs.styles]

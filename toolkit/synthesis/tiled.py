@@ -37,7 +37,7 @@ class TiledObjective(Objective):
     """What ``Objective`` computes, tile by tile.
 
     Args:
-        network, recipe, inputs, before: as ``Objective``.
+        network, recipe, inputs, known: as ``Objective``.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
@@ -50,7 +50,7 @@ class TiledObjective(Objective):
         network: Backbone,
         recipe: Recipe,
         inputs: Inputs,
-        before: Targets | None = None,
+        known: Targets | None = None,
         *,
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
@@ -59,7 +59,7 @@ class TiledObjective(Objective):
         self._pixels, self._ranks = pixels, ranks
         self._path = network.architecture.down_to(set().union(*recipe.layer_weights))
         self._strides = strides(self._path)
-        super().__init__(network, recipe, inputs, before)
+        super().__init__(network, recipe, inputs, known)
 
     def __call__(self, image: Tensor) -> Evaluation:
         losses = cast("list[AdditiveLoss]", self._losses)
