@@ -138,7 +138,7 @@ def test_a_frame_that_follows_has_the_finest_level_alone(fields):
     short = following(whole, 15)
     assert {stage.size for stage in short} == {whole[-1].size}
     assert 13 <= sum(stage.iterations for stage in short) <= 17
-    assert all(stage.finish for stage in short) == (fields.get("finish", 1.0) > 0)
+    assert all(stage.with_finish for stage in short) == (fields.get("finish", 1.0) > 0)
 
 
 def test_tiles_and_masks_paint_frames_as_well(tiny_network):

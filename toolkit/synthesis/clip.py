@@ -28,10 +28,10 @@ from .recipe import Recipe
 from .synthesis import Synthesis
 from .targets import Targets
 
-#: Iterations of a frame that follows another, over those of a scene's first.
+#: Iterations of a frame that follows another, relative to those of a scene's first.
 SHARE = 0.2
 
-#: How surely a frame is held where the flow is not to be believed, over where it is.
+#: How surely a frame is held where the flow is not to be believed, relative to where it is.
 LOOSELY = 0.1
 
 #: A passage is still while no spot changes by more, where the frame's longest side is divided into so many.
@@ -183,6 +183,6 @@ def following(whole: list[Stage], iterations: int) -> list[Stage]:
     Content counts as the recipe says: no coarser level holds the forms, which would fade from frame to frame.
     """
     finest = [stage for stage in whole if stage.size == whole[-1].size]
-    finest = [stage for stage in finest if stage.finish] or finest
+    finest = [stage for stage in finest if stage.with_finish] or finest
     share = iterations / sum(stage.iterations for stage in finest)
-    return [stage._replace(iterations=max(1, round(stage.iterations * share)), content=1.0) for stage in finest]
+    return [stage._replace(iterations=max(1, round(stage.iterations * share)), content_factor=1.0) for stage in finest]

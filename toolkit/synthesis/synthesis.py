@@ -127,10 +127,10 @@ class Synthesis:
         Args:
             number: of the stage.
             before: the stage that was run before.
-            matched: the image whose neighbours the finish compares with, if it is not the best so far.
+            matched: the image for which the finish finds its neighbours, if it is not the best so far.
         """
         stage = self.stages[number]
-        recipe = self.recipe.model_copy(update={"content_weight": self.recipe.content_weight * stage.content})
+        recipe = self.recipe.model_copy(update={"content_weight": self.recipe.content_weight * stage.content_factor})
         another_size = before is None or before.size != stage.size
         if before is None or before._replace(iterations=stage.iterations) != stage:  # another objective
             inputs = self.inputs.at(recipe, stage.size, self._device)
@@ -143,11 +143,11 @@ class Synthesis:
             optimizer = self._make_optimizer(image.contiguous(), stage.size)
         else:
             optimizer = self._optimizer
-        if stage.finish:
+        if stage.with_finish:
             matched = optimizer.best.clone() if matched is None else matched
             objective.match(matched)
         # Assign last, so an interrupt leaves the previous stage intact.
-        if another_size or stage.finish:
+        if another_size or stage.with_finish:
             self._least, self._losses = math.inf, {}
             optimizer.restart()
         self._optimizer, self._objective, self._matched = optimizer, objective, matched
