@@ -53,7 +53,7 @@ class Joint:
 
     @classmethod
     def of(cls, weights: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]], size: Sequence[int]) -> "Joint":
-        """That of layers with these weights, whose features of an image of (height, width) are (C, h, w).
+        """Joins layers with these weights; ``shapes`` are their features', (C, h, w), for an image of ``size``.
 
         Layers coarser than a stroke are left out, unless all are.
 
@@ -115,8 +115,8 @@ def find_matches(joint: Joint, run: Parts, image: Tensor, candidates: Sequence[T
 class NeighboursLoss:
     """Mean over positions of 1 - cos(h_p, t_p), times ``scale``.
 
-    As t_p has the length one, its gradient in h_p is (cos(h_p, t_p) h_p / |h_p| - t_p) / (|h_p| P), P the number of
-    positions. Its sums are maps of the whole grid, zero outside of a part: cos(h_p, t_p) and 1 / |h_p|.
+    As t_p has the length one, its gradient with respect to h_p is (cos(h_p, t_p) h_p / |h_p| - t_p) / (|h_p| P), P the
+    number of positions. Its sums are maps of the whole grid, zero outside of a part: cos(h_p, t_p) and 1 / |h_p|.
 
     ``candidates``: (K, C). ``matches``: by position, the number of its target, (h, w). ``guide``: how much each
     position counts, (h, w); 1 each when there is none. ``window``: the part of the grid whose features are given.
@@ -157,7 +157,7 @@ class NeighboursLoss:
         return ((1 - cosine) * counted).sum(), (cosine * inverse.square() * counted, inverse * counted)
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds the gradient in h_p, carried back to a layer's own positions."""
+        """Adds the gradient with respect to h_p, carried back to a layer's own positions."""
         along, towards = (own[self.window][..., None] for own in slope)
         target = self._target(layer)
         part = self.joint.part(layer, features[layer], target.shape[:2])
@@ -190,7 +190,7 @@ def onto(features: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def add_back(gradient: Tensor, own: Tensor) -> None:
-    """The pullback of ``onto``: one on the grid, (h, w, C), is added in place to one in features, (1, C, H, W)."""
+    """The pullback of ``onto``: adds a gradient on the grid, (h, w, C), to that of features, (1, C, H, W), in place."""
     rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory
     (height, width), (high, wide) = rows.shape[:2], own.shape[:2]
     if cell := _ratio((height, width), (high, wide)):
