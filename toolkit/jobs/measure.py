@@ -27,7 +27,7 @@ from ..network import (
     save_network,
     save_scales,
 )
-from ..normalize import Job, MeanActivations, Normalized, apply, example_stream, normalize
+from ..normalize import MeanActivations, Normalized, Pass, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.facts import facts, in_words, skipped_in_words
 from ..normalize.report import report
@@ -75,7 +75,7 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
             progress(Counted(done, total))
 
     arithmetic = job.arithmetic or ("tf32" if where.type == "cuda" else "float32")
-    work = Job(images, arithmetic, ranks, job.output, add)
+    work = Pass(images, arithmetic, ranks, job.output, add)
     try:
         results: Sequence[Normalized] = []
         if isinstance(original, ModuleBackbone):
