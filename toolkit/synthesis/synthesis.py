@@ -14,7 +14,7 @@ from torch import Tensor
 from ..device import available, native_bfloat16
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..network import Backbone
+from ..network import Backbone, check_layers
 from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from ..pictures.colour import with_colours_of
 from ..pictures.io import resize
@@ -109,9 +109,7 @@ class Synthesis:
         self.recipe = recipe
         self._network, self._device = network, torch.device(device)
         self.stages = schedule or stages(recipe, self.inputs.proportions, native_bfloat16(self._device))
-        network.shapes(
-            set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless
-        )  # refuses what is wrong
+        check_layers(network, set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless)
         memory = min(ranks.all_gather(available(self._device) if memory is None else memory))
         planned = plan(network, recipe, self.inputs, memory, device=self._device, ranks=ranks)
         self._make_objective, self._most_pairs = make_objective or planned.objective, planned.pairs
