@@ -21,16 +21,14 @@ from toolkit.synthesis.synthesis import MismatchError
 #: A transfer of one kind of stage; the finish has tests of its own.
 PLAIN = {"finish": 0.0, "total_variation_weight": 0.0, "coarsest": 256, "levels": 4}
 
-#: What is said to a synthesis, not to its recipe.
-OPTIONS = ("make_objective", "masks", "style_masks", "memory")
-
 
 @pytest.fixture
 def make(tiny_network, random_image):
     """Makes a small synthesis of the given kind."""
 
     def make(kind="transfer", **fields):
-        options = {name: fields.pop(name) for name in OPTIONS if name in fields}
+        others = ("make_objective", "masks", "style_masks", "memory")
+        options = {name: fields.pop(name) for name in others if name in fields}
         images = {
             "content": fields.pop("content", random_image(60, 80, seed=1)),
             "styles": fields.pop("styles", [random_image(50, 70, seed=2)]),

@@ -319,13 +319,8 @@ def test_two_processes_give_what_one_gives(tiny_network, random_image, tmp_path)
         for of_rank in found:
             assert_alike(type(expected)(*of_rank[case]), expected)
     for optimizer in ("lbfgs", "adam"):
-        alone = Synthesis(
-            tiny_network(),
-            recipe.with_(optimizer=optimizer),
-            content=content,
-            styles=images[2:],
-            make_objective=Objective,
-        )
+        chosen = recipe.with_(optimizer=optimizer)
+        alone = Synthesis(tiny_network(), chosen, content=content, styles=images[2:], make_objective=Objective)
         objectives = [progress.objective for progress in alone]
         assert found[0][optimizer][0] == found[1][optimizer][0] == pytest.approx(objectives, rel=0.02)
         assert torch.equal(found[0][optimizer][1], found[1][optimizer][1])

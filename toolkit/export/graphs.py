@@ -338,7 +338,7 @@ def _style(graph: _Graph, layer: Layer, weight: str, statistic: StatisticName) -
 
 
 def _mean_square(graph: _Graph, difference: str, count: int, name: str | None = None) -> tuple[str, str]:
-    """The mean square of so many differences, and its derivative in them."""
+    """The mean square of so many differences, and its derivative with respect to them."""
     value = graph("ReduceMean", graph("Mul", difference, difference), name=name, keepdims=0)
     return value, graph("Mul", difference, graph.constant(2 / count))
 

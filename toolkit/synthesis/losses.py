@@ -137,10 +137,7 @@ class MomentsLoss(OneLayerLoss):
         return moment_sums(features[self.layer], self.guide)
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, Slope]:
-        """The loss, and its derivatives with respect to the moments, times ``scale`` and already divided by M.
-
-        All are zero where a guide is zero everywhere.
-        """
+        """The loss, and ``scale`` / M times dL/dm and dL/dG; zeros where a guide is zero everywhere."""
         own = Sums(*sums)
         value, slope = self.distance(moments(own))
         scale = torch.where(own.positions > 0, self.scale, 0.0)

@@ -25,8 +25,8 @@ class Statistic(NamedTuple):
 
     ``scale``: of its losses; with it one style weight keeps as much of the content by any statistic.
     ``summary``: of features (1, C, h, w), where each position counts as much as a guide (1, 1, h, w) says, by a seed.
-    ``towards``: makes losses against one target, which is blended from style images' summaries by their shares; the
-    seed is as before. ``additive``: whether summaries of an image's parts add up, tensor by tensor.
+    ``towards``: blends style images' summaries into one target, by their shares and with the same seed, and gives what
+    makes losses towards it. ``additive``: whether summaries of an image's parts add up, tensor by tensor.
     """
 
     scale: float
