@@ -109,7 +109,7 @@ def offer(
     Args:
         function: takes a request and the controls' values by name, and yields updates.
         controls: by name; they describe the parameters.
-        picture: under which of the updates the picture is.
+        picture: the component whose update holds the picture.
         sentence: the same of the sentence.
         files: the same of further files; a gallery's are with or without captions.
         name: of the endpoint, if not the function's.

@@ -14,7 +14,7 @@ from toolkit import device
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.network.vgg import affine
-from toolkit.normalize import Job, normalize
+from toolkit.normalize import Pass, normalize
 from toolkit.pictures.io import to_picture
 from toolkit.synthesis import Recipe, Synthesis, suggest_regions
 
@@ -170,7 +170,7 @@ def test_a_network_is_normalised_there(tiny_network, random_image, stand_in, tmp
     for where in (CPU, stand_in):
         network = tiny_network().at(where, torch.float32)
         held_out = [random_image(40, 44, seed=9).to(where)]
-        (result,), _ = normalize([network], Job(ImageStream(list_images(tmp_path), "native")), held_out)
+        (result,), _ = normalize([network], Pass(ImageStream(list_images(tmp_path), "native")), held_out)
         found.append(result)
     for name, mean in found[0].network.mean_activations.items():
         assert found[1].network.mean_activations[name].device == CPU

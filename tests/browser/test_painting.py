@@ -98,7 +98,7 @@ def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(
     network = load_network("vgg19-small")
     content, style = map(open_image, pictures)
     monkeypatch.setattr(budget, "PAIRS", facts["constants"]["pairs"])
-    ours = Synthesis(network, recipe, content=content, styles=[style], objective=OnnxObjective)
+    ours = Synthesis(network, recipe, content=content, styles=[style], make_objective=OnnxObjective)
     for _ in ours:
         pass
     assert made_from(tmp_path / "painted.png") == ours.made_from

@@ -43,6 +43,7 @@ def test_a_clip_becomes_a_film(network, clip, desk, capsys):
     assert transfer(network) == 0
     told = capsys.readouterr()
     assert told.out == "written to clip-painting.mp4\n" and "frame 8 of 8" in told.err
+    assert "neighbours " in told.err and "temporal " in told.err
     assert shown("clip-painting.mp4") == [(n / 25, (26, 32)) for n in range(8)]
     assert not (desk / "clip-painting.frames").exists()
     assert transfer(network, "--to", "0.08") == 0  # what is there is kept

@@ -297,7 +297,7 @@ def test_a_synthesis_on_onnx_runtime_makes_the_same_picture(tiny_network, random
     images = {}
     for objective in (Objective, OnnxObjective):
         synthesis = Synthesis(
-            tiny_network(), recipe, content=random_image(), styles=[random_image(seed=2)], objective=objective
+            tiny_network(), recipe, content=random_image(), styles=[random_image(seed=2)], make_objective=objective
         )
         list(synthesis)
         images[objective] = synthesis.image

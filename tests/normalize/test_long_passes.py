@@ -18,7 +18,7 @@ from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.files import save_tensors
 from toolkit.network import load_network, save_network
-from toolkit.normalize import Job
+from toolkit.normalize import Pass
 from toolkit.normalize.measure import PartialFile, measure
 
 
@@ -115,23 +115,23 @@ def test_processes_share_the_images_each_counted_once(desk):
 
 def test_sums_of_other_images_weights_or_settings_are_refused(desk, tiny_network):
     stream = ImageStream(list_images(desk / "images"), "native")
-    Job(stream, partials=desk / "x").measure([tiny_network()])
+    Pass(stream, partials=desk / "x").measure([tiny_network()])
     others = [
-        ("images", Job(ImageStream(stream.entries[:-1], "native"), partials=desk / "x"), tiny_network()),
-        ("network", Job(stream, partials=desk / "x"), tiny_network(seed=1)),
-        ("network", Job(stream, partials=desk / "x"), tiny_network(pooling="max")),
-        ("preparation", Job(ImageStream(stream.entries, "crop"), partials=desk / "x"), tiny_network()),
-        ("arithmetic", Job(stream, "bfloat16", partials=desk / "x"), tiny_network()),
+        ("images", Pass(ImageStream(stream.entries[:-1], "native"), partials=desk / "x"), tiny_network()),
+        ("network", Pass(stream, partials=desk / "x"), tiny_network(seed=1)),
+        ("network", Pass(stream, partials=desk / "x"), tiny_network(pooling="max")),
+        ("preparation", Pass(ImageStream(stream.entries, "crop"), partials=desk / "x"), tiny_network()),
+        ("arithmetic", Pass(stream, "bfloat16", partials=desk / "x"), tiny_network()),
     ]
-    for name, job, network in others:
+    for name, work, network in others:
         with pytest.raises(ToolkitError, match=f"was made with other {name}: name another output"):
-            job.measure([network])
+            work.measure([network])
     (desk / "x.0.partial").write_bytes(b"cut short")
     with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
-        Job(stream, partials=desk / "x").measure([tiny_network()])
+        Pass(stream, partials=desk / "x").measure([tiny_network()])
     save_tensors({}, desk / "x.0.partial", {"key": "{}", "pass": '{"sums": [], "reading": 1}'})  # another version's
     with pytest.raises(ToolkitError, match=r"The interrupted pass in .* can't be read: name another output"):
-        Job(stream, partials=desk / "x").measure([tiny_network()])
+        Pass(stream, partials=desk / "x").measure([tiny_network()])
 
 
 def test_bfloat16_means_are_those_of_float32_to_its_precision(desk, tiny_network):

@@ -9,23 +9,23 @@ from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError, ToolkitWarning
 from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network
-from toolkit.normalize import Job, MeanActivations, apply, load_normalized, normalize
+from toolkit.normalize import MeanActivations, Pass, apply, load_normalized, normalize
 from toolkit.normalize.comparison import agreement, implied_mean_activations
 
 
 @pytest.fixture
-def job(tmp_path, random_image):
+def work(tmp_path, random_image):
     from toolkit.pictures.io import to_picture
 
     (tmp_path / "images").mkdir()
     for seed in range(5):
         to_picture(random_image(40, 44, seed)).save(tmp_path / "images" / f"{seed}.png")
-    return Job(ImageStream(list_images(tmp_path / "images"), "native"))
+    return Pass(ImageStream(list_images(tmp_path / "images"), "native"))
 
 
-def test_scales_applied_without_images_are_the_normalisation(tiny_network, job, random_image, tmp_path):
+def test_scales_applied_without_images_are_the_normalisation(tiny_network, work, random_image, tmp_path):
     original = tiny_network()
-    (result,), _ = normalize([original], job, [random_image()])
+    (result,), _ = normalize([original], work, [random_image()])
     result.mean_activations.save(tmp_path / "x.scales")
     again = apply(original, MeanActivations.load(tmp_path / "x.scales"), [random_image()])
     assert again.relative_error == result.relative_error and not again.remeasured
@@ -34,9 +34,9 @@ def test_scales_applied_without_images_are_the_normalisation(tiny_network, job, 
     assert (tmp_path / "x.scales").stat().st_size < 20_000
 
 
-def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_network, job, random_image):
+def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_network, work, random_image):
     original = tiny_network()
-    (known,), _ = job.mean_activations([original], {})
+    (known,), _ = work.mean_activations([original], {})
     copied = tiny_network()
     for parameter in copied.parameters():  # as an 8-bit copy has them
         step = parameter.abs().max() / 127
@@ -48,9 +48,9 @@ def test_weights_are_recognised_whatever_holds_them_and_others_refused(tiny_netw
         apply(tiny_network(pooling="max"), known, [random_image()])
 
 
-def test_scales_are_implied_by_the_weights_alone(tiny_network, job, random_image):
+def test_scales_are_implied_by_the_weights_alone(tiny_network, work, random_image):
     original = tiny_network()
-    (result,), _ = normalize([original], job, [random_image()])
+    (result,), _ = normalize([original], work, [random_image()])
     implied = implied_mean_activations(result.network, original)
     for name, mean in result.network.mean_activations.items():
         torch.testing.assert_close(implied[name], torch.where(mean > 0, mean, 1.0), rtol=1e-5, atol=0)
@@ -67,10 +67,10 @@ def test_agreement_is_by_logarithms_and_medians():
 
 
 @pytest.fixture
-def adain(tiny_network, job, random_image, tmp_path):
+def adain(tiny_network, work, random_image, tmp_path):
     """A normalised network as the AdaIN family stores it: numbered, behind a convolution that prepares the input."""
     original = tiny_network(convention="caffe")
-    (result,), _ = normalize([original], job, [random_image()])
+    (result,), _ = normalize([original], work, [random_image()])
     mean = torch.tensor(CONVENTIONS["caffe"].mean)
     tensors = {"0.weight": 255 * torch.eye(3).flip(0).view(3, 3, 1, 1), "0.bias": -mean}
     numbers = (2, 5, 9, 12, 16, 19, 22, 25, 29, 32, 35, 38, 42, 45, 48, 51)
@@ -149,10 +149,10 @@ def test_what_was_normalised_is_normalised_anew_from_its_original(adain, monkeyp
         assert fingerprint(once) == fingerprint(twice)
 
 
-def test_the_filter_belongs_to_the_preparation(tiny_network, tmp_path, job):
+def test_the_filter_belongs_to_the_preparation(tiny_network, tmp_path, work):
     for preparation, filter in (("crop", "bilinear"), ("stretch", "bicubic"), ("native", "none")):
-        stream = ImageStream(job.images.entries, preparation)
-        (known,), _ = Job(stream).mean_activations([tiny_network("vgg11")], {})
+        stream = ImageStream(work.images.entries, preparation)
+        (known,), _ = Pass(stream).mean_activations([tiny_network("vgg11")], {})
         assert (known.provenance["preparation"], known.provenance["filter"]) == (preparation, filter)
 
 

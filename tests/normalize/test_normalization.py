@@ -9,7 +9,7 @@ from toolkit.data.sources import list_images
 from toolkit.data.stream import PREPARATIONS, ImageStream
 from toolkit.errors import ToolkitError
 from toolkit.network import original, rescale, rounded
-from toolkit.normalize import Job, normalize
+from toolkit.normalize import Pass, normalize
 from toolkit.normalize.check import largest_relative_error, spread_around_one
 from toolkit.normalize.facts import network_facts
 from toolkit.normalize.measure import measure
@@ -36,7 +36,7 @@ def held_out(random_image):
 
 def normalized(network, folder, held_out, **wishes):
     """One network normalised over a folder, images at their own size."""
-    (result,), _ = normalize([network], Job(ImageStream(list_images(folder), "native")), held_out, **wishes)
+    (result,), _ = normalize([network], Pass(ImageStream(list_images(folder), "native")), held_out, **wishes)
     return result.network, result
 
 
@@ -56,7 +56,7 @@ def means_one_by_one(network, images):
 @pytest.mark.parametrize("arithmetic", ["float32", "tf32"])
 def test_a_gpus_coarser_products_are_not_taken_for_a_fault(tiny_network, folder, held_out, arithmetic):
     images = ImageStream(list_images(folder), "native")
-    (result,), _ = normalize([tiny_network().cuda()], Job(images, arithmetic), [image.cuda() for image in held_out])
+    (result,), _ = normalize([tiny_network().cuda()], Pass(images, arithmetic), [image.cuda() for image in held_out])
     assert result.relative_error < 1e-5
 
 
@@ -104,7 +104,7 @@ def test_sums_of_shares_add_up(tiny_network, folder):
 
 def test_both_poolings_in_one_pass_are_those_of_two(tiny_network, folder, held_out):
     originals = [tiny_network(pooling=pooling) for pooling in ("average", "max")]
-    together, measured = normalize(originals, Job(ImageStream(list_images(folder), "native")), held_out)
+    together, measured = normalize(originals, Pass(ImageStream(list_images(folder), "native")), held_out)
     assert measured.images == 7
     for given, result in zip(originals, together, strict=True):
         alone, _ = normalized(given, folder, held_out)
@@ -199,7 +199,7 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, folder, held_out, tmp_pat
         list_images(tmp_path / "bare")
     broken = ImageStream([entry for entry in list_images(folder) if entry.name in ("broken.jpg", "empty.png")])
     with pytest.raises(ToolkitError, match="No image could be read, so there is nothing to measure"):
-        normalize([tiny_network()], Job(broken, partials=tmp_path / "x"), held_out)
+        normalize([tiny_network()], Pass(broken, partials=tmp_path / "x"), held_out)
     assert not list(tmp_path.glob("x*"))  # which would refuse other images
     result, _ = normalized(tiny_network(), folder, held_out)
     with pytest.raises(ToolkitError, match=r"This network is normalised already: start from the original weights."):

@@ -15,11 +15,11 @@ from toolkit.synthesis import Checkpoint, Objective, Recipe, Synthesis
 def make(tiny_network, random_image):
     """Makes a transfer of two levels, of two and seven iterations."""
 
-    def make(objective=None, **fields):
+    def make(make_objective=None, **fields):
         wanted = {"size": 512, "iterations": 9, "levels": 2, "precision": "float32", **fields}
         recipe = Recipe.preset("transfer", content_layers="relu2_1", style_layers="relu1_1", **wanted)
         images = {"content": random_image(16, 128), "styles": [random_image(seed=2)]}
-        return Synthesis(tiny_network(), recipe, **images, objective=objective)
+        return Synthesis(tiny_network(), recipe, **images, make_objective=make_objective)
 
     return make
 

@@ -61,7 +61,7 @@ def test_targets_of_the_same_style_images_are_taken_again(tiny_network, random_i
     one, other = anew(first.content), again(first.content)
     torch.testing.assert_close(one.objective, other.objective)
     torch.testing.assert_close(one.gradient, other.gradient)
-    assert find_targets(network, recipe(), second, before=before.targets).matches == ()
+    assert find_targets(network, recipe(), second, known=before.targets).matches == ()
 
 
 def test_frames_are_a_scene_then_next_or_still_and_cuts_begin_anew(tiny_network):
@@ -138,7 +138,7 @@ def test_a_frame_that_follows_has_the_finest_level_alone(fields):
     short = following(whole, 15)
     assert {stage.size for stage in short} == {whole[-1].size}
     assert 13 <= sum(stage.iterations for stage in short) <= 17
-    assert all(stage.finish for stage in short) == (fields.get("finish", 1.0) > 0)
+    assert all(stage.with_finish for stage in short) == (fields.get("finish", 1.0) > 0)
 
 
 def test_tiles_and_masks_paint_frames_as_well(tiny_network):

@@ -42,13 +42,13 @@ def in_parts(loss, x):
     """The same from two parts of the features, where there are two."""
     width = x.shape[-1]
     at = (width + 1) // 2
-    regions = [(..., slice(None), slice(0, at)), (..., slice(None), slice(at, None))][:width]
+    windows = [(..., slice(None), slice(0, at)), (..., slice(None), slice(at, None))][:width]
     (layer,) = loss.layers
-    parts = [loss.within({layer: region}).sums({layer: x[region]}) for region in regions]
+    parts = [loss.within({layer: window}).sums({layer: x[window]}) for window in windows]
     value, slope = loss.value(tuple(map(sum, zip(*parts, strict=True))))
     gradient = torch.zeros_like(x)
-    for region in regions:
-        loss.within({layer: region}).add_gradient(layer, gradient[region], {layer: x[region]}, slope)
+    for window in windows:
+        loss.within({layer: window}).add_gradient(layer, gradient[window], {layer: x[window]}, slope)
     return value, gradient
 
 

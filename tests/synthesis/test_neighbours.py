@@ -150,7 +150,7 @@ def test_a_run_restored_within_the_finish_goes_on_to_the_same_image(tiny_network
     arguments = tiny_network(), recipe(size=96, iterations=24, coarsest=48)
     images = {"content": random_image(80, 96, 1), "styles": [random_image(64, 64, 2)]}
     through = Synthesis(*arguments, **images)
-    assert [stage.finish for stage in through.stages] == [False, True]
+    assert [stage.with_finish for stage in through.stages] == [False, True]
     for progress in through:
         if progress.iteration == 19:
             state = copy.deepcopy(through.state())
@@ -163,7 +163,7 @@ def test_a_run_restored_within_the_finish_goes_on_to_the_same_image(tiny_network
 def test_a_finish_without_style_is_none(tiny_network, random_image):
     plain = Recipe.preset("reconstruction", size=64, iterations=4, finish=1.0, content_layers="relu2_1")
     synthesis = Synthesis(tiny_network(), plain, content=random_image(64, 64))
-    assert not any(stage.finish for stage in synthesis.stages)
+    assert not any(stage.with_finish for stage in synthesis.stages)
     assert all("neighbours" not in progress.losses for progress in synthesis)
 
 

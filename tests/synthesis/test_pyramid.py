@@ -54,7 +54,7 @@ def test_stages_share_all_iterations_and_their_sizes_grow_twofold(
         assert level == size_of(image, size >> back)
         if back:
             assert max(level) >= coarsest and min(level) >= 32
-    finishes = [stage.finish for stage in found]
+    finishes = [stage.with_finish for stage in found]
     assert finishes == sorted(finishes) and (not any(finishes) or (finish > 0 and synthesis != "reconstruction"))
 
 
@@ -74,7 +74,7 @@ def test_no_coarse_level_is_too_small_to_hold_a_form(shape, size, expected):
 
 def test_a_recipe_from_before_the_finish_has_the_stages_that_it_had():
     before = Recipe.checked({"synthesis": "transfer", "style_layers": "relu1_1", "size": 1024, "iterations": 60})
-    assert [(max(stage.size), stage.iterations, stage.finish) for stage in stages(before, (30, 40), False)] == [
+    assert [(max(stage.size), stage.iterations, stage.with_finish) for stage in stages(before, (30, 40), False)] == [
         *[(256, 24, False), (512, 18, False), (1024, 18, False)]
     ]
 
@@ -90,7 +90,7 @@ def test_a_recipe_from_before_the_finish_has_the_stages_that_it_had():
 )
 def test_the_finish_follows_when_the_forms_are_there(size, fields, expected):
     found = stages(Recipe.preset("transfer", size=size, **fields), (30, 40), False)
-    assert [(max(stage.size), stage.iterations, stage.finish) for stage in found] == expected
+    assert [(max(stage.size), stage.iterations, stage.with_finish) for stage in found] == expected
 
 
 def test_shares_are_of_the_whole():

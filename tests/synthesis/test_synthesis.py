@@ -27,7 +27,8 @@ def make(tiny_network, random_image):
     """Makes a small synthesis of the given kind."""
 
     def make(kind="transfer", **fields):
-        options = {name: fields.pop(name) for name in ("objective", "masks", "style_masks", "memory") if name in fields}
+        others = ("make_objective", "masks", "style_masks", "memory")
+        options = {name: fields.pop(name) for name in others if name in fields}
         images = {
             "content": fields.pop("content", random_image(60, 80, seed=1)),
             "styles": fields.pop("styles", [random_image(50, 70, seed=2)]),
@@ -154,7 +155,7 @@ def test_it_can_be_left_at_any_iteration_with_its_best_image(make, optimizer):
 def test_it_hands_over_the_least_objective_not_the_last(make):
     objectives = {1: 3.0, 2: 1.0, 3: 2.0}
     recorded = Recorded(lambda number, evaluation: evaluation._replace(objective=torch.tensor(objectives[number])))
-    synthesis = make(iterations=3, objective=recorded)
+    synthesis = make(iterations=3, make_objective=recorded)
     for _ in synthesis:
         pass
     assert torch.equal(synthesis.image, recorded.images[1])
@@ -194,7 +195,7 @@ def test_a_run_that_diverges_keeps_what_it_had(make):
     def spoilt(number, evaluation):
         return evaluation._replace(objective=torch.tensor(math.nan)) if number == 4 else evaluation
 
-    synthesis = make(optimizer="adam", objective=Recorded(spoilt))
+    synthesis = make(optimizer="adam", make_objective=Recorded(spoilt))
     with pytest.raises(ToolkitError, match="The optimisation diverged: lower the weights"):
         list(synthesis)
     assert torch.isfinite(synthesis.image).all() and synthesis.iteration == 3
@@ -235,7 +236,7 @@ def test_any_network_transfers_a_style(residual, random_image):
     with pytest.raises(ToolkitError, match="can't be cut into tiles"):
         Synthesis(residual, recipe, content=content, styles=[style], ranks=Alike(0, 2))
     with pytest.raises(ToolkitError, match="folded or exported"):
-        Synthesis(residual, recipe, content=content, styles=[style], objective=OnnxObjective)
+        Synthesis(residual, recipe, content=content, styles=[style], make_objective=OnnxObjective)
 
 
 def test_what_does_not_fit_is_refused_before_it_starts(make):
@@ -273,13 +274,13 @@ def test_the_network_and_the_images_are_left_as_they_were(tiny_network, random_i
 @pytest.mark.parametrize(("scale", "size"), [(0.5, (40, 20)), (1.0, (80, 40)), (2.0, (160, 80))])
 def test_the_style_is_resized_by_its_scale(make, random_image, scale, size):
     recorded = Recorded()
-    make(size=80, style_scale=scale, styles=[random_image(40, 20)], objective=recorded)
+    make(size=80, style_scale=scale, styles=[random_image(40, 20)], make_objective=recorded)
     assert recorded.made[0][1].styles[0].shape[-2:] == size
 
 
 def test_masks_are_resized_to_the_result(make):
     recorded = Recorded()
-    make(masks=[torch.ones(1, 1, 15, 20)], objective=recorded)
+    make(masks=[torch.ones(1, 1, 15, 20)], make_objective=recorded)
     (mask,) = recorded.made[0][1].masks
     assert mask.shape == (1, 1, 30, 40)
     torch.testing.assert_close(mask, torch.ones_like(mask))
@@ -287,7 +288,7 @@ def test_masks_are_resized_to_the_result(make):
 
 def test_style_masks_are_resized_to_their_style(make):
     recorded = Recorded()
-    synthesis = make(style_masks=[torch.ones(1, 1, 15, 20)], style_scale=2, objective=recorded)
+    synthesis = make(style_masks=[torch.ones(1, 1, 15, 20)], style_scale=2, make_objective=recorded)
     inputs = recorded.made[0][1]
     assert inputs.style_masks[0].shape[-2:] == inputs.styles[0].shape[-2:]
     assert len(synthesis.made_from.style_masks) == 1
@@ -319,7 +320,7 @@ def test_mistakes_are_told_in_a_sentence(make, kind, fields, sentence):
 
 def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size(make_levels):
     recorded = Recorded()
-    synthesis = make_levels(objective=recorded)
+    synthesis = make_levels(make_objective=recorded)
     assert [(stage.size, stage.iterations) for stage in synthesis.stages] == [((32, 256), 2), ((64, 512), 7)]
     numbers, previews = [], []
     for progress in synthesis:
@@ -334,7 +335,7 @@ def test_every_level_starts_from_the_one_before_and_the_image_has_its_final_size
 @pytest.mark.parametrize("start", ["content", "noise", "grey"])
 def test_a_level_starts_with_the_fine_detail_of_the_recipes_start(make_levels, start):
     recorded = Recorded()
-    synthesis = make_levels(start=start, objective=recorded)
+    synthesis = make_levels(start=start, make_objective=recorded)
     steps = iter(synthesis)
     next(steps), next(steps)
     coarse, fine = synthesis.best.clone(), make_levels(start=start, levels=1).best
@@ -375,7 +376,7 @@ def test_what_is_interrupted_between_two_levels_can_be_kept_and_resumed(make_lev
                 raise error
             return super().__call__(*arguments)
 
-    synthesis = make_levels(optimizer=optimizer, objective=Interrupted())
+    synthesis = make_levels(optimizer=optimizer, make_objective=Interrupted())
     steps = iter(synthesis)
     next(steps), next(steps)
     before = synthesis.image
@@ -398,7 +399,7 @@ def test_a_state_of_another_recipe_is_refused(make):
 @pytest.mark.skipif(not native_bfloat16(torch.device("cpu")), reason="needs a processor with bfloat16 of its own")
 def test_mixed_precision_ends_in_float32_and_resumes_anywhere(make):
     fields, recorded = {"precision": "mixed", "iterations": 30}, Recorded()
-    whole = make(objective=recorded, **fields)
+    whole = make(make_objective=recorded, **fields)
     assert [(stage.precision, stage.iterations) for stage in whole.stages] == [("bfloat16", 25), ("float32", 5)]
     list(whole)
     assert [dtype for dtype, *_ in recorded.made] == [torch.bfloat16, torch.float32]
@@ -423,7 +424,7 @@ def test_iterations_that_hardly_pay_are_skipped_and_it_resumes_anywhere(make):
     def counted(start=0, **fields):
         scripted = Scripted(halving)
         scripted.numbers = itertools.count(start)
-        return make(iterations=100, objective=scripted, **fields)
+        return make(iterations=100, make_objective=scripted, **fields)
 
     whole = counted()
     shown = [(progress.iteration, progress.iterations) for progress in whole]
@@ -442,7 +443,7 @@ def test_iterations_that_hardly_pay_are_skipped_and_it_resumes_anywhere(make):
 
 def test_a_level_that_ends_early_gives_way_to_the_next(make, random_image):
     synthesis = make(
-        size=512, levels=2, iterations=300, content=random_image(16, 128), objective=Scripted(lambda number: 1.0)
+        size=512, levels=2, iterations=300, content=random_image(16, 128), make_objective=Scripted(lambda number: 1.0)
     )
     progress = list(synthesis)
     assert [stage.iterations for stage in synthesis.stages] == [75, 225]
@@ -453,14 +454,14 @@ def test_a_level_that_ends_early_gives_way_to_the_next(make, random_image):
 
 
 def test_on_request_nothing_is_skipped(make):
-    synthesis = make(iterations=70, early_stop=False, objective=Scripted(lambda number: 1.0))
+    synthesis = make(iterations=70, early_stop=False, make_objective=Scripted(lambda number: 1.0))
     assert [progress.iteration for progress in synthesis] == list(range(1, 71))
     assert synthesis.skipped == 0
 
 
 def test_it_says_what_computes(make):
     assert make().runs_on == "PyTorch on cpu"
-    assert make(objective=Scripted(float)).runs_on == "a script"
+    assert make(make_objective=Scripted(float)).runs_on == "a script"
 
 
 @pytest.mark.parametrize("pairs", [1, 3])
@@ -488,7 +489,7 @@ def test_no_step_leaps_and_so_none_has_to_come_back():
     content, style = (example_photographs()[name] for name in ("chelsea", "astronaut"))
     recipe = Recipe.preset("transfer", size=64, iterations=30, style_layers={"relu1_1": 1.0}, **PLAIN)
     recorded = Recorded()
-    synthesis = Synthesis(load_network("vgg19-small"), recipe, content=content, styles=[style], objective=recorded)
+    synthesis = Synthesis(load_network("vgg19-small"), recipe, content=content, styles=[style], make_objective=recorded)
     objectives = [progress.objective for progress in synthesis]
     steps = [float((after - before).abs().mean()) for before, after in itertools.pairwise(recorded.images)]
     assert 0.5 * LBFGS.LARGEST_STEP < max(steps) <= 1.001 * LBFGS.LARGEST_STEP

@@ -238,7 +238,7 @@ with Ranks.joined(torch.device("cpu")) as ranks:
             recipe.with_(optimizer=optimizer),
             content=given["content"],
             styles=given["images"][2:],
-            objective=functools.partial(TiledObjective, pixels=5_000, ranks=ranks),
+            make_objective=functools.partial(TiledObjective, pixels=5_000, ranks=ranks),
         )
         found[optimizer] = [[progress.objective for progress in synthesis], synthesis.image]
     torch.save(found, f"found-{ranks.rank}.pt")
@@ -319,9 +319,8 @@ def test_two_processes_give_what_one_gives(tiny_network, random_image, tmp_path)
         for of_rank in found:
             assert_alike(type(expected)(*of_rank[case]), expected)
     for optimizer in ("lbfgs", "adam"):
-        alone = Synthesis(
-            tiny_network(), recipe.with_(optimizer=optimizer), content=content, styles=images[2:], objective=Objective
-        )
+        chosen = recipe.with_(optimizer=optimizer)
+        alone = Synthesis(tiny_network(), chosen, content=content, styles=images[2:], make_objective=Objective)
         objectives = [progress.objective for progress in alone]
         assert found[0][optimizer][0] == found[1][optimizer][0] == pytest.approx(objectives, rel=0.02)
         assert torch.equal(found[0][optimizer][1], found[1][optimizer][1])
@@ -354,7 +353,7 @@ def make(*arguments):
 recipe = Recipe.checked(given["recipe"])
 try:
     with Ranks.joined(torch.device("cpu")) as ranks:
-        synthesis = Synthesis(load_network("tiny.safetensors"), recipe, content=given["content"], objective=make)
+        synthesis = Synthesis(load_network("tiny.safetensors"), recipe, content=given["content"], make_objective=make)
         checkpoint = Checkpoint(Path("x.checkpoint"), synthesis, ranks)
         for progress in checkpoint:
             checkpoint.save()

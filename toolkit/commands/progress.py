@@ -48,7 +48,7 @@ def _iteration(bar: Any, step: "Progress") -> Any:
     bar.total = step.iterations
     # The time left, the objective, and the losses summed by kind, short enough for a line.
     told = [f"{bar.format_interval(step.remaining)} left", f"objective {step.objective:.4g}"]
-    for kind in ("content", "style", "total variation"):
+    for kind in ("content", "style", "total variation", "neighbours", "temporal"):
         losses = [loss for name, loss in step.losses.items() if name.startswith(kind)]
         told += [f"{kind} {sum(losses):.3g}"] if losses else []
     if step.frames:

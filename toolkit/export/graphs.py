@@ -145,7 +145,7 @@ def step_model(
     precision: Storage = "float32",
     statistic: StatisticName = "gram",
 ) -> onnx.ModelProto:
-    """One evaluation: every loss, their weighted sum, and its gradient in the image.
+    """One evaluation: every loss, their weighted sum, and its gradient with respect to the image.
 
     Inputs: ``image`` (1, 3, H, W), RGB in [0, 1]; ``content_LAYER``, the content image's features (1, C, h, w);
     ``gram_LAYER``, the style's Gram matrix F Fᵀ / M (C, C); for ``moments`` also its mean, ``mean_LAYER`` (C, 1);
@@ -338,7 +338,7 @@ def _style(graph: _Graph, layer: Layer, weight: str, statistic: StatisticName) -
 
 
 def _mean_square(graph: _Graph, difference: str, count: int, name: str | None = None) -> tuple[str, str]:
-    """The mean square of so many differences, and its derivative in them."""
+    """The mean square of so many differences, and its derivative with respect to them."""
     value = graph("ReduceMean", graph("Mul", difference, difference), name=name, keepdims=0)
     return value, graph("Mul", difference, graph.constant(2 / count))
 
@@ -352,7 +352,7 @@ def _doubled(graph: _Graph, value: str) -> str:
 
 
 def _pullback(graph: _Graph, layer: Layer, pooling: str, x: str, gradient: str) -> str:
-    """A layer's pullback: from the gradient in its output to the gradient in its input ``x``."""
+    """A layer's pullback: from the gradient with respect to its output to that with respect to its input ``x``."""
     match layer.kind:
         case "conv":
             # The kernel transposed in its channel axes and rotated by 180 degrees: a constant, folded on loading.

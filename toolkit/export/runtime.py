@@ -93,7 +93,7 @@ class OnnxObjective:
         network: a VGG in float32, on the device to compute on.
         recipe: which losses, and their weights.
         inputs: as ``Objective``, without masks.
-        before: as ``Objective``.
+        known: as ``Objective``.
         session: of a ``step_model`` with the recipe's layers in their order and its style statistic; made here when
             there is none.
 
@@ -109,7 +109,7 @@ class OnnxObjective:
         network: Backbone,
         recipe: Recipe,
         inputs: Inputs,
-        before: Targets | None = None,
+        known: Targets | None = None,
         session: Session | None = None,
     ) -> None:
         content_weights, style_weights = recipe.layer_weights
@@ -127,7 +127,7 @@ class OnnxObjective:
         if recipe.seamless:
             raise ToolkitError("ONNX Runtime's objective has no seamless textures: compute with PyTorch.")
         inputs.check(recipe)
-        self.targets = find_targets(network, recipe, inputs, before=before)
+        self.targets = find_targets(network, recipe, inputs, known=known)
         self._losses, self.image_losses = losses_of(recipe, self.targets), image_losses_of(recipe)
         statistic = recipe.style_statistic if style_weights else "gram"
         self._session = session or Session(step_model(network, *layers, statistic=statistic), network.device)

@@ -80,7 +80,7 @@ class _Painting:
             temporal_weight=job.temporal_weight,
             device=find_device(job.device),
             memory=job.memory,
-            make=engine_of(job),
+            make_objective=engine_of(job),
         )
 
     def run(self) -> Made:

@@ -33,7 +33,7 @@ class Export(Job):
     source: Source
     kind: Literal["features", "step"] = field(
         "features",
-        "features: the output of layers; step: the losses of a transfer, their gradient in the image, and targets",
+        "features: the output of layers; step: a transfer's losses, targets, and gradient with respect to the image",
     )
     layers: Names | None = field(None, "layers of the features (default: the layers of a transfer)", **LAYERS)
     content_layers: Names | None = field(None, "content layers of the step (default: those of a transfer)", **LAYERS)

@@ -1,4 +1,4 @@
-"""How a network is normalised: over images, by one process or several, or from mean activations."""
+"""How ``Normalize`` (normalize.py) runs: over images, by one process or several, or from mean activations."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from ..network import (
     POOLINGS,
     ModuleBackbone,
     Network,
-    channels,
+    check_layers,
     is_module,
     load_module,
     load_vgg,
@@ -27,7 +27,7 @@ from ..network import (
     save_network,
     save_scales,
 )
-from ..normalize import Job, MeanActivations, Normalized, apply, example_stream, normalize
+from ..normalize import MeanActivations, Normalized, Pass, apply, example_stream, normalize
 from ..normalize.check import held_out
 from ..normalize.facts import facts, in_words, skipped_in_words
 from ..normalize.report import report
@@ -75,7 +75,7 @@ def _measure(job: Normalize, progress: Callable[[Counted], object], where: torch
             progress(Counted(done, total))
 
     arithmetic = job.arithmetic or ("tf32" if where.type == "cuda" else "float32")
-    work = Job(images, arithmetic, ranks, job.output, add)
+    work = Pass(images, arithmetic, ranks, job.output, add)
     try:
         results: Sequence[Normalized] = []
         if isinstance(original, ModuleBackbone):
@@ -111,7 +111,7 @@ def _module(job: Normalize, where: torch.device) -> ModuleBackbone:
     parts = (each.partition("=") for each in job.layers or ())
     layers = {name: own or name for name, _, own in parts}
     network = load_module(job.source, convention=job.convention, layers=layers).at(where, torch.float32)
-    channels(network, layers)  # refuses what it has not
+    check_layers(network, layers)
     return network
 
 

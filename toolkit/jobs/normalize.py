@@ -1,4 +1,4 @@
-"""A VGG normalised over a set of images, checked, and written with its provenance."""
+"""A VGG normalised over a set of images, checked, and written with its provenance: its fields; ``measure`` runs it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -122,7 +122,9 @@ def _synthesis(job: SynthesisJob, recipe: Recipe, network: Backbone, inputs: Inp
         _note(note)
     if job.engine == "onnx" and (job.memory or ranks.world_size > 1):
         raise InputError("ONNX Runtime computes whole images in one process: use torch.", "engine")
-    return Synthesis(network, recipe, inputs, device=device, memory=job.memory, ranks=ranks, objective=engine_of(job))
+    return Synthesis(
+        network, recipe, inputs, device=device, memory=job.memory, ranks=ranks, make_objective=engine_of(job)
+    )
 
 
 def engine_of(job: SynthesisJob) -> "type[OnnxObjective] | None":

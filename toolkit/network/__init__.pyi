@@ -1,5 +1,5 @@
 from .architecture import DEPTHS, Architecture, Layer
-from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, field_of, fingerprint
+from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, check_layers, field_of, fingerprint
 from .codebook import Codebook, quantize
 from .files import load_vgg, normalized_for, rounded, save_network, weights_fingerprint
 from .find import DEFAULT_NETWORK, find_network, in_model_folders, is_module, model_folders
@@ -24,6 +24,7 @@ __all__ = [
     "Preprocessing",
     "as_trained",
     "channels",
+    "check_layers",
     "field_of",
     "find_network",
     "fingerprint",

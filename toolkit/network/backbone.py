@@ -193,6 +193,13 @@ class ModuleBackbone:
         return features
 
 
+def check_layers(
+    network: Backbone, layers: Iterable[str], size: Sequence[int] = (SIDE, SIDE), seamless: bool = False
+) -> None:
+    """Raises ``ToolkitError`` for layers that a network has not, or not of an image of (height, width)."""
+    network.shapes(layers, size, seamless)
+
+
 def channels(network: Backbone, layers: Iterable[str]) -> dict[str, int]:
     """By layer, in the network's order, how many channels it has.
 

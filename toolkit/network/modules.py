@@ -1,4 +1,4 @@
-"""Networks that are no VGG: made by name, and their files of mean activations."""
+"""Loading networks that are no VGG, as ``backbone.ModuleBackbone``: by name, and their files of mean activations."""
 
 import hashlib
 import importlib
@@ -38,6 +38,8 @@ def load_network(
     source: str | Path, *, convention: str | None = None, pooling: Pooling | None = None, normalized: bool = True
 ) -> Backbone:
     """Loads a network: a VGG as ``load_vgg`` does, any other as ``load_module`` does.
+
+    Without mean activations in the file it stays as trained; ``normalize.load_normalized`` normalises such a VGG.
 
     >>> load_network("vgg19", pooling="max").measured["relu1_1"]
     'conv1_1'

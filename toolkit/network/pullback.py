@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: The gradient in a layer's output -> the gradient in its input.
+#: From the gradient with respect to a layer's output to that with respect to its input.
 Back = Callable[[Tensor], Tensor]
 
-#: Given a layer in use and a gradient (1, C, h, w) in its features: adds that of losses to it, in place.
+#: Given a layer in use and the gradient with respect to its features (1, C, h, w): adds that of losses, in place.
 AddGradient = Callable[[str, Tensor], object]
 
 
@@ -25,7 +25,8 @@ class Trail:
     ``features``: (1, C, h, w) by layer in use, in the network's order. ``backward`` empties it.
 
     Args:
-        to_image: the gradient in the network's input, float32 or float64 -> the gradient in the image.
+        to_image: from the gradient with respect to the network's input, float32 or float64, to that with respect to
+            the image.
     """
 
     def __init__(self, to_image: Back) -> None:
@@ -41,7 +42,7 @@ class Trail:
             self.features[layer] = features
 
     def backward(self, add_gradient: AddGradient) -> Tensor:
-        """The gradient in the image, (1, 3, H, W) float32 or float64, of losses on the features.
+        """The gradient of losses on the features with respect to the image, (1, 3, H, W) float32 or float64.
 
         Args:
             add_gradient: called for each layer in use, from the deepest on. The features of that layer and of those
@@ -67,11 +68,11 @@ def through_convolution(gradient: Tensor, weight: Tensor, seamless: bool) -> Ten
     return F.conv_transpose2d(gradient, weight, padding=1)
 
 
-def through_relu(gradient: Tensor, passes: Tensor) -> Tensor:
-    """The pullback of a ReLU, in place, from its output or, in a quarter of the memory, where that is positive."""
-    if passes.dtype == torch.uint8:
-        return gradient.mul_(passes)
-    return torch.ops.aten.threshold_backward(gradient, passes, 0, grad_input=gradient)
+def through_relu(gradient: Tensor, output_or_mask: Tensor) -> Tensor:
+    """The pullback of a ReLU, in place, by its output or, in a quarter of the memory, a mask (uint8) of what passes."""
+    if output_or_mask.dtype == torch.uint8:
+        return gradient.mul_(output_or_mask)
+    return torch.ops.aten.threshold_backward(gradient, output_or_mask, 0, grad_input=gradient)
 
 
 def through_average(gradient: Tensor, size: tuple[int, int]) -> Tensor:

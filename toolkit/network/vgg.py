@@ -41,7 +41,7 @@ class Preprocessing:
         return ordered * factor + offset
 
     def pullback(self, gradient: Tensor) -> Tensor:
-        """The gradient in the network's input -> the gradient in the image."""
+        """From the gradient with respect to the network's input to that with respect to the image."""
         factor, _ = affine(self, gradient.dtype, gradient.device)
         scaled = gradient * factor
         return scaled.flip(1) if self.channels == "BGR" else scaled
@@ -169,9 +169,10 @@ class Network(nn.Module):
                 yield layer.name, x
 
     def trail(self, image: Tensor, layers: Iterable[str], seamless: bool = False) -> Trail:
-        """As ``forward``, for one image, with the way back. It keeps of a ReLU that is not in use where it is positive.
+        """As ``forward``, for one image, with the way back.
 
-        In a seamless image opposite edges meet: it is padded with itself, not with zeros.
+        Of a ReLU that no loss uses, only where it is positive is kept. In a seamless image opposite edges meet: it is
+        padded with itself, not with zeros.
         """
         wanted = set(layers)
         path, x = self._begin(image, wanted, seamless)
@@ -188,7 +189,7 @@ class Network(nn.Module):
                         weight = self.convolution(layer.name).weight
                         back = functools.partial(through_convolution, weight=weight, seamless=seamless)
                     case "relu":
-                        back = functools.partial(through_relu, passes=x if used else x.bool().view(torch.uint8))
+                        back = functools.partial(through_relu, output_or_mask=x if used else x.bool().view(torch.uint8))
                     case "pool":
                         back = functools.partial(through_average, size=size)
             trail.append(layer.name, back, x if used else None)

@@ -2,4 +2,4 @@
 
 from .default import example_stream, load_backbone, load_normalized, normalize_by_default
 from .mean_activations import MeanActivations
-from .normalize import RECHECK, Job, Normalized, apply, normalize
+from .normalize import RECHECK, Normalized, Pass, apply, normalize

@@ -11,7 +11,7 @@ from ..network import Backbone, Network, is_module, load_network, load_vgg, mode
 from ..pictures.io import example_photographs
 from .check import held_out
 from .mean_activations import MeanActivations
-from .normalize import Job, apply, normalize
+from .normalize import Pass, apply, normalize
 
 #: How a network is normalised here that no shipped mean activations fit. The factor holds for half of the filters.
 APPROXIMATE = (
@@ -82,6 +82,6 @@ def normalize_by_default(network: Network, name: str = "The network") -> Network
     else:
         how = APPROXIMATE
         with warnings.catch_warnings(action="ignore", category=ToolkitWarning):  # what follows says more
-            (result,), _ = normalize([network], Job(example_stream()), photographs)
+            (result,), _ = normalize([network], Pass(example_stream()), photographs)
     warnings.warn(f"{name} is not normalised: {how}", ToolkitWarning, stacklevel=2)
     return result.network

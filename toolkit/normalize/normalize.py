@@ -28,8 +28,8 @@ FEW = 100
 
 
 @dataclass(frozen=True)
-class Job:
-    """How to measure.
+class Pass:
+    """A pass over images, in which networks are measured.
 
     Args:
         images: over which the means are taken.
@@ -102,7 +102,7 @@ class Job:
             for sums in measurement.sums
         ], measurement
 
-    def sample(self, count: int) -> "Job":
+    def sample(self, count: int) -> "Pass":
         """The same over at most so many of the images, evenly spread, without keeping sums."""
         entries = self.images.entries
         chosen = [entries[n * len(entries) // count] for n in range(count)] if count < len(entries) else entries
@@ -173,7 +173,7 @@ def apply(network: Network, mean_activations: MeanActivations, held_out: Iterabl
 
 def normalize(
     networks: Sequence[Network],
-    job: Job,
+    work: Pass,
     held_out: Sequence[Tensor],
     provenance: Mapping[str, Any] | None = None,
     recheck: int = RECHECK,
@@ -185,8 +185,8 @@ def normalize(
 
     Args:
         networks: as they were trained, on one device, each with the pooling that it is to be used with.
-        job: how to measure.
-        held_out: images (N, 3, H, W) apart from the job's.
+        work: over which images to measure, and how.
+        held_out: images (N, 3, H, W) apart from these.
         provenance: where the images come from.
         recheck: on how many of the images to measure again; 0 for none.
 
@@ -196,10 +196,10 @@ def normalize(
     Raises:
         ToolkitError: when a network is normalised already, no image could be read, or the check fails.
     """
-    means, measurement = job.mean_activations(networks, provenance or {})
+    means, measurement = work.mean_activations(networks, provenance or {})
     results = [apply(network, known, held_out) for network, known in zip(networks, means, strict=True)]
     if recheck:
-        again = job.sample(recheck).measure([result.network for result in results])
+        again = work.sample(recheck).measure([result.network for result in results])
         results = [
             replace(result, images=again.images, remeasured=sums.means())
             for result, sums in zip(results, again.sums, strict=True)

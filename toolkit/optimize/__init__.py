@@ -10,7 +10,7 @@ from ..choices import OptimizerName
 from .adam import Adam
 from .early_stop import EarlyStop
 from .lbfgs import LBFGS, Precondition
-from .protocol import DivergedError, Evaluation, Numbers, ObjectiveLike, Optimizer
+from .protocol import DivergedError, Evaluation, Numbers, Optimizer
 
 
 class Kind(NamedTuple):

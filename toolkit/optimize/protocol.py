@@ -31,21 +31,6 @@ class Evaluation(NamedTuple):
         return Numbers(objective, dict(zip(self.losses, losses, strict=True)))
 
 
-class ObjectiveLike(Protocol):
-    """What an optimiser minimises: a point in, an ``Evaluation`` out.
-
-    Computed over a whole image, over tiles and processes, or by ONNX Runtime. ``runs_on`` says what computes.
-    """
-
-    runs_on: str
-
-    def __call__(self, image: Tensor, /) -> Evaluation:
-        """Every loss, and the gradient of their weighted sum."""
-
-    def match(self, image: Tensor, /) -> None:
-        """Adds the finish, a loss against the nearest neighbours of an image, or finds them anew."""
-
-
 class Optimizer(Protocol):
     """Minimises an objective within bounds, one evaluation a step, in whatever shape the tensor has."""
 

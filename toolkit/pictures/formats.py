@@ -30,8 +30,8 @@ INCHES_IN_A_METRE = 1 / 0.0254
 class Format(NamedTuple):
     """A format that images are written in.
 
-    ``encode`` takes an image (1, 3 or 4, H, W), a recipe, bits and dots per inch, and gives the file's bytes. ``bits``:
-    of a channel, the usual number first. ``longest``: longest side in pixels.
+    ``encode`` takes an image (1, 3 or 4, H, W), a recipe as JSON, bits and dots per inch, and gives the file's bytes.
+    ``bits``: of a channel, the usual number first. ``longest``: longest side in pixels.
     """
 
     encode: Callable[[Tensor, str, int, float | None], bytes]

@@ -1,6 +1,6 @@
 """Images: opened, as tensors and back, resized.
 
-A *picture* is a Pillow image, an *image* a tensor (N, 3, H, W), RGB in [0, 1].
+In this package a *picture* is a Pillow image, an *image* a tensor (N, 3, H, W), RGB in [0, 1].
 """
 
 from pathlib import Path

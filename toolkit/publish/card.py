@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).with_name("card.md.jinja")
 FILES = {
     "model.safetensors": "the network: weights as trained, and the mean activations that normalise them on reading",
     "features.onnx": "the layers of a transfer, from RGB in [0, 1], for any ONNX runtime",
-    "step.onnx": "one evaluation of a transfer's losses and their gradient in the image",
+    "step.onnx": "one evaluation of a transfer's losses and their gradient with respect to the image",
     "average.scales": "the mean activations alone, under average pooling",
     "max.scales": "the mean activations alone, under max pooling",
 }

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ToolkitError
-from ..network import Backbone, channels
+from ..network import Backbone, check_layers
 from ..pictures.io import to_picture
 from ..pictures.sheet import Labels, boxes, grid
 from ..synthesis import Inputs, MadeFrom, Progress, Recipe, Result, Synthesis
@@ -146,7 +146,7 @@ class Study:
             for treatment in filter(None, (across.treatment, down.treatment)):
                 chosen = treated(treatment, chosen)
             own = recipe.with_(**across.fields, **down.fields)
-            channels(chosen, [*own.content_layers, *own.style_layers])  # refuses unknown layers
+            check_layers(chosen, [*own.content_layers, *own.style_layers])
             groups.setdefault((chosen, own.with_(iterations=1).to_json()), {})[row, column] = own
         return [_Run(network, made_from(network), _snapshots(recipes)) for (network, _), recipes in groups.items()]
 

@@ -1,10 +1,10 @@
 """Images by optimisation: reconstruction, texture, amalgamation, style transfer.
 
-One evaluation is followed from the image to its gradient in: recipe, inputs, statistics, losses, style, targets,
-objective, and of ``network`` vgg and pullback. The rest of a synthesis is in pyramid, result and synthesis, and the
-loss of its last iterations in neighbours; clip makes pictures move. Beside them stand more statistics (gaussian,
-sliced) and losses (image_losses), the losses as PyTorch modules (training), and what is not needed to understand the
-method.
+One evaluation is followed from the image to its gradient in this order: recipe, inputs, statistics, gaussian (the usual
+statistic), losses, style, targets, objective, and of ``network`` vgg and pullback. Then come neighbours (the finish:
+the loss of the last iterations), pyramid, result, synthesis, of ``optimize`` lbfgs, and clip, for moving pictures.
+Beside them stand one more statistic (sliced) and losses (image_losses), the losses as PyTorch modules (training), and
+what is not needed to understand the method.
 """
 
 import lazy_loader

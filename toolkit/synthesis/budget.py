@@ -42,11 +42,11 @@ class Plan:
     nbytes: int
     ranks: Ranks = ALONE
 
-    def objective(self, network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> Objective:
-        """The objective by this plan; ``before`` as ``Objective`` takes it."""
+    def objective(self, network: Backbone, recipe: Recipe, inputs: Inputs, known: Targets | None = None) -> Objective:
+        """The objective by this plan; ``known`` as ``Objective`` takes it."""
         if self.whole:
-            return Objective(network, recipe, inputs, before)
-        return TiledObjective(network, recipe, inputs, before, pixels=self.pixels, ranks=self.ranks)
+            return Objective(network, recipe, inputs, known)
+        return TiledObjective(network, recipe, inputs, known, pixels=self.pixels, ranks=self.ranks)
 
 
 def plan(

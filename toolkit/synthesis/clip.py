@@ -16,22 +16,22 @@ from torch import Tensor
 from ..choices import TEMPORAL
 from ..device import available, native_bfloat16
 from ..network import Backbone
-from ..optimize import ObjectiveLike
 from ..pictures.colour import luminance
 from ..pictures.flow import motion, warped
 from ..pictures.io import fit, resize
 from .budget import plan
 from .image_losses import ImageLoss, Temporal
 from .inputs import Inputs
+from .objective import ObjectiveLike
 from .pyramid import Stage, size_of, stages
 from .recipe import Recipe
 from .synthesis import Synthesis
 from .targets import Targets
 
-#: Iterations of a frame that follows another, over those of a scene's first.
+#: Iterations of a frame that follows another, relative to those of a scene's first.
 SHARE = 0.2
 
-#: How surely a frame is held where the flow is not to be believed, over where it is.
+#: How surely a frame is held where the flow is not to be believed, relative to where it is.
 LOOSELY = 0.1
 
 #: A passage is still while no spot changes by more, where the frame's longest side is divided into so many.
@@ -68,7 +68,7 @@ class ClipSynthesis:
     Args:
         network, recipe, device, memory: as ``Synthesis``.
         temporal_weight: of the temporal loss; with 0 each frame is painted by itself.
-        make: makes an objective in place of PyTorch's, from what ``Objective`` takes.
+        make_objective: makes an objective in place of PyTorch's, from what ``Objective`` takes.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class ClipSynthesis:
         temporal_weight: float = TEMPORAL,
         device: str | torch.device = "cpu",
         memory: float | None = None,
-        make: Callable[..., Aimed] | None = None,
+        make_objective: Callable[..., Aimed] | None = None,
     ) -> None:
         self._network, self._recipe, self._weight = network, recipe, temporal_weight
-        self._device, self._make = torch.device(device), make
+        self._device, self._make_objective = torch.device(device), make_objective
         self._memory = available(self._device) if memory is None else memory
         self.iterations = max(1, round(SHARE * recipe.iterations)) if temporal_weight else recipe.iterations
         self._kept: dict[torch.dtype, Aimed] = {}
@@ -139,8 +139,8 @@ class ClipSynthesis:
         whole = stages(self._recipe, inputs.proportions, native_bfloat16(self._device))
         where: Any = {"device": self._device, "memory": self._memory}
         if temporal is None:
-            return Synthesis(self._network, self._recipe, inputs, objective=self._make, **where)
-        make = self._make or plan(self._network, self._recipe, inputs, **where).objective
+            return Synthesis(self._network, self._recipe, inputs, make_objective=self._make_objective, **where)
+        make_objective = self._make_objective or plan(self._network, self._recipe, inputs, **where).objective
         if self._styles is None:  # the colours of a scene's first frame are those of all
             self._styles = self._scene.at(self._recipe, whole[-1].size, self._device)
         colour = "luminance" if self._recipe.colour == "luminance" else "style"
@@ -151,8 +151,9 @@ class ClipSynthesis:
         loss = temporal._replace(target=temporal.target.to(self._device), certain=temporal.certain.to(self._device))
 
         def steadied(network: Backbone, recipe: Recipe, inputs: Inputs) -> Aimed:
-            before = self._kept.get(network.dtype)
-            objective = self._kept[network.dtype] = make(network, recipe, inputs, before.targets if before else None)
+            earlier = self._kept.get(network.dtype)
+            objective = make_objective(network, recipe, inputs, earlier.targets if earlier else None)
+            self._kept[network.dtype] = objective
             objective.image_losses.append(loss)
             return objective
 
@@ -160,7 +161,7 @@ class ClipSynthesis:
             self._network,
             recipe,
             replace(self._styles, content=content, masks=inputs.masks, start=temporal.target),
-            objective=steadied,
+            make_objective=steadied,
             schedule=schedule,
             **where,
         )
@@ -182,6 +183,6 @@ def following(whole: list[Stage], iterations: int) -> list[Stage]:
     Content counts as the recipe says: no coarser level holds the forms, which would fade from frame to frame.
     """
     finest = [stage for stage in whole if stage.size == whole[-1].size]
-    finest = [stage for stage in finest if stage.finish] or finest
+    finest = [stage for stage in finest if stage.with_finish] or finest
     share = iterations / sum(stage.iterations for stage in finest)
-    return [stage._replace(iterations=max(1, round(stage.iterations * share)), content=1.0) for stage in finest]
+    return [stage._replace(iterations=max(1, round(stage.iterations * share)), content_factor=1.0) for stage in finest]

@@ -1,6 +1,6 @@
-"""Style statistics by mean and covariance: features seen as a Gaussian distribution.
+"""The style statistics ``moments`` and ``wasserstein``: features seen as a Gaussian distribution.
 
-The covariance is S = G - m mᵀ; symbols are those of ``statistics``.
+They compare mean and covariance, S = G - m mᵀ; symbols are those of ``statistics``.
 """
 
 import torch
@@ -52,7 +52,7 @@ def _covariance(moments: Moments) -> Tensor:
 
 
 def _in_moments(moments: Moments, mean: Tensor, covariance: Tensor) -> Slope:
-    """Derivatives in the mean and in the covariance G - m mᵀ -> derivatives in the mean and in G."""
+    """From derivatives with respect to m and the covariance S to those with respect to m and G."""
     return Slope(mean - 2 * covariance @ moments.mean, covariance)
 
 

@@ -16,6 +16,9 @@ from ..pictures.colour import prepare
 from ..pictures.io import fit, resize, to_floats
 from .recipe import Recipe
 
+#: A position belongs to a style image where its mask is at least this bright.
+HALF = 0.5
+
 
 class MadeFrom(BaseModel):
     """What a result was made from: the toolkit's version, and SHA-256 fingerprints of the network and the images."""

@@ -18,17 +18,17 @@ from .statistics import Distance, Slope, Sums, moment_sums, moments
 Features = Mapping[str, Tensor]
 
 #: An index into features or an image, (..., rows, columns): a rectangle of positions.
-Region = tuple[EllipsisType, slice, slice]
+Window = tuple[EllipsisType, slice, slice]
 
 #: All of an image, or of its features.
-EVERYWHERE: Region = (..., slice(None), slice(None))
+EVERYWHERE: Window = (..., slice(None), slice(None))
 
 #: An image and layers -> by part of the image and by layer: the features of the part, and where in the whole they are.
-Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Region]]]
+Parts = Callable[[Tensor, Iterable[str]], Iterator[tuple[str, Tensor, Window]]]
 
 
 class Loss(Protocol):
-    """A loss on the features of one layer, or of several, in three steps: sums over positions, value, gradient.
+    """A loss on the features of one layer, or of several, in three steps: sums, value, gradient.
 
     What sums and slope hold is the loss's own affair. ReLU's part in the gradient belongs to the network.
 
@@ -46,22 +46,22 @@ class Loss(Protocol):
     def layers(self) -> tuple[str, ...]: ...
 
     def sums(self, features: Features) -> tuple[Tensor, ...]:
-        """Sums over the positions of an image or a part of it."""
+        """What the value needs of the features of an image or a part of it; most often sums over their positions."""
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The loss before its weight, (), and the slope, which the gradient needs."""
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds that of ``weight`` times the loss in one layer's features, in place; called from the deepest layer on.
+        """Adds the gradient of ``weight`` times the loss with respect to one layer's features, in place.
 
-        Features of the layers above that one are there too; those of deeper ones are gone.
+        Called from the deepest layer on: features of the layers above this one are there too; deeper ones are gone.
         """
 
 
 class AdditiveLoss(Loss, Protocol):
     """A loss whose sums over the parts of an image add up, tensor by tensor, to those of the whole."""
 
-    def within(self, regions: Mapping[str, Region]) -> Loss:
+    def within(self, windows: Mapping[str, Window]) -> Loss:
         """The same loss for some of the positions, by layer."""
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor, ...]:
@@ -111,8 +111,8 @@ class FeaturesLoss(OneLayerLoss):
         """Adds 2 (F - P), times scale and weight, over the number of values."""
         gradient.add_(features[layer] - self.target, alpha=2 * (self.scale / self.size) * self.weight)
 
-    def within(self, regions: Mapping[str, Region]) -> "FeaturesLoss":
-        return replace(self, target=self.target[regions[self.layer]])
+    def within(self, windows: Mapping[str, Window]) -> "FeaturesLoss":
+        return replace(self, target=self.target[windows[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor]:
         return (like.new_zeros(()),)
@@ -137,7 +137,7 @@ class MomentsLoss(OneLayerLoss):
         return moment_sums(features[self.layer], self.guide)
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, Slope]:
-        """The loss, and its derivatives in the moments, over M; all zero where a guide is zero everywhere."""
+        """The loss, and ``scale`` / M times dL/dm and dL/dG; zeros where a guide is zero everywhere."""
         own = Sums(*sums)
         value, slope = self.distance(moments(own))
         scale = torch.where(own.positions > 0, self.scale, 0.0)
@@ -145,15 +145,15 @@ class MomentsLoss(OneLayerLoss):
         return value * scale, Slope(slope.mean * over, slope.gram * over)
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution."""
+        """Adds (2 dL/dG F + dL/dm 1ᵀ) / M, times weight and guide: a 1 x 1 convolution. The slope is over M already."""
         by_mean, by_gram = slope
         matrix = (2 * self.weight * by_gram).to(gradient.dtype)
         own = F.conv2d(features[layer], matrix[:, :, None, None], (self.weight * by_mean).to(gradient.dtype))
         gradient.add_(own if self.guide is None else own.mul_(self.guide))
 
-    def within(self, regions: Mapping[str, Region]) -> "MomentsLoss":
-        return self if self.guide is None else replace(self, guide=self.guide[regions[self.layer]])
+    def within(self, windows: Mapping[str, Window]) -> "MomentsLoss":
+        return self if self.guide is None else replace(self, guide=self.guide[windows[self.layer]])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> Sums:
         count = channels[self.layer]
-        return Sums(like.new_zeros(count, count), like.new_zeros(count), like.new_zeros(()))
+        return Sums(like.new_zeros(count), like.new_zeros(count, count), like.new_zeros(()))

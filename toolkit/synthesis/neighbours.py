@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
-from .losses import EVERYWHERE, Features, Parts, Region
+from .losses import EVERYWHERE, Features, Parts, Window
 
 #: Pixels between positions of the grid, at least, if there is such a layer: the finer the grid, the longer the search.
 GRID = 4
@@ -53,7 +53,7 @@ class Joint:
 
     @classmethod
     def of(cls, weights: Mapping[str, float], shapes: Mapping[str, tuple[int, ...]], size: Sequence[int]) -> "Joint":
-        """That of layers with these weights, whose features of an image of (height, width) are (C, h, w).
+        """Joins layers with these weights; ``shapes`` are their features', (C, h, w), for an image of ``size``.
 
         Layers coarser than a stroke are left out, unless all are.
 
@@ -78,16 +78,16 @@ class Joint:
         """A layer's part of the vectors, (h, w, C) on a grid of (h, w)."""
         return onto(features, size)[0].permute(1, 2, 0) * self.factors[layer]
 
-    def vectors(self, run: Parts, image: Tensor) -> Iterator[tuple[Region, Tensor]]:
+    def vectors(self, run: Parts, image: Tensor) -> Iterator[tuple[Window, Tensor]]:
         """The vectors of an image (1, 3, H, W): (h w, C) by part of the grid, C the number of all layers' filters."""
-        features, regions = dict[str, Tensor](), dict[str, Region]()
-        for layer, own, region in run(image, self.factors):
-            features[layer], regions[layer] = own, region
+        features, windows = dict[str, Tensor](), dict[str, Window]()
+        for layer, own, window in run(image, self.factors):
+            features[layer], windows[layer] = own, window
             if len(features) == len(self.factors):
                 size = features[self.grid].shape[-2:]
                 joined = torch.cat([self.part(name, features[name], size) for name in self.factors], -1)
-                yield regions[self.grid], joined.flatten(0, 1)
-                features, regions = {}, {}
+                yield windows[self.grid], joined.flatten(0, 1)
+                features, windows = {}, {}
 
 
 def find_candidates(joint: Joint, run: Parts, style: Tensor, allowed: Tensor, count: int, seed: int) -> Tensor:
@@ -96,7 +96,7 @@ def find_candidates(joint: Joint, run: Parts, style: Tensor, allowed: Tensor, co
     order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(seed))[:count]
     taken = torch.zeros_like(allowed, dtype=torch.bool)
     taken.view(-1)[positions[order.to(positions.device)]] = True
-    chosen = [vectors[taken[region].flatten()] for region, vectors in joint.vectors(run, style)]
+    chosen = [vectors[taken[window].flatten()] for window, vectors in joint.vectors(run, style)]
     vectors = torch.cat(chosen)
     return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), eps=TINY)
 
@@ -104,10 +104,10 @@ def find_candidates(joint: Joint, run: Parts, style: Tensor, allowed: Tensor, co
 def find_matches(joint: Joint, run: Parts, image: Tensor, candidates: Sequence[Tensor], size: Sequence[int]) -> Tensor:
     """For each position of an image's grid of (h, w), the number of the nearest candidate: (N, h, w) of N choices."""
     matches = torch.empty(len(candidates), *size, dtype=torch.long, device=image.device)
-    for region, vectors in joint.vectors(run, image):
+    for window, vectors in joint.vectors(run, image):
         for own, theirs in zip(matches, candidates, strict=True):
             nearest = torch.cat([(some @ theirs.to(some.dtype).mT).argmax(1) for some in vectors.split(AT_ONCE)])
-            own[region] = nearest.view_as(own[region])
+            own[window] = nearest.view_as(own[window])
     return matches
 
 
@@ -115,11 +115,11 @@ def find_matches(joint: Joint, run: Parts, image: Tensor, candidates: Sequence[T
 class NeighboursLoss:
     """Mean over positions of 1 - cos(h_p, t_p), times ``scale``.
 
-    As t_p has the length one, its gradient in h_p is (cos(h_p, t_p) h_p / |h_p| - t_p) / (|h_p| P), P the number of
-    positions. Its sums are maps of the whole grid, zero outside of a part: cos(h_p, t_p) and 1 / |h_p|.
+    As t_p has the length one, its gradient with respect to h_p is (cos(h_p, t_p) h_p / |h_p| - t_p) / (|h_p| P), P the
+    number of positions. Its sums are maps of the whole grid, zero outside of a part: cos(h_p, t_p) and 1 / |h_p|.
 
     ``candidates``: (K, C). ``matches``: by position, the number of its target, (h, w). ``guide``: how much each
-    position counts, (h, w); 1 each when there is none. ``region``: the part of the grid whose features are given.
+    position counts, (h, w); 1 each when there is none. ``window``: the part of the grid whose features are given.
     """
 
     name: ClassVar[str] = "neighbours"
@@ -129,7 +129,7 @@ class NeighboursLoss:
     matches: Tensor
     guide: Tensor | None = None
     scale: float = SCALE
-    region: Region = EVERYWHERE
+    window: Window = EVERYWHERE
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ class NeighboursLoss:
         inverse = squares.sqrt().clamp(min=TINY).reciprocal()
         maps = self.no_sums({}, inverse)
         for whole, part in zip(maps, (products * inverse, inverse), strict=True):
-            whole[self.region] = part
+            whole[self.window] = part
         return maps
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -157,16 +157,16 @@ class NeighboursLoss:
         return ((1 - cosine) * counted).sum(), (cosine * inverse.square() * counted, inverse * counted)
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds the gradient in h_p, carried back to a layer's own positions."""
-        along, towards = (own[self.region][..., None] for own in slope)
+        """Adds the gradient with respect to h_p, carried back to a layer's own positions."""
+        along, towards = (own[self.window][..., None] for own in slope)
         target = self._target(layer)
         part = self.joint.part(layer, features[layer], target.shape[:2])
         own = along * part - towards * target
         add_back(gradient, (own * (self.weight * self.joint.factors[layer])).to(gradient.dtype))
 
-    def within(self, regions: Mapping[str, Region]) -> "NeighboursLoss":
+    def within(self, windows: Mapping[str, Window]) -> "NeighboursLoss":
         """As ``AdditiveLoss``."""
-        return replace(self, region=regions[self.joint.grid])
+        return replace(self, window=windows[self.joint.grid])
 
     def no_sums(self, channels: Mapping[str, int], like: Tensor) -> tuple[Tensor, Tensor]:
         """As ``AdditiveLoss``."""
@@ -174,7 +174,7 @@ class NeighboursLoss:
 
     def _target(self, layer: str) -> Tensor:
         """A layer's part of the targets, (h, w, C)."""
-        return self.candidates[:, self.joint.channels[layer]][self.matches[self.region]]
+        return self.candidates[:, self.joint.channels[layer]][self.matches[self.window]]
 
 
 def onto(features: Tensor, size: Sequence[int]) -> Tensor:
@@ -190,7 +190,7 @@ def onto(features: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def add_back(gradient: Tensor, own: Tensor) -> None:
-    """The pullback of ``onto``: one on the grid, (h, w, C), is added in place to one in features, (1, C, H, W)."""
+    """The pullback of ``onto``: adds a gradient on the grid, (h, w, C), to that of features, (1, C, H, W), in place."""
     rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory
     (height, width), (high, wide) = rows.shape[:2], own.shape[:2]
     if cell := _ratio((height, width), (high, wide)):

@@ -2,17 +2,34 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..network import Backbone
-from ..optimize import Evaluation, ObjectiveLike
+from ..optimize import Evaluation
 from .image_losses import ImageLoss, image_losses_of
 from .inputs import Inputs
-from .losses import Region
+from .losses import Window
 from .recipe import Recipe
 from .targets import Targets, find_targets, losses_of, matched, whole
+
+
+class ObjectiveLike(Protocol):
+    """What a synthesis minimises: an image in, an ``Evaluation`` out.
+
+    Computed over a whole image, over tiles and processes, or by ONNX Runtime. ``runs_on`` says what computes.
+    """
+
+    runs_on: str
+
+    def __call__(self, image: Tensor, /) -> Evaluation:
+        """Every loss, and the gradient of their weighted sum."""
+
+    def match(self, image: Tensor, /) -> None:
+        """Adds the finish, a loss against the nearest neighbours of an image, or finds them anew."""
+
 
 #: Makes an objective from a network, a recipe and inputs of the result's size.
 MakeObjective = Callable[[Backbone, Recipe, Inputs], ObjectiveLike]
@@ -35,23 +52,23 @@ class Objective:
         network: on the device and in the type to compute in.
         recipe: which losses, and their weights.
         inputs: of the result's size, on that device: content, styles and masks.
-        before: targets of the same style images, as ``find_targets``.
+        known: earlier targets, as ``find_targets``.
 
     Raises:
         ToolkitError: for a missing image, an unknown layer, or an image too small for the deepest layer.
     """
 
-    def __init__(self, network: Backbone, recipe: Recipe, inputs: Inputs, before: Targets | None = None) -> None:
+    def __init__(self, network: Backbone, recipe: Recipe, inputs: Inputs, known: Targets | None = None) -> None:
         inputs.check(recipe)
         self.runs_on = f"PyTorch on {network.device}"
         self._network, self._recipe, self._inputs = network, recipe, inputs
         self._layers, self.image_losses = set().union(*recipe.layer_weights), image_losses_of(recipe)
-        self._aim(find_targets(network, recipe, inputs, self._parts, before))
+        self._aim(find_targets(network, recipe, inputs, self._parts, known))
 
     def _aim(self, targets: Targets) -> None:
         self.targets, self._losses = targets, losses_of(self._recipe, targets)
 
-    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Window]]:
         """As ``Parts``: the whole image."""
         return whole(self._network, image, layers)
 
@@ -87,7 +104,7 @@ def evaluation_of(
     Args:
         values: name, weight and value () of each loss on features; those of several style images of one layer, which
             have the same name, are reported as their weighted mean.
-        gradient: of their weighted sum in the image, (1, 3, H, W).
+        gradient: of their weighted sum with respect to the image, (1, 3, H, W).
         image: (1, 3, H, W).
         image_losses: the others.
     """

@@ -25,7 +25,7 @@ ITERATION_SHARES = {
 FINISHED_SHARES = {**ITERATION_SHARES, 2: (0.6, 0.4), 3: (0.42, 0.26, 0.32)}
 FORM_LEVELS = 2
 
-#: With a finish, the content weight while forms are found, and then, over the recipe's own: forms that are there stay.
+#: With a finish, the content weight relative to the recipe's own: while forms are found, and then, when they stay.
 FORMS_CONTENT, FINISH_CONTENT = 4.0, 0.7
 
 #: Share of the iterations that find forms where there is one level alone.
@@ -53,15 +53,15 @@ StagePrecision = Literal["float32", "bfloat16"]
 class Stage(NamedTuple):
     """Iterations at one level, of (height, width), in one arithmetic. A level may have several stages.
 
-    ``finish``: whether neighbours are found at its start, and compared with. ``content``: the content weight, over the
-    recipe's own.
+    ``with_finish``: whether neighbours are found at its start, and compared with. ``content_factor``: the content
+    weight, relative to the recipe's own.
     """
 
     size: tuple[int, int]
     precision: StagePrecision
     iterations: int
-    finish: bool = False
-    content: float = 1.0
+    with_finish: bool = False
+    content_factor: float = 1.0
 
 
 def size_of(proportions: Sequence[int], longest: int, seamless: bool = False) -> tuple[int, int]:
@@ -111,9 +111,9 @@ def stages(recipe: Recipe, proportions: tuple[int, int], native_bfloat16: bool) 
         if last and mixed and forms == count:
             rounded = int(count * BFLOAT16_SHARE)
             parts = [(rounded, False), (count - rounded, False)]
-        for iterations, finish in parts:
-            content = (FINISH_CONTENT if finish else FORMS_CONTENT) if finishes else 1.0
-            planned += [Stage(size, precision, iterations, finish, content)] if iterations else []
+        for iterations, with_finish in parts:
+            factor = (FINISH_CONTENT if with_finish else FORMS_CONTENT) if finishes else 1.0
+            planned += [Stage(size, precision, iterations, with_finish, factor)] if iterations else []
     return [*planned[:-1], planned[-1]._replace(precision="float32")] if mixed else planned
 
 

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ToolkitError
+from .inputs import HALF
 from .losses import Features, OneLayerLoss
 
-#: A position belongs to a style image where its guide is at least this: where its mask is at least a half.
-INSIDE = 0.25
+#: A position belongs to a style image where its guide, its mask squared, is at least this.
+INSIDE = HALF**2
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class SlicedLoss(OneLayerLoss):
         return (torch.zeros_like(values).scatter_(1, order, difference),)
 
     def value(self, sums: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor]]:
-        """The loss, and its derivatives in the projections."""
+        """The loss, and its derivatives with respect to the projections."""
         (differences,) = sums
         scale = self.scale / max(differences.numel(), 1)
         return differences.square().sum() * scale, (differences * (2 * scale),)
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
-        """Adds the derivatives in the projections, carried back along the directions."""
+        """Adds the slope, carried back along the directions."""
         along = directions(gradient.shape[1], self.seed).to(slope[0])
         own = (self.weight * along.mT @ slope[0]).to(gradient.dtype)
         rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory

@@ -14,13 +14,13 @@ from torch import Tensor
 from ..device import available, native_bfloat16
 from ..distributed import ALONE, Ranks
 from ..errors import ToolkitError
-from ..network import Backbone
-from ..optimize import OPTIMIZERS, EarlyStop, ObjectiveLike, Optimizer
+from ..network import Backbone, check_layers
+from ..optimize import OPTIMIZERS, EarlyStop, Optimizer
 from ..pictures.colour import with_colours_of
 from ..pictures.io import resize
 from .budget import plan
 from .inputs import Inputs, MadeFrom
-from .objective import MakeObjective
+from .objective import MakeObjective, ObjectiveLike
 from .preconditioner import Preconditioner
 from .pyramid import Stage, enlarged, stages, start_image
 from .recipe import Recipe
@@ -83,7 +83,7 @@ class Synthesis:
         memory: bytes to stay within; what the device has free when it is not said. An image that does not fit is
             computed in tiles.
         ranks: the processes that share the tiles.
-        objective: what computes losses and gradient, in place of PyTorch, whole or in tiles.
+        make_objective: makes what computes losses and gradient, in place of PyTorch, whole or in tiles.
         schedule: the stages to go through, in place of the recipe's.
 
     Raises:
@@ -100,7 +100,7 @@ class Synthesis:
         device: str | torch.device = "cpu",
         memory: float | None = None,
         ranks: Ranks = ALONE,
-        objective: MakeObjective | None = None,
+        make_objective: MakeObjective | None = None,
         schedule: Sequence[Stage] | None = None,
         **images: Any,
     ) -> None:
@@ -109,12 +109,10 @@ class Synthesis:
         self.recipe = recipe
         self._network, self._device = network, torch.device(device)
         self.stages = schedule or stages(recipe, self.inputs.proportions, native_bfloat16(self._device))
-        network.shapes(
-            set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless
-        )  # refuses what is wrong
+        check_layers(network, set().union(*recipe.layer_weights), self.stages[0].size, recipe.seamless)
         memory = min(ranks.all_gather(available(self._device) if memory is None else memory))
         planned = plan(network, recipe, self.inputs, memory, device=self._device, ranks=ranks)
-        self._make_objective, self._most_pairs = objective or planned.objective, planned.pairs
+        self._make_objective, self._most_pairs = make_objective or planned.objective, planned.pairs
         self.iteration = self.skipped = 0
         self._optimizer: Optimizer
         self._objective: ObjectiveLike
@@ -127,10 +125,10 @@ class Synthesis:
         Args:
             number: of the stage.
             before: the stage that was run before.
-            matched: the image whose neighbours the finish compares with, if it is not the best so far.
+            matched: the image for which the finish finds its neighbours, if it is not the best so far.
         """
         stage = self.stages[number]
-        recipe = self.recipe.model_copy(update={"content_weight": self.recipe.content_weight * stage.content})
+        recipe = self.recipe.model_copy(update={"content_weight": self.recipe.content_weight * stage.content_factor})
         another_size = before is None or before.size != stage.size
         if before is None or before._replace(iterations=stage.iterations) != stage:  # another objective
             inputs = self.inputs.at(recipe, stage.size, self._device)
@@ -143,11 +141,11 @@ class Synthesis:
             optimizer = self._make_optimizer(image.contiguous(), stage.size)
         else:
             optimizer = self._optimizer
-        if stage.finish:
+        if stage.with_finish:
             matched = optimizer.best.clone() if matched is None else matched
             objective.match(matched)
         # Assign last, so an interrupt leaves the previous stage intact.
-        if another_size or stage.finish:
+        if another_size or stage.with_finish:
             self._least, self._losses = math.inf, {}
             optimizer.restart()
         self._optimizer, self._objective, self._matched = optimizer, objective, matched

@@ -10,14 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network import Backbone
-from .inputs import Inputs
-from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Region
+from .inputs import HALF, Inputs
+from .losses import EVERYWHERE, FeaturesLoss, Loss, Parts, Window
 from .neighbours import CANDIDATES, Joint, NeighboursLoss, find_candidates, find_matches
 from .recipe import Recipe
 from .style import Summary, statistic_of
-
-#: A position belongs to a style image where its mask is at least this bright.
-HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,13 @@ class Targets:
     matches: tuple[Tensor, ...] = ()
 
 
-def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+def whole(network: Backbone, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Window]]:
     """The features of an image in one part."""
     return ((layer, features, EVERYWHERE) for layer, features in network.walk(image, layers))
 
 
 def find_targets(
-    network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None, before: Targets | None = None
+    network: Backbone, recipe: Recipe, inputs: Inputs, parts: Parts | None = None, known: Targets | None = None
 ) -> Targets:
     """The targets of a recipe's losses.
 
@@ -53,7 +50,7 @@ def find_targets(
         recipe: which losses.
         inputs: of the result's size.
         parts: runs the network over an image part by part; over the whole at once when there is none.
-        before: targets of the same style images, from which all is taken that is theirs alone.
+        known: earlier targets of the same style images: their style part is used again, only the content's is computed.
 
     Raises:
         ToolkitError: for an unknown layer, or an image too small for the deepest layer.
@@ -63,25 +60,25 @@ def find_targets(
     features: dict[str, Tensor] = {}
     if inputs.content is not None and content_weights:
         shapes = network.shapes(content_weights, inputs.content.shape)
-        for layer, part, region in parts(inputs.content, content_weights):
-            if region == EVERYWHERE:
+        for layer, part, window in parts(inputs.content, content_weights):
+            if window == EVERYWHERE:
                 features[layer] = part
                 continue
             if layer not in features:
                 empty = part.new_empty(1, *shapes[layer])
                 features[layer] = empty.contiguous(memory_format=torch.channels_last)
-            features[layer][region] = part
+            features[layer][window] = part
     if not style_weights:
         return Targets(features, (), ())
     guides = tuple(guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.masks)
-    if before:
-        return replace(before, features=features, guides=guides, joint=None, matches=())
+    if known:
+        return replace(known, features=features, guides=guides, joint=None, matches=())
     statistic = statistic_of(recipe)
     counted = [guides_of(mask, network.shapes(style_weights, mask.shape)) for mask in inputs.style_masks]
     summaries: list[dict[str, Summary]] = [{} for _ in inputs.styles]
     for number, (style, summary) in enumerate(zip(inputs.styles, summaries, strict=True)):
-        for layer, part, region in parts(style, style_weights):
-            own = statistic.summary(part, counted[number][layer][region] if counted else None, recipe.seed)
+        for layer, part, window in parts(style, style_weights):
+            own = statistic.summary(part, counted[number][layer][window] if counted else None, recipe.seed)
             summary[layer] = tuple(map(add, summary[layer], own)) if layer in summary else own
     return Targets(features, tuple(summaries), guides)
 
@@ -151,9 +148,9 @@ def losses_of(recipe: Recipe, targets: Targets) -> list[Loss]:
         own = [summary[layer] for summary in targets.summaries]
         # Each style image has a target of its own within its mask; without masks they share one, everywhere.
         if not targets.guides:
-            losses.append(statistic.against(own, shares, recipe.seed)(layer, weight, scale=scale))
+            losses.append(statistic.towards(own, shares, recipe.seed)(layer, weight, scale=scale))
         for summary, share, guide in zip(own, shares, targets.guides, strict=bool(targets.guides)):
-            make = statistic.against([summary], [1.0], recipe.seed)
+            make = statistic.towards([summary], [1.0], recipe.seed)
             losses.append(make(layer, weight * share, guide=guide[layer], scale=scale))
     if targets.joint:
         weight, joint = recipe.finish * sum(style_weights.values()), targets.joint

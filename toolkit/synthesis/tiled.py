@@ -23,21 +23,21 @@ from ..network.geometry import reach, strides
 from ..network.pullback import Trail
 from ..optimize import Evaluation
 from .inputs import Inputs
-from .losses import AdditiveLoss, Features, Region
+from .losses import AdditiveLoss, Features, Window
 from .objective import Objective, evaluation_of
 from .recipe import Recipe
 from .style import statistic_of
 from .targets import Targets
 
 #: A rectangle of positions by layer.
-Regions = Mapping[str, Region]
+Windows = Mapping[str, Window]
 
 
 class TiledObjective(Objective):
     """What ``Objective`` computes, tile by tile.
 
     Args:
-        network, recipe, inputs, before: as ``Objective``.
+        network, recipe, inputs, known: as ``Objective``.
         pixels: of a tile with its halo, at most.
         ranks: the processes that share the tiles of every evaluation; all get the whole of it.
 
@@ -50,7 +50,7 @@ class TiledObjective(Objective):
         network: Backbone,
         recipe: Recipe,
         inputs: Inputs,
-        before: Targets | None = None,
+        known: Targets | None = None,
         *,
         pixels: float = math.inf,
         ranks: Ranks = ALONE,
@@ -59,7 +59,7 @@ class TiledObjective(Objective):
         self._pixels, self._ranks = pixels, ranks
         self._path = network.architecture.down_to(set().union(*recipe.layer_weights))
         self._strides = strides(self._path)
-        super().__init__(network, recipe, inputs, before)
+        super().__init__(network, recipe, inputs, known)
 
     def __call__(self, image: Tensor) -> Evaluation:
         losses = cast("list[AdditiveLoss]", self._losses)
@@ -84,7 +84,7 @@ class TiledObjective(Objective):
             inner, outer = self._cores(tile, image)
 
             def add_gradient(
-                layer: str, gradient: Tensor, trail: Trail = trail, inner: Regions = inner, outer: Regions = outer
+                layer: str, gradient: Tensor, trail: Trail = trail, inner: Windows = inner, outer: Windows = outer
             ) -> None:
                 features = {name: own[inner[name]] for name, own in trail.features.items()}
                 for loss, (_, slope) in zip(losses, results, strict=True):
@@ -101,7 +101,7 @@ class TiledObjective(Objective):
         core = {layer: own[inner[layer]] for layer, own in features.items()}
         return [loss.within(outer).sums(core) for loss in cast("list[AdditiveLoss]", self._losses)]
 
-    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Region]]:
+    def _parts(self, image: Tensor, layers: Iterable[str]) -> Iterator[tuple[str, Tensor, Window]]:
         """As ``Parts``: the cores of an image's tiles."""
         for tile in self._tiles(image):
             inner, outer = self._cores(tile, image)
@@ -112,7 +112,7 @@ class TiledObjective(Objective):
         size = (image.shape[-2], image.shape[-1])
         return cut(size, self._path, self._pixels, self._ranks.world_size)
 
-    def _cores(self, tile: "Tile", image: Tensor) -> tuple[Regions, Regions]:
+    def _cores(self, tile: "Tile", image: Tensor) -> tuple[Windows, Windows]:
         """By layer, a tile's core within its own features and within the whole image's."""
         height, width = image.shape[-2:]
         cores = {name: tile.core(step, (height // step, width // step)) for name, step in self._strides.items()}
@@ -174,11 +174,11 @@ class Tile:
     columns: Span
 
     @property
-    def window(self) -> Region:
+    def window(self) -> Window:
         """Core and halo, as an index into the image."""
         return ..., slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
 
-    def core(self, stride: int, size: tuple[int, int]) -> tuple[Region, Region]:
+    def core(self, stride: int, size: tuple[int, int]) -> tuple[Window, Window]:
         """The core's positions in a layer: within the tile's features, and within the whole image's of ``size``."""
         (inner_rows, rows), (inner_columns, columns) = (
             self.rows.core(stride, size[0]),

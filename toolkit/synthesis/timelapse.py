@@ -28,7 +28,7 @@ class Timelapse:
         ToolkitError: when the suffix is another, or ``.mp4`` and PyAV is not installed.
     """
 
-    #: Iterations of a frame over those of the frame before: early iterations change the image more than late ones.
+    #: Iterations of a frame relative to the one before: early iterations change the image more than late ones.
     GROWTH = 13 / 12
 
     def __init__(self, path: Path, longest: int = 720, rate: int = 12) -> None:
