@@ -124,6 +124,7 @@ class JobControls:
             for updates in function(request, **values):
                 yield [(place, updates[each]) for place, each in enumerate(outputs) if each in updates]
 
+        places.__name__ = function.__name__
         lent = self._lent(places)
 
         def steps(request: gr.Request, values: dict[str, Any]) -> Generator[Updates]:
