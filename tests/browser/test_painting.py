@@ -409,6 +409,18 @@ def test_after_a_visit_the_page_paints_without_a_connection(visit, serve_folder,
     assert paint(page).startswith("Done after 5 iterations")
 
 
+def test_the_page_tells_what_an_app_needs(visit):
+    page = visit()
+    told = page.evaluate(
+        """async () => {
+          const manifest = await (await fetch(document.querySelector("link[rel=manifest]").href)).json();
+          const icon = await createImageBitmap(await (await fetch(manifest.icons[0].src)).blob());
+          return [manifest.display, manifest.icons[0].sizes, `${icon.width}x${icon.height}`];
+        }"""
+    )
+    assert told == ["standalone", "512x512", "512x512"]
+
+
 def test_stop_ends_the_fetching_too(visit, pictures):
     page = visit()
     held = []

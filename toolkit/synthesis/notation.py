@@ -68,7 +68,7 @@ def parse_numbers(text: str) -> list[Any]:
 
 
 #: Words for style weights, on the page and on the command line.
-STRENGTHS = {"hint": 0.1, "gentle": 1.0, "balanced": 10.0, "strong": 100.0, "full": 1000.0}
+STRENGTHS = {"hint": 0.2, "gentle": 1.0, "balanced": 10.0, "strong": 100.0, "full": 1000.0}
 
 #: Words for style layers: blocks 1 to 5 hold ever larger parts of a style, from strokes to forms.
 STYLE_LAYERS = {
