@@ -1,11 +1,14 @@
 """What a visitor has set, kept by the browser for as long as its tab is open, and set again when the page is loaded."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+
+from toolkit.errors import ToolkitError
 
 from ..context import Context
 from ..endpoints import Updates, listen, session
@@ -15,8 +18,8 @@ from .sharing import Sharing
 #: The types of controls whose values are kept. Painted regions are too large for a browser's memory of a tab.
 KEPT = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.Image, gr.Gallery)
 
-#: Longest text of all values in characters.
-LONGEST = 100_000
+#: What a page sends of itself when it is loaded, and the most characters of each.
+LONGEST = {"name": 32, "address": 10_000, "values": 100_000}
 
 #: JavaScript: the tab's own name, which no other visitor can guess, the page's address, and what was set at it.
 REMEMBER = """() => {
@@ -41,6 +44,18 @@ KEEP = """(...values) => {
   return [];
 }"""
 
+#: JavaScript: after a broken line Gradio loads the page again, but not if the line broke while code was being fetched.
+COME_BACK = """() => addEventListener("vite:preloadError", () => {
+  let down = false;
+  const look = async () => {
+    const answers = await fetch(location.href).then((answer) => answer.ok, () => false);
+    if (answers && down) location.reload();
+    down ||= !answers;
+  };
+  look();
+  setInterval(look, 1000);
+}, {once: true})"""
+
 
 class Memory:
     """Sets everything as it was when a tab loads the page again, and goes on showing the visitor's jobs.
@@ -55,12 +70,13 @@ class Memory:
         self.context, self.sharing = context, sharing
         shown = [each for each in page.blocks.values() if isinstance(each, KEPT) and each.interactive is not False]
         self.controls = {f"{number} {each.label}": each for number, each in enumerate(shown) if each.visible}
-        sent = {name: gr.Textbox(visible=False, max_length=LONGEST) for name in ("name", "address", "values")}
+        sent = {name: gr.Textbox(visible=False, max_length=most) for name, most in LONGEST.items()}
         jobs = list(context.visits.components)
         outputs = list(dict.fromkeys([*self.controls.values(), *sharing.settings, *jobs]))
         arrived = listen(page.load, self.arrive, sent, outputs, js=REMEMBER, show_progress="hidden")
         arrived.then(None, None, None, js="() => { window.remembers = true; return []; }", api_visibility="private")
         listen(arrived.then, self.show_again, {}, jobs, show_progress="hidden", concurrency_limit=None)
+        page.load(None, js=COME_BACK, api_visibility="private")
         gr.on(
             [each.change for each in self.controls.values()],
             None,
@@ -85,10 +101,10 @@ class Memory:
         yield from self.context.visits.show_again(session(request))
 
     def read(self, values: Mapping[str, Any]) -> Updates:
-        """Updates of the controls to kept values, but for files that are gone."""
+        """Updates of the controls to kept values, but for files that are gone and what the host no longer offers."""
         updates = {}
         for name, control in self.controls.items():
-            if name in values:
+            with contextlib.suppress(ToolkitError, LookupError, TypeError, ValueError):
                 value = None if values[name] is None else checked(control, values[name])
                 if all(Path(path).exists() for path in _paths(control, value)):
                     updates[control] = value
