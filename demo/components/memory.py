@@ -44,17 +44,20 @@ KEEP = """(...values) => {
   return [];
 }"""
 
-#: JavaScript: after a broken line Gradio loads the page again, but not if the line broke while code was being fetched.
-COME_BACK = """() => addEventListener("vite:preloadError", () => {
-  let down = false;
+#: JavaScript: loads the page again when the server answers once more. Gradio does so too, but misses some broken lines.
+COME_BACK = """() => {
+  let looking = false, down = false;
   const look = async () => {
-    const answers = await fetch(location.href).then((answer) => answer.ok, () => false);
+    if (looking) return;
+    looking = true;
+    const answers = await fetch(location.href, {method: "HEAD"}).then(({status}) => status < 500, () => false);
     if (answers && down) location.reload();
     down ||= !answers;
+    looking = false;
   };
-  look();
-  setInterval(look, 1000);
-}, {once: true})"""
+  setInterval(() => (down || document.querySelector("button[id$=stop]:not(:disabled)")) && look(), 500);
+  addEventListener("vite:preloadError", look);
+}"""
 
 
 class Memory:
