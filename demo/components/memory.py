@@ -44,20 +44,17 @@ KEEP = """(...values) => {
   return [];
 }"""
 
-#: JavaScript: loads the page again when the server answers once more. Gradio does so too, but misses some broken lines.
-COME_BACK = """() => {
-  let looking = false, down = false;
+#: JavaScript: after a broken line Gradio loads the page again, but not if the line broke while code was being fetched.
+COME_BACK = """() => addEventListener("vite:preloadError", () => {
+  let down = false;
   const look = async () => {
-    if (looking) return;
-    looking = true;
-    const answers = await fetch(location.href, {method: "HEAD"}).then(({status}) => status < 500, () => false);
+    const answers = await fetch(location.href).then((answer) => answer.ok, () => false);
     if (answers && down) location.reload();
     down ||= !answers;
-    looking = false;
   };
-  setInterval(() => (down || document.querySelector("button[id$=stop]:not(:disabled)")) && look(), 500);
-  addEventListener("vite:preloadError", look);
-}"""
+  look();
+  setInterval(look, 1000);
+}, {once: true})"""
 
 
 class Memory:
