@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 if not __package__:  # run as a file, as Hugging Face Spaces do
@@ -28,11 +29,12 @@ from demo.jobs import LOG, Jobs
 from demo.on_device import on_device, redirected
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
+from demo.tabs.clip import clip_tab
 from demo.tabs.network import network_tab
 from demo.tabs.reconstruct import reconstruct_tab
 from demo.tabs.study import study_tab
 from demo.tabs.transfer import TransferTab
-from demo.theme import CSS, theme
+from demo.theme import LOOK
 from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
 from toolkit.network import Network, find_network, normalized_for
@@ -54,21 +56,14 @@ This server does the painting. You can also [paint on your own device]({address}
 LOGIN = "If this form comes back though name and password are right, open this page in a tab of its own: your browser \
 keeps no login for a page in a frame of another site."
 
-#: JavaScript: names that screen readers can use, where Gradio gives elements others, now and whenever more appear.
-NAMES = """() => {
-  const mend = () => {
-    for (const empty of document.querySelectorAll(".empty[aria-label]:not([role])")) empty.role = "img";
-    for (const upload of document.querySelectorAll(".upload-container[aria-label]")) upload.ariaLabel = null;
-  };
-  new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
-  mend();
-}"""
-
 #: Longest time in seconds between two looks for images to delete.
 CLEANING = 600
 
 #: Most sessions that Gradio remembers, the last ones: it forgets none by itself whose visitor has left.
 SESSIONS = 200
+
+#: What painting clips needs: the toolkit's extra ``video``.
+PAINTS_CLIPS = ("av", "cv2")
 
 #: How the names of exported graphs end. ``vgg19-*`` would match those of vgg19-small too.
 EXPORTS = ("features", "step")
@@ -85,6 +80,9 @@ def page(context: Context) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Transfer", id="transfer"):
                 transfer = TransferTab(context, tabs)
+            if all(map(find_spec, PAINTS_CLIPS)):
+                with gr.Tab("Clip", id="clip"):
+                    clip_tab(context)
             with gr.Tab("Reconstruct", id="reconstruct"):
                 reconstruct_tab(context)
             with gr.Tab("Amalgamate", id="amalgamate"):
@@ -100,7 +98,6 @@ def page(context: Context) -> gr.Blocks:
             await remove_from_queue(blocks, session(request))
 
         Memory(context, blocks, transfer.sharing)
-        blocks.load(None, js=NAMES, api_visibility="private")
         blocks.unload(leave)
     return blocks
 
@@ -156,8 +153,7 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
             "routes": [Route("/health", health), *own_device],
             "middleware": [*first, *([Middleware(AssistantsLogin, settings.auth)] if settings.auth else [])],
         },
-        theme=theme(),
-        css=CSS,
+        **LOOK,
         footer_links=["api"],
         run_history=False,  # visitors' pictures would stay in the browser, after the page's own strip is cleared
     )

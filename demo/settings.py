@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     jobs: int = field(1, "jobs at a time on each device; on a CPU they share its cores", metavar="N", ge=1)
     max_size: int = field(1024, "longest side that a visitor may ask for", metavar="PIXELS", ge=1)
     max_iterations: int = field(1000, "iterations that a job may take", metavar="N", ge=1)
+    max_frames: int = field(100, "frames of a clip that a job may paint", metavar="N", ge=1)
     max_seconds: int = field(600, "time that a job may take; its image so far is kept", metavar="SECONDS", ge=1)
     max_queue: int = field(40, "visitors who may wait in the queue", metavar="N", ge=1)
     max_upload: FileSize = field("20mb", "largest file that a visitor may send", metavar="SIZE")

@@ -1,17 +1,15 @@
-"""The theme: how Gradio's own components look here, in light and dark."""
+"""How Gradio's own page looks and behaves here, in light and dark."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 #: Fonts of the visitor's own system: the page loads none from elsewhere.
 FONT = ["system-ui", "sans-serif"]
 
-#: What the theme has no word for.
-CSS = Path(__file__).with_name("theme.css").read_text(encoding="utf-8")
 
-
-def theme() -> gr.themes.Base:
+def _theme() -> gr.themes.Base:
     """Warm greys, one strong colour for what to press."""
     return gr.themes.Soft(
         primary_hue="orange", secondary_hue="stone", neutral_hue="stone", radius_size="md", font=FONT
@@ -47,3 +45,15 @@ def theme() -> gr.themes.Base:
         checkbox_label_gap="6px",
         checkbox_label_padding="5px 9px",
     )
+
+
+def _beside(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+#: Options of ``gr.Blocks.launch``: the theme, and what it has no word for.
+LOOK: dict[str, Any] = {
+    "theme": _theme(),
+    "css": _beside("theme.css"),
+    "head": f"<script type=module>{_beside('page.js')}</script>",
+}

@@ -134,6 +134,7 @@ KINDS: dict[type, Kind] = {
     gr.CheckboxGroup: Kind(_choices, lambda control: list[_one(control)]),  # type: ignore[misc]
     gr.Textbox: Kind(_text, lambda _: str),
     gr.Image: Kind(_file, lambda _: gr.FileData),
+    gr.Video: Kind(_file, lambda _: gr.FileData),
     gr.File: Kind(_file, lambda _: gr.FileData),
     gr.Gallery: Kind(_files, lambda _: list[gr.FileData]),
     gr.ImageSlider: Kind(_files, lambda _: list[gr.FileData]),

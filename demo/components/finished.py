@@ -1,12 +1,17 @@
-"""The strip of the page's finished examples."""
+"""The finished pictures that tabs open with."""
 
 from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
-from ..examples.finished import FINISHED, Finished
+from toolkit.pictures.sheet import Labels, boxes, grid
+
+from ..examples.finished import FINISHED, Finished, Grid
 from .images import as_file, named, strip
+
+#: The status of a finished picture, with what starts it anew.
+MADE_BEFORE = "Made by VGG-19 with the settings shown. Press **{}** to watch it happen."
 
 
 def finished_strip() -> gr.Gallery:
@@ -14,12 +19,18 @@ def finished_strip() -> gr.Gallery:
     return strip([str(each.path) for each in FINISHED], len(FINISHED), elem_id="finished")
 
 
-def pairs(photographs: list[str]) -> list[tuple[str, str]]:
-    """The finished examples before and after, both of one size, as files beside the photographs."""
-    return [_pair(named(photographs, each.photograph), each) for each in FINISHED]
-
-
-def _pair(photograph: str, each: Finished) -> tuple[str, str]:
+def pair(photographs: list[str], each: Finished) -> tuple[str, str]:
+    """A finished example before and after, both of one size, as files; the first one beside the photographs."""
+    photograph = named(photographs, each.photograph)
     with Image.open(each.path) as after, Image.open(photograph) as before:
         resized = before.resize(after.size, Image.Resampling.LANCZOS)
     return as_file(resized, Path(photograph).with_name(f"before-{each.path.name}")), str(each.path)
+
+
+def sheet(photographs: list[str], each: Grid) -> tuple[str, list[tuple[int, int, int, int]]]:
+    """A finished study as one labelled file beside the photographs, and where its pictures are in it."""
+    rows, columns = (Labels(axis.title, [varied.label for varied in axis.variations]) for axis in each.axes)
+    pictures = {place: Image.open(path) for place, path in each.paths.items()}
+    size = next(iter(pictures.values())).size
+    path = Path(photographs[0]).with_name(f"{each.recipe.synthesis}.png")
+    return as_file(grid(pictures, rows, columns, size), path), list(boxes(rows, columns, size).values())

@@ -16,7 +16,7 @@ from ..validation import checked
 from .sharing import Sharing
 
 #: The types of controls whose values are kept. Painted regions are too large for a browser's memory of a tab.
-KEPT = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.Image, gr.Gallery)
+KEPT = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.Image, gr.Video, gr.Gallery)
 
 #: What a page sends of itself when it is loaded, and the most characters of each.
 LONGEST = {"name": 32, "address": 10_000, "values": 100_000}
@@ -44,18 +44,6 @@ KEEP = """(...values) => {
   return [];
 }"""
 
-#: JavaScript: after a broken line Gradio loads the page again, but not if the line broke while code was being fetched.
-COME_BACK = """() => addEventListener("vite:preloadError", () => {
-  let down = false;
-  const look = async () => {
-    const answers = await fetch(location.href).then((answer) => answer.ok, () => false);
-    if (answers && down) location.reload();
-    down ||= !answers;
-  };
-  look();
-  setInterval(look, 1000);
-}, {once: true})"""
-
 
 class Memory:
     """Sets everything as it was when a tab loads the page again, and goes on showing the visitor's jobs.
@@ -76,7 +64,6 @@ class Memory:
         arrived = listen(page.load, self.arrive, sent, outputs, js=REMEMBER, show_progress="hidden")
         arrived.then(None, None, None, js="() => { window.remembers = true; return []; }", api_visibility="private")
         listen(arrived.then, self.show_again, {}, jobs, show_progress="hidden", concurrency_limit=None)
-        page.load(None, js=COME_BACK, api_visibility="private")
         gr.on(
             [each.change for each in self.controls.values()],
             None,
@@ -114,4 +101,4 @@ class Memory:
 def _paths(control: Any, value: Any) -> list[str]:
     if isinstance(control, gr.Gallery):
         return value or []
-    return [value] if isinstance(control, gr.Image) and value else []
+    return [value] if isinstance(control, (gr.Image, gr.Video)) and value else []

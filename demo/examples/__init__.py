@@ -1,13 +1,20 @@
 """Example pictures: the styles here, which README.md describes, and photographs out of scikit-image."""
 
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from toolkit.pictures.io import example_photographs, to_picture
+from PIL import Image
+
+from toolkit.pictures.clips import Frame, save_clip
+from toolkit.pictures.io import example_photographs, to_picture, to_uint8
 
 #: The folder of the pictures here.
 EXAMPLES = Path(__file__).parent
+
+#: The example clip: frames, frames a second, width in pixels, and how much of the photograph it loses on each side.
+CLIP_FRAMES, CLIP_RATE, CLIP_WIDTH, CLOSER = 24, 12, 480, 0.2
 
 
 def style_files() -> list[str]:
@@ -23,6 +30,21 @@ def content_files() -> list[str]:
         to_picture(photograph).save(path, quality=92)
         paths.append(str(path))
     return paths
+
+
+def clip_file(photograph: str) -> str:
+    """The path of a clip of two seconds beside a photograph: the camera comes closer to its middle."""
+    with Image.open(photograph) as picture:
+        width, height = picture.size
+        frames = []
+        for number in range(CLIP_FRAMES):
+            edge = CLOSER * number / CLIP_FRAMES
+            seen = (width * edge, height * edge, width * (1 - edge), height * (1 - edge))
+            shown = picture.resize((CLIP_WIDTH, CLIP_WIDTH * height // width // 2 * 2), Image.Resampling.LANCZOS, seen)
+            frames.append(Frame(Fraction(number, CLIP_RATE), to_uint8(shown)))
+    path = Path(photograph).with_suffix(".mp4")
+    save_clip(path, frames, Fraction(CLIP_RATE))
+    return str(path)
 
 
 @cache

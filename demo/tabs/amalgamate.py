@@ -9,11 +9,13 @@ from torch import Tensor
 from toolkit.synthesis import Recipe, Synthesis
 
 from ..components.controls import network_choice, relu_layers, size_and_iterations
+from ..components.finished import MADE_BEFORE, pair
 from ..components.images import examples, image_input, named, opened, opened_with_alpha
 from ..components.job_controls import start_and_stop
 from ..components.live_image import LiveImage
 from ..context import Context
 from ..endpoints import Updates
+from ..examples.finished import IMPRINTED
 
 INTRODUCTION = """\
 The second image is changed until one layer sees the content of the first image in it. There is no style loss. The
@@ -23,11 +25,12 @@ deeper the layer, the more of the second image stays.
 
 def amalgamate_tab(context: Context) -> None:
     """Fills the current ``gr.Tab``."""
+    recipe = IMPRINTED.recipe
     gr.Markdown(INTRODUCTION)
     with gr.Row():
         with gr.Column(scale=1, min_width=340):
-            photograph = named(context.photographs, "chelsea")
-            painting = named(context.paintings, "night_swirls")
+            photograph = named(context.photographs, IMPRINTED.photograph)
+            painting = named(context.paintings, IMPRINTED.style)
             with gr.Row():
                 content = image_input("Content", "The image to imprint", photograph, "amalgamate-content")
                 start = image_input("Start image", "The image to start from", painting, "amalgamate-style")
@@ -35,17 +38,18 @@ def amalgamate_tab(context: Context) -> None:
             examples("Contents", context.photographs, content)
             examples("Start images", context.paintings, start)
         with gr.Column(scale=1, min_width=340):
-            live = LiveImage(context, "amalgamate", run, stop)
+            finished, status = pair(context.photographs, IMPRINTED), MADE_BEFORE.format("Imprint")
+            live = LiveImage(context, "amalgamate", run, stop, first=finished, status=status)
     with gr.Row():
         with gr.Column(scale=1, min_width=340):
             layer = gr.Dropdown(
                 relu_layers(context),
-                value="relu5_1",
+                value=next(iter(recipe.content_layers)),
                 label="Layer",
                 info="The layer whose content is compared",
                 elem_id="layer",
             )
-            size, iterations = size_and_iterations(context, 384, 50)
+            size, iterations = size_and_iterations(context, recipe.size, recipe.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
             live.losses.render()

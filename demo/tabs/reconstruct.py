@@ -1,7 +1,7 @@
 """The reconstruction tab: what each layer keeps of an image (Gatys, Ecker & Bethge 2016, figure 1)."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,24 @@ import gradio as gr
 from toolkit.errors import ToolkitError
 from toolkit.pictures.io import to_picture
 from toolkit.studies import AXES, Kind, Step, Study, picture
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import Recipe, Result
 from toolkit.synthesis.recipe import SynthesisName
 
 from ..components.controls import follow, network_choice, relu_layers, size_and_iterations
+from ..components.finished import MADE_BEFORE, sheet
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, start_and_stop
 from ..components.study_progress import ending, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
 from ..endpoints import Updates
+from ..examples.finished import FIGURE_ONE
 from ..jobs import Job
 from ..tours import figure_one
 
 #: By what is reconstructed: the synthesis, the study's axis, and the layers of figure 1.
 KINDS: dict[str, tuple[SynthesisName, Kind, list[str]]] = {
-    "content": ("reconstruction", AXES["content-layers"], ["relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2"]),
+    "content": ("reconstruction", AXES["content-layers"], FIGURE_ONE.rows[1].split(", ")),
     "style": ("texture", AXES["style-layers"], ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]),
 }
 
@@ -41,7 +43,7 @@ def reconstruct_tab(context: Context) -> None:
     add_tour(context, figure_one(context))
     with gr.Row():
         with gr.Column(scale=1, min_width=340):
-            photograph = named(context.photographs, "chelsea")
+            photograph = named(context.photographs, FIGURE_ONE.photograph)
             image = image_input("Image", "The image to reconstruct", photograph, "reconstruct-image")
             run, stop = start_and_stop("Reconstruct", "reconstruct", "reconstruct-stop")
             examples("Images", [*context.photographs, *context.paintings], image)
@@ -52,11 +54,12 @@ def reconstruct_tab(context: Context) -> None:
                 label="Layers",
                 info="Content: each layer alone. Style: each layer with those before it",
             )
-            size, iterations = size_and_iterations(context, 256, 60)
+            size, iterations = size_and_iterations(context, FIGURE_ONE.recipe.size, FIGURE_ONE.recipe.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
-            job_controls = JobControls(context, "reconstruct", run, stop)
+            job_controls = JobControls(context, "reconstruct", run, stop, status=MADE_BEFORE.format("Reconstruct"))
             gallery = gr.Gallery(
+                _finished(),
                 label="Result of each layer",
                 columns=2,
                 height=620,
@@ -65,7 +68,9 @@ def reconstruct_tab(context: Context) -> None:
                 elem_id="reconstruct-gallery",
             )
             job_controls.status.render()
-            download = gr.DownloadButton("Download as one image", interactive=False, elem_id="reconstruct-download")
+            download = gr.DownloadButton(
+                "Download as one image", sheet(context.photographs, FIGURE_ONE)[0], elem_id="reconstruct-download"
+            )
 
     def reconstruct(
         request: gr.Request, image: str | None, what: str, layers: list[str], network: str, **fields: Any
@@ -111,13 +116,22 @@ def reconstruct_tab(context: Context) -> None:
     follow(what, {name: [usual] for name, (_, _, usual) in KINDS.items()}, [layers])
 
 
+def _finished() -> list[tuple[str, str]]:
+    """The images that the tab opens with."""
+    return [(path, _caption(label, Result.read(path).losses)) for path, label in FIGURE_ONE.labelled]
+
+
+def _caption(label: str, losses: Mapping[str, float]) -> str:
+    return f"{label} · loss {sum(losses.values()):.2g}"
+
+
 def _pictures(study: Study, folder: Path, step: Step | None = None) -> list[tuple[str, str]]:
     """The image of each layer so far, as a file in the folder, with a caption."""
     shown = []
     for row, variation in enumerate(study.rows.variations):
         if cell := study.cells.get((row, 0)):
             if cell.image is not None:
-                caption = f"{variation.label} · loss {sum(cell.losses.values()):.2g}"
+                caption = _caption(variation.label, cell.losses)
                 shown.append((as_file(to_picture(cell.image), folder / f"{row}.jpg"), caption))
         elif step and step.row == row and step.progress:
             progress = step.progress

@@ -15,12 +15,15 @@ from toolkit.synthesis import Recipe
 from toolkit.synthesis.recipe import SynthesisName
 
 from ..components.controls import follow, network_choice, size_and_iterations
+from ..components.finished import MADE_BEFORE
+from ..components.finished import sheet as finished_sheet
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, start_and_stop
 from ..components.study_progress import count_cells, status, steps, within_limits
 from ..components.tour import add_tour
 from ..context import Context
 from ..endpoints import Updates, listen
+from ..examples.finished import WHY
 from ..jobs import Job
 from ..tours import why_normalise
 from .transfer import TransferTab
@@ -30,7 +33,7 @@ SYNTHESES = ("transfer", "reconstruction", "texture")
 
 NO_COLUMNS = "nothing"
 
-GO_ON = "Click on one of them to go on from it in the Transfer tab."
+GO_ON = "Click on a picture to go on from it in the Transfer tab."
 
 
 class Made(NamedTuple):
@@ -54,8 +57,8 @@ def study_tab(context: Context, transfer: TransferTab) -> None:
     add_tour(context, why_normalise(context))
     with gr.Row():
         with gr.Column(scale=1, min_width=340):
-            photograph = named(context.photographs, "rocket")
-            painting = named(context.paintings, "night_swirls")
+            photograph = named(context.photographs, WHY.photograph)
+            painting = named(context.paintings, WHY.style)
             with gr.Row():
                 content = image_input("Content", "The content image", photograph, "study-content")
                 style = image_input("Style", "The style image", painting, "study-style")
@@ -63,22 +66,27 @@ def study_tab(context: Context, transfer: TransferTab) -> None:
             examples("Photographs", context.photographs, content)
             examples("Styles", context.paintings, style)
             synthesis = gr.Radio(list(SYNTHESES), value="transfer", label="Synthesis")
-            layers = "relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"
-            rows, row_values = _axis("row", list(kinds), "style-layers", layers)
-            columns, column_values = _axis("column", [NO_COLUMNS, *kinds], "iterations", "10, 30, 60")
-            size, iterations = size_and_iterations(context, 192, 30)
+            rows, row_values = _axis("row", list(kinds), *WHY.rows)
+            columns, column_values = _axis("column", [NO_COLUMNS, *kinds], *WHY.columns)
+            size, iterations = size_and_iterations(context, WHY.recipe.size, WHY.recipe.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
-            job_controls = JobControls(context, "study", run, stop)
+            finished, boxes = finished_sheet(context.photographs, WHY)
+            status_line = f"{MADE_BEFORE.format('Make the grid')} {GO_ON}"
+            job_controls = JobControls(context, "study", run, stop, status=status_line)
             grid = gr.Image(
-                label="The grid", interactive=False, buttons=["download", "fullscreen"], elem_id="study-grid"
+                finished,
+                label="The grid",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                elem_id="study-grid",
             )
             job_controls.status.render()
             with gr.Row():
-                download = gr.DownloadButton("Download the grid", interactive=False, elem_id="study-download")
+                download = gr.DownloadButton("Download the grid", finished, elem_id="study-download")
                 figures = gr.DownloadButton("Download its data", interactive=False, elem_id="study-data")
-            cells = gr.Gallery(label="Pictures", visible=False)
-            made = gr.State(Made())
+            cells = gr.Gallery(WHY.labelled, label="Pictures", visible=False)
+            made = gr.State(Made(photograph, painting, boxes))
 
     def study(
         request: gr.Request,

@@ -13,7 +13,7 @@ from toolkit.synthesis.notation import STRENGTHS
 from ..components import settings_text
 from ..components.choices import Choices
 from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
-from ..components.finished import finished_strip, pairs
+from ..components.finished import finished_strip, pair
 from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened, strip
 from ..components.job_controls import start_and_stop
@@ -39,7 +39,7 @@ class TransferTab:
 
     def __init__(self, context: Context, tabs: gr.Tabs) -> None:
         self.context, self.tabs = context, tabs
-        self.finished = pairs(context.photographs)
+        self.finished = [pair(context.photographs, each) for each in FINISHED]
         with gr.Row(elem_classes="beside"):
             with gr.Column(scale=2, min_width=340):
                 self._lay_out_choice()

@@ -18,7 +18,7 @@ from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
 from demo.settings import Settings
-from demo.theme import CSS, theme
+from demo.theme import LOOK
 from toolkit.network import find_network, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +56,7 @@ def address(context):
         prevent_thread_lock=True,
         quiet=True,
         max_file_size="2mb",
-        theme=theme(),
-        css=CSS,
+        **LOOK,
     )
     yield url
     blocks.close()

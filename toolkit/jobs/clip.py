@@ -48,13 +48,31 @@ def run(job: Transfer, progress: Callable[[Progress], object], network: Backbone
     with Ranks.joined(find_device(job.device)) as ranks:
         if ranks.world_size > 1:
             raise ToolkitError("A clip is painted by one process: start it without torchrun.")
-        return _Painting(job, progress, network or job.load()).run()
+        painting = ClipPainting(job, network or job.load())
+        with keeping(
+            lambda _: painting.put_together().text if painting.times else "",
+            "the clip so far is kept; the same command goes on.",
+        ):
+            for step in painting:
+                progress(step)
+        with uninterrupted():
+            made = painting.put_together()
+            painting.tidy()
+        return made
 
 
-class _Painting:
-    """A clip in work: what it is made from, and the frames that are there."""
+class ClipPainting:
+    """A clip in work. Iterate over it to paint the frames that are not there yet.
 
-    def __init__(self, job: Transfer, progress: Callable[[Progress], object], network: Backbone) -> None:
+    Args:
+        job: says what to make. Frames are kept in a folder beside its output.
+        network: paints.
+
+    Raises:
+        ToolkitError: when the job can't be done, or frames of another one are there.
+    """
+
+    def __init__(self, job: Transfer, network: Backbone) -> None:
         for name in REFUSED:
             if getattr(job, name):
                 raise InputError(f"{in_words(name)} does not go with a clip: leave it out.", name)
@@ -73,7 +91,7 @@ class _Painting:
         self.times: list[Fraction] = []
         self.first: list[Inputs] = []
         self.image: Tensor  # that was painted last
-        self.progress, self.began, self.made, self.pace = progress, time.monotonic(), 0, 0.0
+        self.began, self.made, self.pace = time.monotonic(), 0, 0.0
         self.synthesis = ClipSynthesis(
             network,
             self.recipe,
@@ -83,83 +101,27 @@ class _Painting:
             make_objective=engine_of(job),
         )
 
-    def run(self) -> Made:
-        """Paints what is not there yet, and puts the film together."""
-        with keeping(
-            lambda _: self._put_together().text if self.times else "",
-            "the clip so far is kept; the same command goes on.",
-        ):
-            for number, (when, inputs) in enumerate(self._inputs(), 1):
-                if number == 1:
-                    pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
-                    check_space(self.folder, int(BYTES * pixels * self.clip.count))
-                if self.job.loop and number <= RETURN:
-                    self.first.append(inputs)
-                self._paint(self._place(number), self.synthesis.show(inputs), number)
-                self.times.append(when)
-            if not self.times:
-                raise DamagedFileError(f"{self.job.content} has no frame in that part.")
-            count = min(RETURN, len(self.times) // 2)
-            for number, inputs in enumerate(self.first[:count], 1):
-                towards = open_image(self._place(number))
-                kind = self.synthesis.show(inputs, towards, number / (count + 1))
-                if kind == "scene":
-                    break  # a cut is no jump
-                self._paint(self._place(number, "loop-"), kind, len(self.times))
-        with uninterrupted():
-            made = self._put_together()
-            if self.folder == self.output:
-                for again in self.folder.glob("loop-*"):
-                    again.replace(again.with_name(again.name.removeprefix("loop-")))
-                (self.folder / STATE).unlink()
-            else:
-                shutil.rmtree(self.folder)
-        return made
-
-    def _paint(self, place: Path, kind: str, number: int) -> None:
-        """Paints the frame that is shown, unless it is there. It goes on from eight bits, as a resumed run must."""
-        if not place.exists():
-            if kind != "still":
-                synthesis = self.synthesis.synthesis()
-                for step in synthesis:
-                    self._tell(step, number)
-                self.pace = step.seconds
-                self.image = synthesis.image
+    def __iter__(self) -> Iterator[Progress]:
+        """Paints; yields after every iteration."""
+        for number, (when, inputs) in enumerate(self._inputs(), 1):
             if number == 1:
-                with written_atomically(self.folder / STATE) as temporary:
-                    temporary.write_text(json.dumps(self.state))
-            save_image(self.image, place, self.recipe.to_json())
-        self.image = open_image(place)
-        if kind != "still":
-            self.synthesis.keep(self.image)
+                pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
+                check_space(self.folder, int(BYTES * pixels * self.clip.count))
+            if self.job.loop and number <= RETURN:
+                self.first.append(inputs)
+            yield from self._paint(self._place(number), self.synthesis.show(inputs), number)
+            self.times.append(when)
+        if not self.times:
+            raise DamagedFileError(f"{self.job.content} has no frame in that part.")
+        count = min(RETURN, len(self.times) // 2)
+        for number, inputs in enumerate(self.first[:count], 1):
+            towards = open_image(self._place(number))
+            kind = self.synthesis.show(inputs, towards, number / (count + 1))
+            if kind == "scene":
+                break  # a cut is no jump
+            yield from self._paint(self._place(number, "loop-"), kind, len(self.times))
 
-    def _tell(self, step: Progress, number: int) -> None:
-        """Tells of an iteration of a frame; those to come will take as long as the last one did."""
-        self.made += 1
-        left = max(0, self.clip.count - number)
-        self.progress(
-            dataclasses.replace(
-                step,
-                iteration=self.made,
-                iterations=self.made + step.iterations - step.iteration + left * self.synthesis.iterations,
-                seconds=time.monotonic() - self.began,
-                remaining=step.remaining + left * (self.pace or step.seconds + step.remaining),
-                frame=number,
-                frames=number + left,
-            )
-        )
-
-    def _inputs(self) -> Iterator[tuple[Fraction, Inputs]]:
-        """The time of each frame, and what it is painted from."""
-        masks = [_masks(self.job, mask) for mask in self.job.masks]
-        for frame in self.clip.frames:
-            own = [next(each) for each in masks]
-            yield frame.time, dataclasses.replace(self.still, content=frame.image, masks=own)
-
-    def _place(self, number: int, kind: str = "") -> Path:
-        return self.folder / f"{kind}{number:06}.png"
-
-    def _put_together(self) -> Made:
+    def put_together(self) -> Made:
         """Writes the film of the frames that are there."""
         if self.folder == self.output:
             return Made(written(self.folder), path=self.folder)
@@ -172,6 +134,56 @@ class _Painting:
             overwrite=job.output is not None or self.resumed,
         )
         return Made(written(path), path=path, film=path)
+
+    def tidy(self) -> None:
+        """Leaves nothing beside the output, once it is whole."""
+        if self.folder != self.output:
+            shutil.rmtree(self.folder)
+            return
+        for again in self.folder.glob("loop-*"):
+            again.replace(again.with_name(again.name.removeprefix("loop-")))
+        (self.folder / STATE).unlink()
+
+    def _paint(self, place: Path, kind: str, number: int) -> Iterator[Progress]:
+        """Paints the frame that is shown, unless it is there. It goes on from eight bits, as a resumed run must."""
+        if not place.exists():
+            if kind != "still":
+                synthesis = self.synthesis.synthesis()
+                for step in synthesis:
+                    yield self._of_the_clip(step, number)
+                self.pace = step.seconds
+                self.image = synthesis.image
+            if number == 1:
+                with written_atomically(self.folder / STATE) as temporary:
+                    temporary.write_text(json.dumps(self.state))
+            save_image(self.image, place, self.recipe.to_json())
+        self.image = open_image(place)
+        if kind != "still":
+            self.synthesis.keep(self.image)
+
+    def _of_the_clip(self, step: Progress, number: int) -> Progress:
+        """An iteration of a frame as one of the clip; frames to come will take as long as the last one did."""
+        self.made += 1
+        left = max(0, self.clip.count - number)
+        return dataclasses.replace(
+            step,
+            iteration=self.made,
+            iterations=self.made + step.iterations - step.iteration + left * self.synthesis.iterations,
+            seconds=time.monotonic() - self.began,
+            remaining=step.remaining + left * (self.pace or step.seconds + step.remaining),
+            frame=number,
+            frames=number + left,
+        )
+
+    def _inputs(self) -> Iterator[tuple[Fraction, Inputs]]:
+        """The time of each frame, and what it is painted from."""
+        masks = [_masks(self.job, mask) for mask in self.job.masks]
+        for frame in self.clip.frames:
+            own = [next(each) for each in masks]
+            yield frame.time, dataclasses.replace(self.still, content=frame.image, masks=own)
+
+    def _place(self, number: int, kind: str = "") -> Path:
+        return self.folder / f"{kind}{number:06}.png"
 
     def _frames(self) -> Iterator[Frame]:
         for number, when in enumerate(self.times, 1):

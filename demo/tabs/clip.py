@@ -1,0 +1,152 @@
+"""The clip tab: a short clip painted without flicker."""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from toolkit.errors import ToolkitError
+from toolkit.jobs.clip import ClipPainting
+from toolkit.jobs.synthesis import Transfer
+from toolkit.pictures.io import to_picture
+from toolkit.synthesis import Recipe
+from toolkit.synthesis.notation import STRENGTHS
+
+from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
+from ..components.images import as_file, examples, image_input, named, opened
+from ..components.job_controls import JobControls, start_and_stop
+from ..components.live_image import HEIGHT, SECONDS_PER_PREVIEW
+from ..context import Context
+from ..endpoints import Updates
+from ..examples import CLIP_RATE, clip_file
+from ..examples.finished import CLIP, MOVING
+from ..jobs import Job
+
+INTRODUCTION = """\
+Each frame goes on from the painted frame before it, carried along by the motion in the clip: strokes stay where they
+are, and nothing flickers. A cut begins anew. Sound is kept.
+"""
+
+STATUS = "Made by VGG-19 from the clip and the style shown. Press **Paint the clip** to watch it happen."
+
+
+def clip_tab(context: Context) -> None:
+    """Fills the current ``gr.Tab``."""
+    gr.Markdown(INTRODUCTION)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=340):
+            with gr.Row():
+                clip = gr.Video(
+                    clip_file(named(context.photographs, MOVING.photograph)),
+                    label="Clip",
+                    sources=["upload", "webcam"],
+                    height=230,
+                    min_width=160,
+                    elem_id="clip",
+                )
+                painting = named(context.paintings, MOVING.style)
+                style = image_input("Style", "The image to take the style from", painting, "clip-style")
+            run, stop = start_and_stop("Paint the clip", "paint-clip", "clip-stop")
+            examples("Styles", context.paintings, style)
+            strength = gr.Radio(list(STRENGTHS), value=WORDS[DEFAULTS.style_weight], label="How much style")
+            with gr.Row():
+                begin = gr.Number(0, label="From", info="Seconds into the clip", minimum=0)
+                seconds = gr.Number(2, label="Length", info="In seconds", minimum=0.1)
+                fps = gr.Number(CLIP_RATE, label="Frames a second", info="As a film has: 24", minimum=1, maximum=60)
+            size, iterations = size_and_iterations(context, 256, DEFAULTS.iterations)
+            network = network_choice(context)
+        with gr.Column(scale=1, min_width=340):
+            controls = JobControls(context, "clip", run, stop, status=STATUS)
+            with gr.Tabs(selected="film") as views:
+                with gr.Tab("Frame in work", id="frame"):
+                    frame = gr.Image(
+                        label="Frame in work", interactive=False, buttons=[], height=HEIGHT, elem_classes="result"
+                    )
+                with gr.Tab("Painted clip", id="film"):
+                    film = gr.Video(
+                        str(CLIP),
+                        label="Painted clip",
+                        interactive=False,
+                        autoplay=True,
+                        loop=True,
+                        buttons=["download"],
+                        height=HEIGHT,
+                        elem_id="painted-clip",
+                    )
+            controls.status.render()
+
+    def paint_clip(
+        request: gr.Request,
+        clip: str | None,
+        style: str | None,
+        strength: str,
+        begin: float,
+        seconds: float,
+        fps: float,
+        network: str,
+        **fields: Any,
+    ) -> Iterator[Updates]:
+        """Paints a short clip in the style of an image, without flicker."""
+
+        def work(job: Job) -> Iterator[Updates]:
+            if clip is None:
+                raise ToolkitError("There is no clip yet: choose one.")
+            opened(style, "style")
+            most = context.settings.max_frames
+            if math.ceil(seconds * fps) > most:
+                raise ToolkitError(f"At most {most} frames are painted here: ask for fewer seconds or frames a second.")
+            with tempfile.TemporaryDirectory() as folder:
+                what = Transfer(
+                    content=clip,
+                    styles=(str(style),),
+                    output=Path(folder) / "clip.mp4",
+                    device=job.device,
+                    from_=begin,
+                    to=begin + seconds,
+                    fps=fps,
+                    recipe=Recipe.preset("transfer", style_weight=STRENGTHS[strength], **fields),
+                )
+                try:
+                    painting, shown = ClipPainting(what, context.network(network)), float("-inf")
+                    for step in painting:
+                        if time.monotonic() - shown > SECONDS_PER_PREVIEW:
+                            left = max(min(step.remaining, job.max_seconds - job.elapsed), 0)
+                            preview = as_file(to_picture(step.preview()), Path(folder) / "frame.jpg")
+                            status = f"Frame {step.frame} of {step.frames} · {left:.0f} s left"
+                            yield {frame: preview, controls.status: status}
+                            shown = time.monotonic()
+                        if job.should_end:
+                            break
+                    if not painting.times:
+                        raise ToolkitError(f"{job.ending} before the first frame was done.")
+                    made = painting.put_together()
+                except ToolkitError as error:
+                    raise ToolkitError(str(error).replace(clip, "The clip")) from error  # no path of this server
+                count = len(painting.times)
+                job.notes |= {"frames": count, "size": what.recipe.size}
+                yield {
+                    film: str(made.path),
+                    controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.",
+                    views: gr.Tabs(selected="film"),
+                }
+
+        yield from controls.run(request, work)
+
+    chosen = {
+        "clip": clip,
+        "style": style,
+        "strength": strength,
+        "begin": begin,
+        "seconds": seconds,
+        "fps": fps,
+        "size": size,
+        "iterations": iterations,
+        "network": network,
+    }
+    controls.offer(paint_clip, chosen, film)
+    outputs = [film, frame, controls.status, views]
+    controls.connect(run.click, paint_clip, chosen, outputs, {views: gr.Tabs(selected="frame")})
