@@ -32,5 +32,5 @@ def sheet(photographs: list[str], each: Grid) -> tuple[str, list[tuple[int, int,
     rows, columns = (Labels(axis.title, [varied.label for varied in axis.variations]) for axis in each.axes)
     pictures = {place: Image.open(path) for place, path in each.paths.items()}
     size = next(iter(pictures.values())).size
-    path = Path(photographs[0]).with_name(f"{each.recipe.synthesis}.png")
+    path = Path(photographs[0]).with_name(f"{each.rows[0]}.png")
     return as_file(grid(pictures, rows, columns, size), path), list(boxes(rows, columns, size).values())

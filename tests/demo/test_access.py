@@ -26,7 +26,7 @@ def test_no_tab_has_grave_faults(browser, address, settle, faults, scheme):
         page = context.new_page()
         page.goto(f"{address}?__theme={scheme}")
         page.wait_for_selector("#paint")
-        for tab in ("Transfer", "Reconstruct", "Amalgamate", "Study", "Network"):
+        for tab in ("Transfer", "Clip", "Reconstruct", "Amalgamate", "Study", "Network"):
             page.get_by_role("tab", name=tab, exact=True).click()
             settle(page)
             if tab == "Network":

@@ -45,6 +45,16 @@ PARAMETERS = {
         "by": "Literal['strength and stroke size', 'finish', 'style statistic', 'seed, from noise']",
         **{name: kind for name, kind in TRANSFER.items() if name not in LIMITS},
     },
+    "/paint_clip": {
+        "clip": "dict(video: filepath",
+        "style": "filepath",
+        "strength": "Literal['hint'",
+        "begin": "float",
+        "seconds": "float",
+        "fps": "float",
+        **LIMITS,
+        **NETWORK,
+    },
     "/reconstruct": {
         "image": "filepath",
         "what": "Literal['content', 'style']",

@@ -72,6 +72,12 @@ def choose_format(page, name):
     page.get_by_role("option", name=name, exact=True).click()
 
 
+def choose_axes(page, **axes):
+    for name, axis in axes.items():
+        page.locator(f"#{name} input").click()
+        page.get_by_role("option", name=axis, exact=True).click()
+
+
 def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, pictures, tmp_path):
     page = visit()
     upload(page, pictures)
@@ -139,6 +145,27 @@ def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, exp
         result["width"] * result["height"] > 2 * box["width"] * box["height"]
         for box in (page.locator(name).bounding_box() for name in ("#content", "#style", "#finished"))
     )
+
+
+def test_every_tab_opens_finished_and_computes_nothing(visit, expect, context):
+    page = visit()
+    for tab, shown, name in (
+        ("Clip", "#painted-clip video", "clip"),
+        ("Reconstruct", "#reconstruct-gallery img", "reconstruct"),
+        ("Amalgamate", "#amalgamate-comparison img", "amalgamate"),
+        ("Study", "#study-grid img", "study"),
+    ):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_function(
+            """selector => [...document.querySelectorAll(selector)].every(
+              it => it.checkVisibility() && (it.naturalWidth || it.videoWidth))""",
+            arg=shown,
+        )
+        expect(page.locator(f"#{name}-status")).to_contain_text("Made by VGG-19")
+    assert not context.jobs.running
+    with page.expect_download() as download:
+        page.click("#study-download")
+    assert download.value.suggested_filename == "normalization.png"
 
 
 def test_a_finished_picture_brings_its_photograph_style_and_recipe(visit, expect, context):
@@ -399,9 +426,58 @@ def test_a_strength_and_an_axis_fill_in_what_goes_with_them_without_the_server(v
     page.get_by_role("tab", name="Study").click()
     settle(page)
     for axis, values in (("nothing", ""), ("iterations", AXES["iterations"].usual)):
-        page.locator("#columns input").click()
-        page.get_by_role("option", name=axis, exact=True).click()
+        choose_axes(page, columns=axis)
         expect(page.locator("#column-values textarea, #column-values input")).to_have_value(values)
+
+
+def film(page):
+    return page.locator("#painted-clip video").get_attribute("src")
+
+
+def test_a_clip_is_painted_and_found_again_and_one_that_is_stopped_keeps_its_frames(visit, expect, tmp_path):
+    page = visit("Clip")
+    page.wait_for_function("() => window.remembers")
+    finished = film(page)
+    set_number(page, "Length", 0.4)
+    set_number(page, "Frames a second", 10)
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 5)
+    page.click("#paint-clip")
+    wait_for_status(page, "Done: 4 frames", "clip")
+    expect(page.locator("#painted-clip")).to_be_visible()
+    painted = film(page)
+    assert painted != finished and painted.endswith(".mp4")
+    page.reload()
+    page.get_by_role("tab", name="Clip", exact=True).click()
+    wait_for_status(page, "Done: 4 frames", "clip")
+    assert film(page) == painted
+
+    set_number(page, "Length", 2)
+    set_number(page, "Iterations", 100)
+    page.click("#paint-clip")
+    wait_for_status(page, "Frame 2 of 20", "clip")
+    page.click("#clip-stop")
+    wait_for_status(page, "Stopped: ", "clip")
+    assert film(page) != painted
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [(b"no film", "The clip is no clip that can be read: use .mp4."), (None, "At most 100 frames are painted here")],
+)
+def test_a_clip_that_cannot_be_painted_is_told_in_a_sentence(visit, tmp_path, data, sentence):
+    page = visit("Clip")
+    if data:
+        (tmp_path / "clip.mp4").write_bytes(data)
+        page.locator("#clip").get_by_label("Clear").click()
+        with page.expect_response(lambda response: "/upload" in response.url):
+            page.set_input_files("#clip input[type=file]", tmp_path / "clip.mp4")
+        page.wait_for_selector("#clip video")
+    else:
+        set_number(page, "Frames a second", 60)
+    page.click("#paint-clip")
+    wait_for_status(page, sentence, "clip")
+    is_ready(page, "#paint-clip")
 
 
 def test_reconstruction_fills_a_gallery(visit, expect):
@@ -432,6 +508,7 @@ def test_a_study_makes_a_grid_and_its_data_and_is_gone_on_from(visit, expect, tm
     set_number(page, "Iterations", 3)
     page.get_by_role("tab", name="Study", exact=True).click()
     set_number(page, "Size", 64)
+    choose_axes(page, rows="style-layers", columns="iterations")
     page.locator("#column-values textarea, #column-values input").first.fill("2, 4")
     page.click("#study")
     wait_for_status(page, "Done: 10 images", "study")
@@ -458,9 +535,7 @@ def test_a_picture_that_cannot_be_gone_on_from_is_told_in_a_sentence(visit):
     page = visit("Study")
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 2)
-    for name, axis in (("rows", "normalization"), ("columns", "nothing")):
-        page.locator(f"#{name} input").click()
-        page.get_by_role("option", name=axis, exact=True).click()
+    choose_axes(page, columns="nothing")
     page.click("#study")
     wait_for_status(page, "Done: 2 images", "study")
     wait_for_grid(page)
@@ -570,7 +645,7 @@ def test_on_a_phone_result_and_status_come_into_view(visit):
     )
 
 
-@pytest.mark.parametrize("tab", ["Transfer", "Reconstruct", "Amalgamate", "Study", "Network"])
+@pytest.mark.parametrize("tab", ["Transfer", "Clip", "Reconstruct", "Amalgamate", "Study", "Network"])
 def test_the_page_fits_a_phone(visit, tab):
     page = visit(tab, width=390)
     if tab == "Network":

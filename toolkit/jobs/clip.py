@@ -39,6 +39,9 @@ STATE = "clip.json"
 #: Frames over which a loop returns to its beginning, at most.
 RETURN = 12
 
+#: How long a frame takes that follows another, relative to a scene's first, until one is measured.
+FOLLOWING = 0.45
+
 #: Bytes that a pixel of a painted frame takes on the disk, about.
 BYTES = 2.5
 
@@ -170,7 +173,7 @@ class ClipPainting:
             iteration=self.made,
             iterations=self.made + step.iterations - step.iteration + left * self.synthesis.iterations,
             seconds=time.monotonic() - self.began,
-            remaining=step.remaining + left * (self.pace or step.seconds + step.remaining),
+            remaining=step.remaining + left * (self.pace or FOLLOWING * (step.seconds + step.remaining)),
             frame=number,
             frames=number + left,
         )
