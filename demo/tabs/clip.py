@@ -56,7 +56,7 @@ def clip_tab(context: Context) -> None:
             with gr.Row():
                 begin = gr.Number(0, label="From", info="Seconds into the clip", minimum=0)
                 seconds = gr.Number(2, label="Length", info="In seconds", minimum=0.1)
-                fps = gr.Number(CLIP_RATE, label="Frames a second", info="As a film has: 24", minimum=1, maximum=60)
+                fps = gr.Number(CLIP_RATE, label="Frames a second", info="A film has 24", minimum=1, maximum=60)
             size, iterations = size_and_iterations(context, 256, DEFAULTS.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
@@ -131,7 +131,7 @@ def clip_tab(context: Context) -> None:
                 yield {
                     film: str(made.path),
                     controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.",
-                    views: gr.Tabs(selected="film"),
+                    views: gr.update(selected="film"),
                 }
 
         yield from controls.run(request, work)
@@ -149,4 +149,4 @@ def clip_tab(context: Context) -> None:
     }
     controls.offer(paint_clip, chosen, film)
     outputs = [film, frame, controls.status, views]
-    controls.connect(run.click, paint_clip, chosen, outputs, {views: gr.Tabs(selected="frame")})
+    controls.connect(run.click, paint_clip, chosen, outputs, {views: gr.update(selected="frame")})

@@ -61,8 +61,8 @@ def reconstruct_tab(context: Context) -> None:
             gallery = gr.Gallery(
                 _finished(),
                 label="Result of each layer",
-                columns=2,
-                height=620,
+                columns=3,
+                height=560,
                 object_fit="contain",
                 interactive=False,
                 elem_id="reconstruct-gallery",

@@ -72,6 +72,7 @@ def test_parts_and_rates(tmp_path):
     frames = list(slow.frames)
     assert len(frames) == slow.count == 20 and frames[3].time == Fraction(3, 10)
     assert len(list(open_clip(path).part(0, 1, 50).frames)) == 50
+    assert len(list(open_clip(path).part(0, 0.4, 10).frames)) == 4
 
 
 def test_a_variable_rate_is_kept(tmp_path):

@@ -69,6 +69,7 @@ class Clip:
         shift = Fraction(begin).limit_denominator(10**6)
         frames = (frame._replace(time=frame.time - shift) for frame in taken if float(frame.time) >= begin)
         shown = frames if fps is None else _at_rate(frames, rate, 1 / self.rate)
+        shown = itertools.takewhile(lambda frame: float(frame.time) < end - begin, shown)
         return Clip(rate, max(1, math.ceil(seconds * rate)) if self.count else 0, shown)
 
 
