@@ -3,6 +3,12 @@
 /** Names that screen readers can use, where Gradio gives elements others, now and whenever more appear. */
 const mendNames = () => {
   for (const empty of document.querySelectorAll(".empty[aria-label]:not([role])")) empty.role = "img";
+  // A picture's button is named by its place and shows its caption; a name must hold what is shown.
+  for (const picture of document.querySelectorAll("button[aria-label]:has(.caption-label)")) picture.ariaLabel = null;
+  for (const picture of document.querySelectorAll("button .image-frame img[alt='']")) {
+    const label = picture.closest(".block")?.querySelector("[data-testid=block-label]");
+    picture.setAttribute("alt", label?.textContent?.trim() ?? "");
+  }
   for (const upload of document.querySelectorAll(".upload-container[aria-label]")) upload.ariaLabel = null;
 };
 new MutationObserver(mendNames).observe(document.documentElement, {childList: true, subtree: true});

@@ -46,7 +46,7 @@ PARAMETERS = {
         **{name: kind for name, kind in TRANSFER.items() if name not in LIMITS},
     },
     "/paint_clip": {
-        "clip": "dict(video: filepath",
+        "clip": "filepath",
         "style": "filepath",
         "strength": "Literal['hint'",
         "begin": "float",

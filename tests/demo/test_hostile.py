@@ -191,7 +191,7 @@ WISHES = [
         "Images may have at most 512 pixels a side here: use smaller sizes.",
     ),
     ("study", {"columns": "iterations", "column_values": "99999"}, "Images may take at most 1000 iterations here"),
-    ("study", {"columns": "style-layers"}, "Rows and columns both set"),
+    ("study", {"columns": "normalization", "column_values": "original"}, "Rows and columns both set"),
     ("atlas", {"layer": "relu9_1"}, "Layer cannot be 'relu9_1': choose one of relu1_1"),
     ("atlas", {"channel": "first"}, "Channel must be a number."),
     ("network", {"network": "../models"}, "Network cannot be '../models': choose one of vgg19-small."),

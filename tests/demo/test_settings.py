@@ -182,7 +182,16 @@ def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is
         assert httpx.post(f"{address}gradio_api/mcp/", json={}, headers=headers, timeout=60).status_code == 401
     with ThreadPoolExecutor(1) as thread:  # this one has a loop of its own once a browser was opened
         tools, painted, refused, facts = thread.submit(asyncio.run, talk(address)).result()
-    assert tools.keys() == {"transfer", "four_ways", "reconstruct", "amalgamate", "study", "patches", "describe"}
+    assert tools.keys() == {
+        "transfer",
+        "four_ways",
+        "paint_clip",
+        "reconstruct",
+        "amalgamate",
+        "study",
+        "patches",
+        "describe",
+    }
     assert tools["transfer"].description.startswith("Paints the content image in the style of other images")
     described = tools["transfer"].inputSchema["properties"]
     assert described["iterations"]["description"].startswith("Steps of the optimiser")
@@ -208,16 +217,28 @@ def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
     from demo.app import page
 
     blocks = page(context)
-    jobs = {"transfer", "go_on", "suggest_them", "four_ways", "reconstruct", "amalgamate", "study", "part_of_tour"}
+    jobs = {
+        "transfer",
+        "go_on",
+        "suggest_them",
+        "four_ways",
+        "paint_clip",
+        "reconstruct",
+        "amalgamate",
+        "study",
+        "part_of_tour",
+    }
     assert {name for name, _ in lent} == jobs
     seconds = dict(lent)
     small, large = {"size": 256, "iterations": 60}, {"size": 4096, "iterations": 1000}
     asked = [seconds["transfer"](None, **each, network="vgg19-small", style="a") for each in (small, large)]
     assert asked[0] < 30 and asked[1] == context.settings.max_seconds == 120
     assert seconds["amalgamate"](**small) == asked[0]
-    assert {seconds[name](**small) for name in ("reconstruct", "study")} == {seconds["four_ways"]()} == {120}
+    assert (
+        {seconds[name](**small) for name in ("reconstruct", "study", "paint_clip")} == {seconds["four_ways"]()} == {120}
+    )
     buttons = [each for each in blocks.blocks.values() if isinstance(each, gr.Button) and each.value == "Stop"]
-    assert len(buttons) == 10 and not any(each.visible for each in buttons)
+    assert len(buttons) == 11 and not any(each.visible for each in buttons)
 
 
 def test_the_work_for_a_pixel_is_that_of_the_convolutions():

@@ -77,7 +77,7 @@ def test_the_pinned_hashes_are_of_the_runtimes_files(runtime, tmp_path):
     write_site(tmp_path, DEMO / "browser", [], {}, runtime)
     pinned = json.loads((tmp_path / "site.json").read_text())["runtime"]
     assert pinned["address"] == "runtime/"
-    assert f"npm pack onnxruntime-web@{pinned['version']}" in (DEMO.parent / "README.md").read_text()
+    assert f"npm pack onnxruntime-web@{pinned['version']}" in (DEMO / "README.md").read_text()
     for build in pinned["files"].values():
         for file in build:
             assert (tmp_path / "runtime" / file["name"]).stat().st_size == file["bytes"]
