@@ -13,16 +13,15 @@ const mendNames = () => {
 };
 new MutationObserver(mendNames).observe(document.documentElement, {childList: true, subtree: true});
 
-/**
- * Loads the page again as soon as the server answers; what it showed is kept there.
- * @param {boolean} wasAway whether it is known that the server could not be reached.
- */
-const comeBack = async (wasAway) => {
+/** Loads the page again once the server answers, at most once a minute: a part of it may be missing for good. */
+const comeBack = async () => {
   const answers = await fetch(location.href, {method: "HEAD"}).then((answer) => answer.ok, () => false);
-  if (answers && wasAway) location.reload();
-  else setTimeout(comeBack, 1000, wasAway || !answers);
+  if (!answers) setTimeout(comeBack, 1000);
+  else if (Date.now() - Number(sessionStorage.cameBack ?? 0) > 60_000) {
+    sessionStorage.cameBack = `${Date.now()}`;
+    location.reload();
+  }
 };
 
-// Gradio does so by itself, but not when the line breaks while a part of its own code is fetched. A part that is missing
-// for good loads nothing again.
-addEventListener("vite:preloadError", () => comeBack(false), {once: true});
+// Gradio does so by itself, but not when the line breaks while a part of its own code is fetched.
+addEventListener("vite:preloadError", comeBack, {once: true});

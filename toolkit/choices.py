@@ -38,5 +38,8 @@ OptimizerName = Literal["lbfgs", "adam"]
 CLIPS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".ogv", ".3gp")
 FILMS = (".mp4", ".gif", ".webp")
 
+#: No clip has more seconds.
+LONGEST_CLIP = 1e6
+
 #: The usual weight of the temporal loss.
 TEMPORAL = 300.0

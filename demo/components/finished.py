@@ -10,8 +10,8 @@ from toolkit.pictures.sheet import Labels, boxes, grid
 from ..examples.finished import FINISHED, Finished, Grid
 from .images import as_file, named, strip
 
-#: The status of a finished picture, with what starts it anew.
-MADE_BEFORE = "Made by VGG-19 with the settings shown. Press **{}** to watch it happen."
+#: The status of a finished picture: its size in pixels, and what starts one.
+MADE_BEFORE = "Made by VGG-19 at {} pixels. Press **{}** to watch it happen."
 
 
 def finished_strip() -> gr.Gallery:

@@ -23,6 +23,15 @@ RESTORED = (
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
 
+#: JavaScript: forgets what memory.py keeps of the tab's settings, and opens the page as for a new visitor.
+RESET = """() => {
+  window.remembers = false;
+  try {
+    sessionStorage.removeItem("settings");
+  } catch {}
+  location.assign(location.pathname);
+}"""
+
 #: Longest link or recipe in characters: a recipe names every image that it was made from.
 LONGEST = 10_000
 
@@ -45,6 +54,7 @@ class Sharing:
             )
             gr.Markdown(LINK)
             self.use = gr.Button("Use", elem_id="use-link")
+            self.reset = gr.Button("Back to the usual settings", elem_id="reset")
             self.recipe = gr.File(
                 label="Drop an image made here to use its recipe", file_types=[*FORMATS], height=170, elem_id="recipe"
             )
@@ -93,6 +103,7 @@ class Sharing:
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
         js = "query => `${location.origin}${location.pathname}?${query}`"
         linked.then(None, self.text, self.text, js=js, api_visibility="private")
+        self.reset.click(None, None, None, js=RESET, api_visibility="private")
         listen(self.use.click, self.use_link, text, self.settings, show_progress="hidden")
 
     @property

@@ -13,8 +13,11 @@ from toolkit.pictures.io import example_photographs, to_picture, to_uint8
 #: The folder of the pictures here.
 EXAMPLES = Path(__file__).parent
 
-#: The example clip: frames, frames a second, width in pixels, and how much of the photograph it loses on each side.
-CLIP_FRAMES, CLIP_RATE, CLIP_WIDTH, CLOSER = 24, 12, 480, 0.2
+#: Frames of the example clip, frames a second, and its width in pixels.
+CLIP_FRAMES, CLIP_RATE, CLIP_WIDTH = 24, 12, 480
+
+#: How much of the photograph it has lost on each side when it ends.
+CLOSER = 0.2
 
 
 def style_files() -> list[str]:
@@ -38,7 +41,7 @@ def clip_file(photograph: str) -> str:
         width, height = picture.size
         frames = []
         for number in range(CLIP_FRAMES):
-            edge = CLOSER * number / CLIP_FRAMES
+            edge = CLOSER * number / (CLIP_FRAMES - 1)
             seen = (width * edge, height * edge, width * (1 - edge), height * (1 - edge))
             shown = picture.resize((CLIP_WIDTH, CLIP_WIDTH * height // width // 2 * 2), Image.Resampling.LANCZOS, seen)
             frames.append(Frame(Fraction(number, CLIP_RATE), to_uint8(shown)))

@@ -34,10 +34,11 @@ class Finished:
     fields: dict[str, Any] = field(default_factory=dict)
     size: int = SIZE
     synthesis: SynthesisName = "transfer"
+    suffix: str = ".jpg"
 
     @property
     def path(self) -> Path:
-        return FOLDER / self.synthesis / f"{self.photograph}-{self.style}.jpg"
+        return FOLDER / self.synthesis / f"{self.photograph}-{self.style}{self.suffix}"
 
     @property
     def recipe(self) -> Recipe:
@@ -118,8 +119,7 @@ WHY = Grid(
 )
 
 #: Of the tab of clips.
-MOVING = Finished("coffee", "night_swirls", size=384)
-CLIP = MOVING.path.with_suffix(".mp4")
+MOVING = Finished("coffee", "night_swirls", size=384, suffix=".mp4")
 
 
 def main() -> None:
@@ -143,7 +143,10 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             study.cells[place].result.save(path)
     moving = Transfer(
-        content=clip_file(files[MOVING.photograph]), styles=(files[MOVING.style],), output=CLIP, recipe=MOVING.recipe
+        content=clip_file(files[MOVING.photograph]),
+        styles=(files[MOVING.style],),
+        output=MOVING.path,
+        recipe=MOVING.recipe,
     )
     with tqdm(desc="clip") as shown:
         moving.run(lambda _: shown.update(), network)

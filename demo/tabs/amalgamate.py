@@ -38,7 +38,7 @@ def amalgamate_tab(context: Context) -> None:
             examples("Contents", context.photographs, content)
             examples("Start images", context.paintings, start)
         with gr.Column(scale=1, min_width=340):
-            finished, status = pair(context.photographs, IMPRINTED), MADE_BEFORE.format("Imprint")
+            finished, status = pair(context.photographs, IMPRINTED), MADE_BEFORE.format(IMPRINTED.size, "Imprint")
             live = LiveImage(context, "amalgamate", run, stop, first=finished, status=status)
     with gr.Row():
         with gr.Column(scale=1, min_width=340):

@@ -4,34 +4,36 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from toolkit.choices import LONGEST_CLIP
 from toolkit.errors import ToolkitError
 from toolkit.jobs.clip import ClipPainting
 from toolkit.jobs.synthesis import Transfer
 from toolkit.pictures.io import to_picture
-from toolkit.synthesis import Recipe
+from toolkit.synthesis import Progress, Recipe
 from toolkit.synthesis.notation import STRENGTHS
 
 from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
+from ..components.finished import MADE_BEFORE
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, start_and_stop
 from ..components.live_image import HEIGHT, SECONDS_PER_PREVIEW
 from ..context import Context
 from ..endpoints import Updates
 from ..examples import CLIP_RATE, clip_file
-from ..examples.finished import CLIP, MOVING
+from ..examples.finished import MOVING
 from ..jobs import Job
 
 INTRODUCTION = """\
 Each frame goes on from the painted frame before it, carried along by the motion in the clip: strokes stay where they
-are, and nothing flickers. A cut begins anew. Sound is kept.
+are, and nothing flickers. A cut begins anew. Sound is kept. Iterations are those of a scene's first frame; each other
+frame gets a fifth.
 """
-
-STATUS = "Made by VGG-19 from the clip and the style shown. Press **Paint the clip** to watch it happen."
 
 
 def clip_tab(context: Context) -> None:
@@ -54,13 +56,16 @@ def clip_tab(context: Context) -> None:
             examples("Styles", context.paintings, style)
             strength = gr.Radio(list(STRENGTHS), value=WORDS[DEFAULTS.style_weight], label="How much style")
             with gr.Row():
-                begin = gr.Number(0, label="From", info="Seconds into the clip", minimum=0)
-                seconds = gr.Number(2, label="Length", info="In seconds", minimum=0.1)
-                fps = gr.Number(CLIP_RATE, label="Frames a second", info="A film has 24", minimum=1, maximum=60)
+                most = context.settings.max_frames
+                begin = gr.Number(0, label="From", info="The second to begin with", minimum=0, maximum=LONGEST_CLIP)
+                seconds = gr.Number(2, label="Length", info="Seconds to paint", minimum=0.1, maximum=LONGEST_CLIP)
+                fps = gr.Number(
+                    CLIP_RATE, label="Frames a second", info=f"At most {most} in all", minimum=1, maximum=60
+                )
             size, iterations = size_and_iterations(context, 256, DEFAULTS.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
-            controls = JobControls(context, "clip", run, stop, status=STATUS)
+            controls = JobControls(context, "clip", run, stop, status=MADE_BEFORE.format(MOVING.size, "Paint the clip"))
             with gr.Tabs(selected="film") as views:
                 with gr.Tab("Frame in work", id="frame"):
                     frame = gr.Image(
@@ -68,7 +73,7 @@ def clip_tab(context: Context) -> None:
                     )
                 with gr.Tab("Painted clip", id="film"):
                     film = gr.Video(
-                        str(CLIP),
+                        str(MOVING.path),
                         label="Painted clip",
                         interactive=False,
                         autoplay=True,
@@ -95,42 +100,42 @@ def clip_tab(context: Context) -> None:
         def work(job: Job) -> Iterator[Updates]:
             if clip is None:
                 raise ToolkitError("There is no clip yet: choose one.")
-            opened(style, "style")
-            most = context.settings.max_frames
+            if not Path(clip).is_file():
+                raise ToolkitError("The clip is no longer on the server: choose it again.")
+            opened(style, "style")  # or told in a sentence
             if math.ceil(seconds * fps) > most:
                 raise ToolkitError(f"At most {most} frames are painted here: ask for fewer seconds or frames a second.")
             with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "clip.mp4"
                 what = Transfer(
                     content=clip,
                     styles=(str(style),),
-                    output=Path(folder) / "clip.mp4",
+                    output=path,
                     device=job.device,
                     from_=begin,
                     to=begin + seconds,
                     fps=fps,
                     recipe=Recipe.preset("transfer", style_weight=STRENGTHS[strength], **fields),
                 )
-                try:
-                    painting, shown = ClipPainting(what, context.network(network)), float("-inf")
-                    for step in painting:
-                        if time.monotonic() - shown > SECONDS_PER_PREVIEW:
-                            left = max(min(step.remaining, job.max_seconds - job.elapsed), 0)
-                            preview = as_file(to_picture(step.preview()), Path(folder) / "frame.jpg")
-                            status = f"Frame {step.frame} of {step.frames} · {left:.0f} s left"
-                            yield {frame: preview, controls.status: status}
-                            shown = time.monotonic()
-                        if job.should_end:
-                            break
+                trouble = ""
+                with _without_paths({clip: "The clip", folder: "The server"}):
+                    painting = ClipPainting(what, context.network(network))
+                    try:
+                        for shown in _to_show(painting, job):
+                            preview = as_file(to_picture(shown.preview()), Path(folder) / "frame.jpg")
+                            yield {frame: preview, controls.status: _status(shown, job)}
+                    except ToolkitError as error:
+                        if not painting.times:
+                            raise
+                        trouble = f" {error}".replace(clip, "The clip")
                     if not painting.times:
                         raise ToolkitError(f"{job.ending} before the first frame was done.")
-                    made = painting.put_together()
-                except ToolkitError as error:
-                    raise ToolkitError(str(error).replace(clip, "The clip")) from error  # no path of this server
+                    painting.save(path)
                 count = len(painting.times)
                 job.notes |= {"frames": count, "size": what.recipe.size}
                 yield {
-                    film: str(made.path),
-                    controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.",
+                    film: str(path),
+                    controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.{trouble}",
                     views: gr.update(selected="film"),
                 }
 
@@ -150,3 +155,31 @@ def clip_tab(context: Context) -> None:
     controls.offer(paint_clip, chosen, film)
     outputs = [film, frame, controls.status, views]
     controls.connect(run.click, paint_clip, chosen, outputs, {views: gr.update(selected="frame")})
+
+
+@contextmanager
+def _without_paths(names: dict[str, str]) -> Iterator[None]:
+    """Errors with names in place of paths of this server."""
+    try:
+        yield
+    except ToolkitError as error:
+        told = str(error)
+        for path, name in names.items():
+            told = told.replace(path, name)
+        raise ToolkitError(told) from error
+
+
+def _to_show(painting: ClipPainting, job: Job) -> Iterator[Progress]:
+    """The first progress, and one every half second, until the clip or the job ends."""
+    shown = float("-inf")
+    for progress in painting:
+        if time.monotonic() - shown > SECONDS_PER_PREVIEW:
+            yield progress
+            shown = time.monotonic()
+        if job.should_end:
+            return
+
+
+def _status(progress: Progress, job: Job) -> str:
+    left = max(min(progress.remaining, job.max_seconds - job.elapsed), 0)
+    return f"Frame {progress.frame} of {progress.frames} · {left:.0f} s left"

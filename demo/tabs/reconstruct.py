@@ -57,7 +57,9 @@ def reconstruct_tab(context: Context) -> None:
             size, iterations = size_and_iterations(context, FIGURE_ONE.recipe.size, FIGURE_ONE.recipe.iterations)
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
-            job_controls = JobControls(context, "reconstruct", run, stop, status=MADE_BEFORE.format("Reconstruct"))
+            job_controls = JobControls(
+                context, "reconstruct", run, stop, status=MADE_BEFORE.format(FIGURE_ONE.recipe.size, "Reconstruct")
+            )
             gallery = gr.Gallery(
                 _finished(),
                 label="Result of each layer",

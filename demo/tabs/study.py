@@ -33,7 +33,7 @@ SYNTHESES = ("transfer", "reconstruction", "texture")
 
 NO_COLUMNS = "nothing"
 
-GO_ON = "Click on a picture to go on from it in the Transfer tab."
+GO_ON = "Click on a picture that a normalised network made to go on from it in the Transfer tab."
 
 
 class Made(NamedTuple):
@@ -72,7 +72,7 @@ def study_tab(context: Context, transfer: TransferTab) -> None:
             network = network_choice(context)
         with gr.Column(scale=1, min_width=340):
             finished, boxes = finished_sheet(context.photographs, WHY)
-            status_line = f"{MADE_BEFORE.format('Make the grid')} {GO_ON}"
+            status_line = f"{MADE_BEFORE.format(WHY.recipe.size, 'Make the grid')} {GO_ON}"
             job_controls = JobControls(context, "study", run, stop, status=status_line)
             grid = gr.Image(
                 finished,

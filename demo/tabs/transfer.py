@@ -13,7 +13,7 @@ from toolkit.synthesis.notation import STRENGTHS
 from ..components import settings_text
 from ..components.choices import Choices
 from ..components.controls import DEFAULTS, WORDS, network_choice, size_and_iterations
-from ..components.finished import finished_strip, pair
+from ..components.finished import MADE_BEFORE, finished_strip, pair
 from ..components.four_ways import SMALL, FourWays
 from ..components.images import examples, image_input, named, opened, strip
 from ..components.job_controls import start_and_stop
@@ -26,7 +26,7 @@ from ..endpoints import QUICK, Updates, listen, session
 from ..examples.finished import FINISHED, SIZE
 from ..jobs import Job
 
-FINISHED_STATUS = f"Made at {SIZE} pixels with the settings shown. Press **Paint** to watch it happen."
+FINISHED_STATUS = MADE_BEFORE.format(SIZE, "Paint")
 
 
 class TransferTab:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch
 from PIL import Image
 
 from toolkit.cli import main
-from toolkit.errors import ToolkitError
+from toolkit.errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError
 from toolkit.jobs import Transfer
+from toolkit.jobs.clip import ClipPainting
+from toolkit.network import load_network
 from toolkit.pictures.clips import Frame, open_clip, save_clip
 
 av = pytest.importorskip("av")
@@ -167,3 +170,54 @@ def test_what_a_clip_has_not_is_told(clip):
     for wish in ({"regions": 2}, {"bits": 16}, {"timelapse": "x.gif"}, {"keep_alpha": True}, {"dpi": 300}):
         with pytest.raises(ToolkitError, match="does not go with a clip: leave it out"):
             Transfer(content=clip, styles=["painting.png"], **wish).run()
+
+
+def test_a_film_of_another_run_is_not_overwritten_when_it_goes_on(network, clip, desk, monkeypatch):
+    assert transfer(network, "--to", "0.04") == 0
+    before = (desk / "clip-painting.mp4").read_bytes()
+    stopped = SimpleNamespace(frames=0)
+
+    def stop(step):
+        if step.frame == 3:
+            raise KeyboardInterrupt
+
+    job = Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10)
+    for tell in (stop, lambda step: None):
+        try:
+            job.run(tell)
+        except KeyboardInterrupt:
+            stopped.frames = len(shown("clip-painting-2.mp4"))
+    assert stopped.frames == 2 and len(shown("clip-painting-2.mp4")) == 8
+    assert (desk / "clip-painting.mp4").read_bytes() == before and not (desk / "clip-painting-3.mp4").exists()
+
+
+def test_frames_of_a_loop_are_left_out_where_none_is_asked_for(network, clip):
+    painted = {}
+    for loop in (True, False):
+        painting = ClipPainting(
+            Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10, loop=loop),
+            load_network(network),
+        )
+        for _ in painting:
+            pass
+        painting.save(Path(f"{loop}.mp4"))
+        painted[loop] = [frame.image for frame in open_clip(f"{loop}.mp4").frames]
+    assert (painted[False][0].float() - painted[True][0].float()).abs().mean() > 1
+
+
+def test_a_mask_that_has_no_frame_is_told(network, clip, desk):
+    save_clip(desk / "mask.mp4", [Frame(Fraction(0), torch.zeros(1, 3, 50, 60, dtype=torch.uint8))], Fraction(25))
+    with pytest.raises(DamagedFileError, match="has no frame in that part"):
+        Transfer(content=clip, styles=["painting.png"], masks=["mask.mp4"], from_=0.1, network=network, size=32).run()
+
+
+def test_sound_that_cannot_be_read_is_left_out(network, clip, monkeypatch):
+    def save_or_fail(path, frames, rate, sound=None):
+        if sound:
+            raise WriteError("The sound is damaged.")
+        save_clip(path, frames, rate)
+
+    monkeypatch.setattr("toolkit.jobs.clip.save_clip", save_or_fail)
+    with pytest.warns(ToolkitWarning, match="the film has none"):
+        Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=3, to=0.1).run()
+    assert len(shown("clip-painting.mp4")) == 3

@@ -183,6 +183,12 @@ def test_a_finished_picture_is_there_after_every_reload_until_it_is_cleared(begu
     remembers(page)
     expect(page.locator("#own")).to_be_hidden()
     holds_what_was_set(page, expect, iterations=9)
+    page.get_by_text("Share and restore").click()
+    with page.expect_navigation():
+        page.click("#reset")
+    remembers(page)
+    expect(number(page, "Size")).to_have_value("384")
+    page.wait_for_function("() => document.querySelector('#content img').src.endsWith('/chelsea.jpg')")
 
 
 def test_a_line_that_breaks_while_the_page_is_still_fetched_is_mended_too(browser, relay):

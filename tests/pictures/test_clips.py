@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from toolkit.errors import DamagedFileError, ToolkitError, ToolkitWarning
-from toolkit.pictures.clips import Frame, Sound, open_clip, save_clip
+from toolkit.pictures.clips import Clip, Frame, Sound, open_clip, save_clip
 
 av = pytest.importorskip("av")
 
@@ -192,3 +192,26 @@ def test_a_clip_that_is_cut_short_gives_what_is_there(tmp_path):
 
 def test_one_frame_is_a_clip(tmp_path):
     assert len(list(open_clip(save(tmp_path / "x.mp4", shades(1))).frames)) == 1
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.2])
+def test_times_count_from_the_first_frame(tmp_path, begin):
+    path = make(tmp_path / "x.mkv", 10, pts=[5000 + 40 * number for number in range(10)])
+    times = [round(float(frame.time), 3) for frame in open_clip(path, begin=begin).part(begin, 0.4).frames]
+    assert times == [round(0.04 * number, 3) for number in range(round((0.4 - begin) * 25))]
+
+
+def test_a_part_after_the_end_has_no_frames(tmp_path):
+    path = make(tmp_path / "x.ts")
+    assert not list(open_clip(path, begin=9).part(9).frames)
+
+
+def test_a_clip_of_unknown_length_has_as_many_frames_as_are_asked_for():
+    assert Clip(RATE, 0, iter(())).part(1, 3).count == 50
+    assert Clip(RATE, 0, iter(())).part(1).count == 0
+
+
+def test_a_frame_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("toolkit.pictures.clips.MAX_PIXELS", 1000)
+    with pytest.raises(DamagedFileError, match="48 x 32"):
+        open_clip(make(tmp_path / "x.mp4"))

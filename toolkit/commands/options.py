@@ -57,7 +57,8 @@ def _help(field: Described) -> str:
     elif isinstance(shown, bool):
         shown = "on" if shown else "off"
     elif isinstance(shown, tuple):
-        shown = (" " if field.many else "x" if field.kind == "integer" else ",").join(map(str, shown))
+        sides = all(isinstance(each, int) for each in shown)
+        shown = (" " if field.many else "x" if sides else ",").join(map(str, shown))
     return f"{field.help} (default: {shown})"
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 
 from torch import Tensor
 
-from ..choices import CLIPS, FILMS
+from ..choices import FILMS
 from ..device import find_device
 from ..distributed import Ranks
-from ..errors import DamagedFileError, InputError, ToolkitError, in_words
+from ..errors import DamagedFileError, InputError, ToolkitError, ToolkitWarning, WriteError, in_words
 from ..files import check_outputs, check_space, save_somewhere, sha256, written_atomically
 from ..network import Backbone, fingerprint
 from ..pictures.clips import Clip, Frame, Sound, open_clip, save_clip
+from ..pictures.decode import SUFFIXES
 from ..pictures.formats import save_image
 from ..pictures.io import open_image, open_mask, open_picture, to_uint8
 from ..process import uninterrupted
@@ -33,8 +35,8 @@ from .synthesis import Made, Transfer
 #: What a picture has and a clip has not.
 REFUSED = ("regions", "timelapse", "bits", "dpi", "keep_alpha")
 
-#: In the folder of frames, what they are of.
-STATE = "clip.json"
+#: In the folder of frames: what they are made from, and the path of the film that was made of them.
+STATE, FILM = "clip.json", "film.txt"
 
 #: Frames over which a loop returns to its beginning, at most.
 RETURN = 12
@@ -92,9 +94,9 @@ class ClipPainting:
         self.state = self._state(network)
         self.resumed = self._resumes()
         self.times: list[Fraction] = []
-        self.first: list[Inputs] = []
+        self.beginning: list[Inputs] = []  # to which a loop returns
         self.image: Tensor  # that was painted last
-        self.began, self.made, self.pace = time.monotonic(), 0, 0.0
+        self.began, self.done, self.pace = time.monotonic(), 0, 0.0
         self.synthesis = ClipSynthesis(
             network,
             self.recipe,
@@ -111,32 +113,45 @@ class ClipPainting:
                 pixels = math.prod(size_of(inputs.proportions, self.recipe.size))
                 check_space(self.folder, int(BYTES * pixels * self.clip.count))
             if self.job.loop and number <= RETURN:
-                self.first.append(inputs)
+                self.beginning.append(inputs)
             yield from self._paint(self._place(number), self.synthesis.show(inputs), number)
             self.times.append(when)
         if not self.times:
             raise DamagedFileError(f"{self.job.content} has no frame in that part.")
         count = min(RETURN, len(self.times) // 2)
-        for number, inputs in enumerate(self.first[:count], 1):
+        for number, inputs in enumerate(self.beginning[:count], 1):
             towards = open_image(self._place(number))
             kind = self.synthesis.show(inputs, towards, number / (count + 1))
             if kind == "scene":
-                break  # a cut is no jump
+                break  # nobody minds a jump at a cut
             yield from self._paint(self._place(number, "loop-"), kind, len(self.times))
 
     def put_together(self) -> Made:
         """Writes the film of the frames that are there."""
         if self.folder == self.output:
             return Made(written(self.folder), path=self.folder)
-        begin, job = self.job.from_ or 0.0, self.job
-        end = begin + float(self.times[-1] + 1 / self.clip.rate)
-        heard = Sound(Path(job.content), begin, end) if _is_video(job.content) else None
-        path = save_somewhere(
-            self.output,
-            lambda place: save_clip(place, self._frames(), self.clip.rate, heard),
-            overwrite=job.output is not None or self.resumed,
-        )
+        before = self.folder / FILM
+        output = Path(before.read_text()) if before.exists() else self.output
+        path = save_somewhere(output, self.save, overwrite=self.job.output is not None or before.exists())
+        before.write_text(str(path))
         return Made(written(path), path=path, film=path)
+
+    def save(self, path: Path) -> None:
+        """Writes the film of the frames that are there to a path, with the sound of the clip where it can be read.
+
+        Raises:
+            ToolkitError: when it can't be written.
+        """
+        begin, content = self.job.from_ or 0.0, self.job.content
+        end = begin + float(self.times[-1] + 1 / self.clip.rate)
+        sound = Sound(Path(content), begin, end) if _is_video(content) else None
+        try:
+            save_clip(path, self._frames(), self.clip.rate, sound)
+        except WriteError:
+            if sound is None:
+                raise
+            save_clip(path, self._frames(), self.clip.rate)
+            warnings.warn(f"The sound of {content} can't be read: the film has none.", ToolkitWarning, stacklevel=2)
 
     def tidy(self) -> None:
         """Leaves nothing beside the output, once it is whole."""
@@ -154,7 +169,7 @@ class ClipPainting:
                 synthesis = self.synthesis.synthesis()
                 for step in synthesis:
                     yield self._of_the_clip(step, number)
-                self.pace = step.seconds
+                self.pace = step.seconds * (FOLLOWING if kind == "scene" else 1)
                 self.image = synthesis.image
             if number == 1:
                 with written_atomically(self.folder / STATE) as temporary:
@@ -166,12 +181,12 @@ class ClipPainting:
 
     def _of_the_clip(self, step: Progress, number: int) -> Progress:
         """An iteration of a frame as one of the clip; frames to come will take as long as the last one did."""
-        self.made += 1
+        self.done += 1
         left = max(0, self.clip.count - number)
         return dataclasses.replace(
             step,
-            iteration=self.made,
-            iterations=self.made + step.iterations - step.iteration + left * self.synthesis.iterations,
+            iteration=self.done,
+            iterations=self.done + step.iterations - step.iteration + left * self.synthesis.iterations,
             seconds=time.monotonic() - self.began,
             remaining=step.remaining + left * (self.pace or FOLLOWING * (step.seconds + step.remaining)),
             frame=number,
@@ -191,7 +206,8 @@ class ClipPainting:
     def _frames(self) -> Iterator[Frame]:
         for number, when in enumerate(self.times, 1):
             again = self._place(number, "loop-")
-            yield Frame(when, to_uint8(open_picture(again if again.exists() else self._place(number))))
+            whole = self.job.loop and again.exists()
+            yield Frame(when, to_uint8(open_picture(again if whole else self._place(number))))
 
     def _state(self, network: Backbone) -> dict[str, Any]:
         """What the frames are made from."""
@@ -229,12 +245,15 @@ def _masks(job: Transfer, mask: str) -> Iterator[Tensor]:
     for frame in _part(job, mask).frames if bright is None else ():
         bright = frame.image.amax(1, keepdim=True) / 255
         yield bright
-    while bright is not None:
+    if bright is None:
+        raise DamagedFileError(f"{mask} has no frame in that part.")
+    while True:
         yield bright
 
 
 def _is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in CLIPS
+    path = Path(name)
+    return not path.is_dir() and path.suffix.lower() not in SUFFIXES
 
 
 def _fingerprint(path: Path) -> str:

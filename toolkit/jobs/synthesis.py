@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from ..choices import CLIPS, FILMS, PHOTOGRAPHS, TEMPORAL
+from ..choices import CLIPS, FILMS, LONGEST_CLIP, PHOTOGRAPHS, TEMPORAL
 from ..errors import InputError, MissingFileError, in_words
 from ..fields import Bytes, ColourName, Photograph, field
 from ..synthesis.recipe import Group, Recipe, SynthesisName
@@ -172,8 +172,8 @@ class Transfer(Masked):
     fps: float | None = field(
         None, "frames a second; a folder of numbered frames, a GIF or a WebP is then a clip", "clip", gt=0, le=240
     )
-    from_: float | None = field(None, "paint from this second on", "clip", ge=0)
-    to: float | None = field(None, "paint up to this second", "clip", gt=0)
+    from_: float | None = field(None, "paint from this second on", "clip", ge=0, le=LONGEST_CLIP)
+    to: float | None = field(None, "paint up to this second", "clip", gt=0, le=LONGEST_CLIP)
     loop: bool = field(False, "let the end return to the beginning", "clip")
     temporal_weight: float = field(
         TEMPORAL,

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..choices import FILMS
 from ..errors import DamagedFileError, ToolkitError, ToolkitWarning, WriteError, imported
 from ..files import written_atomically
-from .decode import SUFFIXES, opaque, opened
+from .decode import MAX_PIXELS, SUFFIXES, opaque, opened
 from .io import open_picture, to_picture, to_uint8
 
 #: Frames a second where nothing tells.
@@ -64,13 +64,13 @@ class Clip:
     def part(self, begin: float = 0.0, end: float = math.inf, fps: float | None = None) -> "Clip":
         """A part of it, in seconds; with another rate, of the frames that are then shown."""
         rate = self.rate if fps is None else Fraction(fps).limit_denominator(1001)
-        seconds = min(end, float(self.count / self.rate)) - begin
+        seconds = min(end, float(self.count / self.rate) or end) - begin
         taken = itertools.takewhile(lambda frame: float(frame.time) < end, self.frames)
         shift = Fraction(begin).limit_denominator(10**6)
         frames = (frame._replace(time=frame.time - shift) for frame in taken if float(frame.time) >= begin)
         shown = frames if fps is None else _at_rate(frames, rate, 1 / self.rate)
         shown = itertools.takewhile(lambda frame: float(frame.time) < end - begin, shown)
-        return Clip(rate, max(1, math.ceil(seconds * rate)) if self.count else 0, shown)
+        return Clip(rate, max(1, math.ceil(seconds * rate)) if math.isfinite(seconds) else 0, shown)
 
 
 def open_clip(source: str | Path, rate: float | None = None, *, begin: float = 0.0, background: str = "white") -> Clip:
@@ -147,6 +147,8 @@ def _video(path: Path, begin: float) -> Clip:
     if not streams:
         raise DamagedFileError(f"{path} has sound and no pictures: name a clip.")
     stream = streams[0]
+    if stream.width * stream.height > MAX_PIXELS:
+        raise DamagedFileError(f"{path} has {stream.width} x {stream.height} pixels, more than {MAX_PIXELS:,}.")
     stream.thread_type = "AUTO"
     rate = stream.average_rate or stream.guessed_rate or RATE
     seconds = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
@@ -155,12 +157,13 @@ def _video(path: Path, begin: float) -> Clip:
 
 def _frames(path: Path, container: Any, stream: Any, begin: float) -> Iterator[Frame]:
     av, last, count, damaged = pyav(), None, 0, False
+    start = _start(stream)
     with container:
         if begin:
-            container.seek(int(begin * av.time_base))
+            container.seek(int((begin + start) * av.time_base))
         try:
             for frame in container.decode(stream):
-                time = count / stream.average_rate if frame.pts is None else frame.pts * stream.time_base
+                time = count / stream.average_rate if frame.pts is None else frame.pts * stream.time_base - start
                 count += 1
                 if last is None or time > last:  # players show no others
                     yield Frame(time, _upright(frame, stream.sample_aspect_ratio))
@@ -168,10 +171,17 @@ def _frames(path: Path, container: Any, stream: Any, begin: float) -> Iterator[F
         except av.FFmpegError:
             damaged = True
         if last is None:
+            if begin:
+                return  # it may end before
             raise DamagedFileError(f"{path} is damaged: no frame of it can be read.")
         if damaged or (count < WHOLE * stream.frames and not begin):
             note = f"{path} is damaged after {float(last):.1f} seconds: what comes before is taken."
             warnings.warn(note, ToolkitWarning, stacklevel=2)
+
+
+def _start(stream: Any) -> Fraction:
+    """When a stream begins, in seconds: parts of recordings need not begin at 0."""
+    return Fraction((stream.start_time or 0) * stream.time_base)
 
 
 def _upright(frame: Any, aspect: Fraction | None) -> Tensor:
@@ -265,15 +275,16 @@ def _heard(av: Any, out: Any, sound: Sound) -> Iterator[Any]:
         if not container.streams.audio:
             return
         source = container.streams.audio[0]
+        start = _start(container.streams.video[0])
         if sound.begin:
-            container.seek(int(sound.begin * av.time_base))
+            container.seek(int((sound.begin + start) * av.time_base))
         copied = source.codec_context.name in COPIED
         stream = out.add_stream_from_template(source) if copied else out.add_stream("aac", rate=source.rate)
-        begin = round(sound.begin / source.time_base)
+        begin = round((sound.begin + start) / source.time_base)
         for packet in container.demux(source) if copied else container.decode(source):
             if packet.pts is None or packet.pts < begin:
                 continue
-            if packet.pts * source.time_base >= sound.end:
+            if packet.pts * source.time_base - start >= sound.end:
                 break
             packet.pts -= begin
             if copied:
