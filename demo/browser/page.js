@@ -1,6 +1,7 @@
 /** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
 
 /** @import { Recipe, Site } from "./types.d.ts" */
+import { link, linked } from "./link.js";
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
 import { keepPage } from "./download.js";
@@ -55,9 +56,12 @@ async function start() {
   for (const { name, bytes } of site.networks)
     $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
   for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
+  const asked = linked(location.search, site), values = keptValues();
+  Object.assign(site.usual, asked?.examples);
   for (const role of Object.keys(files)) pictures(role);
   listen();
-  await remember();
+  if (asked && values?.address !== location.search) open(asked.recipe);
+  else await remember(values);
   show();
   worker = newWorker();
   $("#unstarted").remove();
@@ -67,8 +71,8 @@ async function start() {
 }
 
 /** Sets everything as it was when this tab left the page, with its last picture as far as it had come. */
-async function remember() {
-  const values = keptValues(), picture = await keptFile("result");
+async function remember(values) {
+  const picture = await keptFile("result");
   for (const role of Object.keys(files)) {
     const file = await keptFile(role);
     if (file) choose(role, file);
@@ -108,7 +112,7 @@ function pictures(role) {
   const box = $(`[data-role=${role}]`), examples = $(`[data-examples=${role}]`);
   for (const name of site.examples[role]) {
     const title = name.replaceAll("_", " "), src = `examples/${role}/small/${name}.jpg`;
-    const button = made("button", { type: "button", title }, made("img", { src, alt: title, loading: "lazy" }));
+    const button = made("button", { type: "button", value: name, title }, made("img", { src, alt: title, loading: "lazy" }));
     button.onclick = () => {
       const fetched = fetch(`examples/${role}/${name}.jpg`).then((response) => (response.ok ? response.blob() : null));
       const arrived = fetched.catch(() => null).then((file) => {
@@ -175,6 +179,11 @@ function listen() {
     };
   $("#start").onchange = ({ target }) => (recipe.start = target.value);
   onFile($("#recipe"), restore);
+  $("#link").onclick = () => {
+    const pressed = Object.keys(files).map((role) => [role, $(`[data-examples=${role}] [aria-pressed=true]`)?.value]);
+    const examples = Object.fromEntries(pressed.filter(([, name]) => name));
+    $("#address").textContent = site.base + link(recipe, $("#network").value, examples, site);
+  };
   document.onpaste = ({ clipboardData }) => {
     const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
@@ -186,7 +195,8 @@ function listen() {
   });
   addEventListener("pagehide", () => {
     const unfinished = painting() && objectives.length ? $("#canvas").toDataURL().split(",")[1] : null;
-    keepValues({ recipe, network: $("#network").value, status: $("#status").textContent, unfinished });
+    const status = $("#status").textContent, address = location.search;
+    keepValues({ recipe, network: $("#network").value, status, unfinished, address });
   });
 }
 
@@ -300,6 +310,18 @@ async function hold(blob) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
   URL.revokeObjectURL(link.href);
   Object.assign(link, { href: URL.createObjectURL(blob), download: "painting.png", hidden: false });
+}
+
+/** Sets the controls to a recipe, as far as this page can make it; tells what it can't. */
+function open(text) {
+  try {
+    const { recipe: found, network, notes } = restored(text, site);
+    recipe = found;
+    $("#network").value = network;
+    if (notes.length) say(notes.join(" "));
+  } catch {
+    say("This link can't be used: copy it whole.", true);
+  }
 }
 
 async function restore(file) {

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import random
+from urllib.parse import parse_qsl
 
 import pytest
 import torch
@@ -300,3 +301,29 @@ def test_errors_of_browser_and_runtime_become_sentences(modules):
     assert modules("errors.js", f"() => ({script})().map(e => m.explained(e).message)") == [
         memory, memory, "ours", "Something went wrong: x",
     ]  # fmt: skip
+
+
+def test_a_link_says_what_differs_and_is_read_as_it_was_written(modules, facts):
+    recipe = {**facts["recipe"], "size": 96, "style_weight": 2.5, "content_layers": {"relu4_2": 0.5}}
+    small = facts["networks"][1]["name"]
+    write = "a => m.link(a.recipe, a.network, a.examples, a.site)"
+    given = {"recipe": recipe, "network": small, "examples": {"style": "ink_wash"}, "site": facts}
+    search = modules("link.js", write, given)
+    assert dict(parse_qsl(search.removeprefix("?"))) == {
+        "style": "ink_wash",
+        "network": small,
+        "size": "96",
+        "style_weight": "2.5",
+        "content_layers": "relu4_2=0.5",
+    }
+    said = modules("link.js", "a => m.linked(a.search, a.site)", {"search": search, "site": facts})
+    assert said["examples"] == {"style": "ink_wash"}
+    found = modules("recipe.js", "a => m.restored(a.text, a.site)", {"text": said["recipe"], "site": facts})
+    assert (found["recipe"], found["network"], found["notes"]) == (recipe, small, [])
+    usual = modules("link.js", write, {**given, "recipe": facts["recipe"], "network": "tiny", "examples": {}})
+    assert usual == "?"
+
+
+@pytest.mark.parametrize("search", ["", "?engine=wasm", "?here", "?network=nowhere", "?style=nothing"])
+def test_an_address_that_says_nothing_of_settings_is_no_link(modules, facts, search):
+    assert modules("link.js", "a => m.linked(a.search, a.site)", {"search": search, "site": facts}) is None

@@ -541,3 +541,26 @@ def test_a_page_left_while_it_paints_asks_and_keeps_what_there_is(visit, picture
     page.click("#continue")
     assert status(page).startswith("Done after 2 iterations")
     assert saved(page, tmp_path / "on.png").start == "image"
+
+
+def test_a_link_of_either_page_opens_this_one_with_its_settings_and_example(visit, address):
+    page = visit("?style=marbled_paper&size=96&style_weight=2&network=vgg19-small&colour=luminance")
+    wait_for(page, "Colour is luminance in it; this page knows only style.")
+    assert [page.input_value(f"#{name}") for name in ("size", "network")] == ["96", "vgg19-small"]
+    page.wait_for_selector("[data-examples=style] [value=marbled_paper][aria-pressed=true]")
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
+    page.get_by_text("Share and restore").click()
+    page.click("#link")
+    link = page.inner_text("#address")
+    assert link.startswith(f"{address}?") and "style=marbled_paper" in link and "size=96" in link
+    other = visit(link.removeprefix(address))
+    other.wait_for_selector("[data-examples=style] [value=marbled_paper][aria-pressed=true]")
+    assert [other.input_value(f"#{name}") for name in ("size", "network")] == ["96", "vgg19-small"]
+    set_value(other, "size", 64)
+    other.reload()
+    other.wait_for_selector("main:not([hidden])")
+    assert other.input_value("#size") == "64"  # what was set after the link was opened
+
+
+def test_a_link_that_was_cut_is_told(visit):
+    wait_for(visit("?size=96&optimizer=lbf"), "This link can't be used: copy it whole.")

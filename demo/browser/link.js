@@ -1,0 +1,52 @@
+/** Links that open the page with settings, in the words of the server's page: what differs from the usual, by name. */
+
+/** @import { Recipe, Site } from "./types.d.ts" */
+
+/**
+ * What a link says; `null` if it says nothing of settings. Pictures of one's own are in no link.
+ *
+ * @param {string} search  its part from `?` on
+ * @param {Site} site  what the page offers
+ * @returns {{recipe: string, examples: Record<string, string>} | null}  `recipe` as a picture would hold it
+ */
+export function linked(search, site) {
+  const said = new URLSearchParams(search), examples = {}, recipe = {};
+  for (const role of Object.keys(site.examples))
+    if (site.examples[role].includes(said.get(role) ?? "")) examples[role] = said.get(role);
+  for (const name of Object.keys(site.recipe)) {
+    const text = said.get(name);
+    if (text !== null) recipe[name] = name.endsWith("_layers") ? weights(text) : number(text);
+  }
+  const network = site.networks.find(({ name }) => name === said.get("network"));
+  if (!network && !Object.keys({ ...examples, ...recipe }).length) return null;
+  const made_from = { network: (network ?? site.networks[0]).fingerprint };
+  return { recipe: JSON.stringify({ ...site.recipe, ...recipe, made_from }), examples };
+}
+
+/** The part of a link from `?` on. @returns {string} */
+export function link(
+  /** @type {Recipe} */ recipe,
+  /** @type {string} */ network,
+  /** @type {Record<string, string>} by role, those that are in use */ examples,
+  /** @type {Site} */ site,
+) {
+  const said = new URLSearchParams(examples);
+  if (network !== site.networks[0].name) said.set("network", network);
+  for (const [name, usual] of Object.entries(site.recipe)) {
+    const value = recipe[name];
+    if (JSON.stringify(value) === JSON.stringify(usual)) continue;
+    said.set(name, name.endsWith("_layers") ? Object.entries(value).map((pair) => pair.join("=")).join(",") : value);
+  }
+  return `?${said}`;
+}
+
+function weights(text) {
+  return Object.fromEntries(text.split(",").map((each) => {
+    const [layer, weight = "1"] = each.split("=");
+    return [layer.trim(), Number(weight)];
+  }));
+}
+
+function number(text) {
+  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}
