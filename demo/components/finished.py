@@ -7,6 +7,7 @@ from PIL import Image
 
 from toolkit.pictures.sheet import Labels, boxes, grid
 
+from ..examples import thumbnail
 from ..examples.finished import FINISHED, Finished, Grid
 from .images import as_file, named, strip
 
@@ -16,7 +17,7 @@ MADE_BEFORE = "Made by VGG-19 at {} pixels. Press **{}** to watch it happen."
 
 def finished_strip() -> gr.Gallery:
     """The finished examples."""
-    return strip([str(each.path) for each in FINISHED], len(FINISHED), elem_id="finished")
+    return strip([thumbnail(str(each.path)) for each in FINISHED], len(FINISHED), elem_id="finished")
 
 
 def pair(photographs: list[str], each: Finished) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from toolkit.errors import ToolkitError
 from toolkit.pictures.io import open_alpha, open_picture, to_tensor
 
 from ..endpoints import QUICK, Updates, listen
+from ..examples import thumbnail
 
 
 def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
@@ -50,7 +51,7 @@ def examples(label: str, paths: list[str], image: gr.Image) -> None:
     """Example images to choose from."""
     with gr.Column(elem_classes="examples"):
         gr.Markdown(f"**{label}**", elem_classes="strip-title")
-        shown = strip(paths, len(paths))
+        shown = strip(list(map(thumbnail, paths)), len(paths))
 
     def choose(event: gr.SelectData) -> Updates:
         return {image: paths[event.index]}

@@ -19,6 +19,9 @@ CLIP_FRAMES, CLIP_RATE, CLIP_WIDTH = 24, 12, 480
 #: How much of the photograph it has lost on each side when it ends.
 CLOSER = 0.2
 
+#: Longest side of a thumbnail in pixels, for screens of two pixels a point.
+THUMBNAIL = 256
+
 
 def style_files() -> list[str]:
     """The paths of the style images."""
@@ -33,6 +36,16 @@ def content_files() -> list[str]:
         to_picture(photograph).save(path, quality=92)
         paths.append(str(path))
     return paths
+
+
+@cache
+def thumbnail(path: str) -> str:
+    """The path of a small copy of a picture, for strips that every visitor loads."""
+    small = Path(_folder().name) / f"small-{Path(path).name}"
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        picture.save(small, quality=85)
+    return str(small)
 
 
 def clip_file(photograph: str) -> str:
