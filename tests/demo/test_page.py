@@ -121,7 +121,8 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.wait_for_selector("#transfer-film img")
 
     page.reload()
-    page.wait_for_selector("#paint")
+    wait_for_status(page, "Done after 9 ")  # what was there before is shown again
+    is_ready(page, "#transfer-download")
     page.get_by_text("Share and restore").click()
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
     wait_for_status(page, "The controls now show this image's recipe.")
