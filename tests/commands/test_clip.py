@@ -85,10 +85,8 @@ def test_an_interrupted_run_keeps_the_film_so_far_and_goes_on_to_the_same_one(ne
 
 
 def test_a_killed_run_goes_on_to_the_same_film(network, clip, desk):
-    exact = [
-        "--precision",
-        "float32",
-    ]  # whether bfloat16 is faster is tried, and may be judged otherwise on a busy machine
+    # Whether bfloat16 is faster is tried, and may be judged otherwise on a busy machine.
+    exact = ["--precision", "float32"]
     assert transfer(network, "--output", "whole.webp", *exact, "--loop") == 0
     command = [
         sys.executable,
