@@ -92,7 +92,7 @@ class ClipPainting:
         self.recipe, self.still, _ = prepared(job.model_copy(update={"content": None, "masks": ()}), network)
         self.clip = _part(job, job.content)
         self.state = self._state(network)
-        self.resumed = self._resumes()
+        self._check_folder()
         self.times: list[Fraction] = []
         self.beginning: list[Inputs] = []  # to which a loop returns
         self.image: Tensor  # that was painted last
@@ -219,17 +219,15 @@ class ClipPainting:
             **{name: getattr(job, name) for name in ("temporal_weight", "fps", "from_", "background", "engine")},
         }
 
-    def _resumes(self) -> bool:
-        """Whether the folder has frames of this clip; it has no others."""
+    def _check_folder(self) -> None:
+        """Makes sure that the folder has frames of this clip, to go on from, or none."""
         place = self.folder / STATE
         if place.exists():
             if json.loads(place.read_text()) != self.state:
                 raise ToolkitError(f"{self.folder} has frames of another recipe, network or clip: remove it.")
             LOG.info("going on from the frames in %s", self.folder)
-            return True
-        if self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.exists() and any(self.folder.iterdir()):
             raise ToolkitError(f"{self.folder} has other files: name another output, or remove it.")
-        return False
 
 
 def _part(job: Transfer, source: str) -> Clip:
