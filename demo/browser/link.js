@@ -15,7 +15,7 @@ export function linked(search, site) {
     if (site.examples[role].includes(said.get(role) ?? "")) examples[role] = said.get(role);
   for (const name of Object.keys(site.recipe)) {
     const text = said.get(name);
-    if (text !== null) recipe[name] = name.endsWith("_layers") ? weights(text) : number(text);
+    if (text !== null) recipe[name] = name.endsWith("_layers") ? weights(text) : plain(text);
   }
   const network = site.networks.find(({ name }) => name === said.get("network"));
   if (!network && !Object.keys({ ...examples, ...recipe }).length) return null;
@@ -47,6 +47,11 @@ function weights(text) {
   }));
 }
 
-function number(text) {
-  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+/** A number, a truth value or a word. */
+function plain(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }

@@ -117,8 +117,8 @@ def clip_tab(context: Context) -> None:
                     fps=fps,
                     recipe=Recipe.preset("transfer", style_weight=STRENGTHS[strength], **fields),
                 )
-                trouble = ""
-                with _without_paths({clip: "The clip", folder: "The server"}):
+                trouble, names = "", {clip: "The clip", folder: "The server"}
+                with _without_paths(names):
                     painting = ClipPainting(what, context.network(network))
                     try:
                         for shown in _to_show(painting, job):
@@ -127,7 +127,7 @@ def clip_tab(context: Context) -> None:
                     except ToolkitError as error:
                         if not painting.times:
                             raise
-                        trouble = f" {error}".replace(clip, "The clip")
+                        trouble = f" {_named(str(error), names)}"
                     if not painting.times:
                         raise ToolkitError(f"{job.ending} before the first frame was done.")
                     painting.save(path)
@@ -163,10 +163,13 @@ def _without_paths(names: dict[str, str]) -> Iterator[None]:
     try:
         yield
     except ToolkitError as error:
-        told = str(error)
-        for path, name in names.items():
-            told = told.replace(path, name)
-        raise ToolkitError(told) from error
+        raise ToolkitError(_named(str(error), names)) from error
+
+
+def _named(text: str, names: dict[str, str]) -> str:
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
 
 
 def _to_show(painting: ClipPainting, job: Job) -> Iterator[Progress]:

@@ -304,7 +304,13 @@ def test_errors_of_browser_and_runtime_become_sentences(modules):
 
 
 def test_a_link_says_what_differs_and_is_read_as_it_was_written(modules, facts):
-    recipe = {**facts["recipe"], "size": 96, "style_weight": 2.5, "content_layers": {"relu4_2": 0.5}}
+    recipe = {
+        **facts["recipe"],
+        "size": 96,
+        "style_weight": 2.5,
+        "content_layers": {"relu4_2": 0.5},
+        "early_stop": False,
+    }
     small = facts["networks"][1]["name"]
     write = "a => m.link(a.recipe, a.network, a.examples, a.site)"
     given = {"recipe": recipe, "network": small, "examples": {"style": "ink_wash"}, "site": facts}
@@ -314,6 +320,7 @@ def test_a_link_says_what_differs_and_is_read_as_it_was_written(modules, facts):
         "network": small,
         "size": "96",
         "style_weight": "2.5",
+        "early_stop": "false",
         "content_layers": "relu4_2=0.5",
     }
     said = modules("link.js", "a => m.linked(a.search, a.site)", {"search": search, "site": facts})

@@ -10,6 +10,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from toolkit.errors import ToolkitError
+from toolkit.jobs.clip import ClipPainting
+from toolkit.pictures.clips import open_clip
 from toolkit.pictures.formats import read_recipe
 
 SMALL = {"size": 64, "iterations": 10}
@@ -123,6 +126,22 @@ def test_a_transfer_gives_a_picture_with_its_recipe_the_same_in_16_bits_and_a_fi
     assert Image.open(saved).size == (384, 307)
     pixels = tifffile.imread(whole)
     assert (pixels.shape, pixels.dtype) == ((307, 384, 3), np.uint16) and read_recipe(whole) == read_recipe(saved)
+
+
+def test_a_clip_that_breaks_in_the_middle_keeps_the_frames_that_are_done(client, monkeypatch):
+    whole = ClipPainting.__iter__
+
+    def broken(painting):
+        for step in whole(painting):
+            if step.frame == 3:
+                raise ToolkitError(f"{painting.job.content} is damaged, says {painting.folder}.")
+            yield step
+
+    monkeypatch.setattr(ClipPainting, "__iter__", broken)
+    film, status, _ = client.predict(**SMALL, seconds=0.5, fps=10, api_name="/paint_clip")
+    assert status.startswith("Done: 2 frames in ")
+    assert status.endswith(" The clip is damaged, says The server/clip.frames.")
+    assert len(list(open_clip(film).frames)) == 2
 
 
 def test_without_pictures_those_of_the_page_are_taken(client):

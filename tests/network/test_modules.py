@@ -96,11 +96,12 @@ def test_a_scale_at_the_layers_is_a_scale_folded_into_the_weights(measured, rand
     folded[0].bias.div_(mean)
     recipe = Recipe.preset("transfer", content_layers="relu1_1", style_layers="relu1_1", size=48)
     named = toolkit.network.ModuleBackbone(folded, layers={"relu1_1": "1"})
-    inputs = Inputs(random_image(40, 48, 1), [random_image(48, 48, 2)])
-    image = random_image(40, 48, 3)
-    one, other = (Objective(each, recipe, inputs)(image) for each in (network, named))
+    # In float32 the rounding of some processors alone exceeds the bounds.
+    content, style, image = (random_image(height, 48, seed).double() for height, seed in ((40, 1), (48, 2), (40, 3)))
+    inputs, cpu = Inputs(content, [style]), torch.device("cpu")
+    one, other = (Objective(each.at(cpu, torch.float64), recipe, inputs)(image) for each in (network, named))
     torch.testing.assert_close(one.objective, other.objective, rtol=1e-5, atol=0)
-    torch.testing.assert_close(one.gradient, other.gradient, rtol=1e-4, atol=5e-7)
+    torch.testing.assert_close(one.gradient, other.gradient, rtol=1e-4, atol=1e-7)
 
 
 def test_files_know_their_weights_and_choose_no_code(measured):

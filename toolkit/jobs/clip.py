@@ -41,7 +41,7 @@ STATE, FILM = "clip.json", "film.txt"
 #: Frames over which a loop returns to its beginning, at most.
 RETURN = 12
 
-#: How long a frame takes that follows another, relative to a scene's first, until one is measured.
+#: How long a frame takes that follows another, relative to a scene's first, until one is timed.
 FOLLOWING = 0.45
 
 #: Bytes that a pixel of a painted frame takes on the disk, about.
