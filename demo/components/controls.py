@@ -16,6 +16,9 @@ from ..context import Context
 DEFAULTS = Recipe.preset("transfer")
 FIELDS = {field.name: field for field in described(Recipe, DEFAULTS)}
 
+#: Least width of a slider in pixels: beside its label it shows its number, whatever the language.
+SLIDER = 220
+
 #: Words for the style weights that have one.
 WORDS = {weight: word for word, weight in STRENGTHS.items()}
 
@@ -41,8 +44,9 @@ def control(name: str, label: str, **properties: Any) -> Any:
     precision = 0 if field.kind == "integer" else None
     limits = {"minimum": least, "maximum": field.limits.get("le"), "precision": precision}
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    make = gr.Slider if "step" in properties else gr.Number
-    return make(**{**given, **common, **properties})
+    if "step" in properties:
+        return gr.Slider(**{**given, **common, **properties}, min_width=SLIDER)
+    return gr.Number(**{**given, **common, **properties})
 
 
 def size_and_iterations(context: Context, size: int, iterations: int) -> tuple[gr.Slider, gr.Slider]:
