@@ -26,6 +26,7 @@ from demo.examples import EXAMPLES, content_files, style_files
 from demo.gradio_internals import remove_from_queue, tools_for_assistants
 from demo.hosting import AssistantsLogin, check_address, folder_for_files, pass_proxies_by
 from demo.jobs import LOG, Jobs
+from demo.languages import LANGUAGES, names
 from demo.on_device import on_device, redirected
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
@@ -136,7 +137,8 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
     first = [redirected(settings.root_path or "")] if settings.on_device == "default" else []
     if settings.mcp:
         tools_for_assistants(f"http://{settings.host}:{settings.port}/", settings.auth)
-    page(context).queue(max_size=settings.max_queue).launch(
+    blocks = page(context)
+    blocks.queue(max_size=settings.max_queue).launch(
         auth=settings.auth,
         auth_message=LOGIN if settings.auth else None,
         server_name=settings.host,
@@ -150,9 +152,10 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
         max_file_size=settings.max_upload,
         state_session_capacity=SESSIONS,
         app_kwargs={
-            "routes": [Route("/health", health), *own_device],
+            "routes": [Route("/health", health), LANGUAGES, *own_device],
             "middleware": [*first, *([Middleware(AssistantsLogin, settings.auth)] if settings.auth else [])],
         },
+        i18n=names(blocks),
         **LOOK,
         footer_links=["api"],
         run_history=False,  # visitors' pictures would stay in the browser, after the page's own strip is cleared

@@ -168,5 +168,5 @@ def _explained(name: str) -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
         number = log_fault(name, error)
-        sentence = "This request could not be used: send images as files, and a value for every input"
-        raise gr.Error(f"{sentence} (log {number}).", print_exception=False) from error
+        sentence = f"This request could not be used: send images as files, and a value for every input (log {number})."
+        raise gr.Error(sentence, print_exception=False) from error

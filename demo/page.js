@@ -1,4 +1,5 @@
-// What the page does beyond Gradio: it mends names for screen readers, and comes back from a broken line.
+// What the page does beyond Gradio: it speaks the visitor's language, mends names for screen readers, and comes back
+// from a broken line.
 
 /** Names that screen readers can use, where Gradio gives elements others, now and whenever more appear. */
 const mendNames = () => {
@@ -25,3 +26,5 @@ const comeBack = async () => {
 
 // Gradio does so by itself, but not when the line breaks while a part of its own code is fetched.
 addEventListener("vite:preloadError", comeBack, {once: true});
+
+import(`${/** @type {any} */ (window).gradio_config.root}/languages/language.js`);

@@ -1,6 +1,7 @@
 /** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
 
 /** @import { Recipe, Site } from "./types.d.ts" */
+import "./languages/language.js";
 import { link, linked } from "./link.js";
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
@@ -291,7 +292,7 @@ const told = {
     if (restart) dismiss();
     await hold(blob);
     busy(false);
-    say(`${ending} after ${iteration} iterations in ${duration(seconds)}. ${trouble}`, Boolean(trouble));
+    say(`${ending} after ${iteration} iterations in ${duration(seconds)}.${trouble && ` ${trouble}`}`, Boolean(trouble));
   },
 
   failed: ({ sentence, restart }) => {

@@ -61,8 +61,7 @@ function layers(name, value, usual, _, notes) {
     throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
   const unknown = Object.keys(value).filter((layer) => value[layer] > 0 && !(layer in usual));
   if (!unknown.length) return value;
-  const usually = `the usual ${words(name).toLowerCase()} are compared`;
-  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: ${usually}.`);
+  notes.push(`It compares ${unknown.join(", ")}, which this page cannot: the usual layers are compared instead.`);
   return usual;
 }
 

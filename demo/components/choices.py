@@ -12,8 +12,8 @@ from toolkit.synthesis.notation import STRENGTHS
 from ..endpoints import Controls, Updates
 from .controls import WORDS, control, follow
 
-#: What the page can start from. A recipe's other choice, ``image``, is what **Refine further** does.
-STARTS = ("content", "style", "noise", "grey")
+#: What the page can start from, in words. A recipe's other choice, ``image``, is what **Refine further** does.
+STARTS = {"content": "The photograph", "style": "The style image", "noise": "Random noise", "grey": "Plain grey"}
 
 #: The recipe's fields that have a control: what the control has in place of the field's own words and limits.
 FIELDS: dict[str, dict[str, Any]] = {
@@ -25,10 +25,10 @@ FIELDS: dict[str, dict[str, Any]] = {
         "label": "Colours",
         "info": "Where the colours come from",
         "choices": [
-            ("from the style", "style"),
-            ("from the content: only its brightness is painted", "luminance"),
-            ("from the content: the style is given their mean and covariance", "covariance"),
-            ("from the content: the style is given their histogram", "histogram"),
+            ("From the style", "style"),
+            ("From the content: only its brightness is painted", "luminance"),
+            ("From the content: the style takes on the mean and covariance of its colours", "covariance"),
+            ("From the content: the style takes on the histogram of its colours", "histogram"),
         ],
     },
     "style_scale": {"label": "Stroke size", "step": 0.05, "minimum": 0.25, "info": "1 is the size in the style image"},
@@ -36,7 +36,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "label": "Style statistic",
         "info": "Which statistic of the features defines style",
         "choices": [
-            ("means and covariances", "moments"),
+            ("Means and covariances", "moments"),
             ("Gram matrices, as in the paper", "gram"),
             ("Wasserstein distance between Gaussians", "wasserstein"),
             ("Wasserstein distance by projections: slower", "sliced"),
@@ -45,7 +45,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "finish": {"label": "Finish", "info": "How much the last iterations lay strokes of the style image; 0: not at all"},
     "content_layers": {"label": "Content layers"},
     "style_layers": {"label": "Style layers"},
-    "start": {"label": "Start", "choices": list(STARTS)},
+    "start": {"label": "Start", "choices": [(name, start) for start, name in STARTS.items()]},
     "optimizer": {"label": "Optimizer"},
     "total_variation_weight": {"label": "Smoothness"},
     "seed": {"label": "Seed"},

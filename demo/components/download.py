@@ -36,7 +36,7 @@ ENABLE = f"(kind, whole, made) => made === `${{kind}} ${{whole?.path}}` ? {YES} 
 
 KINDS = {
     "PNG": Kind(".png"),
-    "PNG, transparent where the photograph is": Kind(".png", transparent=True),
+    "PNG, transparent where the photograph is transparent": Kind(".png", transparent=True),
     "PNG, 16 bits": Kind(".png", 16),
     "TIFF, 16 bits": Kind(".tif", 16),
     "JPEG": Kind(".jpg"),

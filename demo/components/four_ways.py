@@ -39,7 +39,8 @@ class FourWays:
     def __init__(self) -> None:
         with gr.Row(equal_height=True):
             self.run = gr.Button("Try four ways", elem_id="ways", scale=1, min_width=100)
-            self.by = gr.Dropdown(list(WAYS), label="Vary", elem_id="ways-by", scale=2, min_width=260)
+            ways = [(way.capitalize(), way) for way in WAYS]
+            self.by = gr.Dropdown(ways, label="What varies", elem_id="ways-by", scale=2, min_width=260)
         self.sheet = gr.File(label="Four ways on one sheet", visible=False)
         self.gallery = gr.Gallery(
             label="Four ways",

@@ -25,7 +25,7 @@ from .transfers import opened_styles
 EDITOR = 640
 
 REGIONS = """\
-Paint on the content image where each style belongs: green for the second, blue for the third, yellow for the fourth.
+Paint on the photograph where each style belongs: green for the second, blue for the third, yellow for the fourth.
 The rest gets the first style. If you paint nothing, the styles are mixed everywhere.
 """
 

@@ -60,7 +60,7 @@ def clip_tab(context: Context) -> None:
                 begin = gr.Number(0, label="From", info="The second to begin with", minimum=0, maximum=LONGEST_CLIP)
                 seconds = gr.Number(2, label="Length", info="Seconds to paint", minimum=0.1, maximum=LONGEST_CLIP)
                 fps = gr.Number(
-                    CLIP_RATE, label="Frames a second", info=f"At most {most} in all", minimum=1, maximum=60
+                    CLIP_RATE, label="Frames a second", info=f"At most {most} frames in all", minimum=1, maximum=60
                 )
             size, iterations = size_and_iterations(context, 256, DEFAULTS.iterations)
             network = network_choice(context)

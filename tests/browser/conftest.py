@@ -77,7 +77,7 @@ def visit(browser, address):
     """Opens the page as a new visitor. A request to anywhere else fails, and so does the test."""
     contexts, elsewhere = [], []
 
-    def open_page(at="", *, to=address, by=browser, others=(), **options):
+    def open_page(at="", *, to=address, by=browser, others=(), table=None, **options):
         # Requests of a service worker's could not be told from here.
         usual = {"viewport": {"width": 1200, "height": 900}, "service_workers": "block"}
         context = by.new_context(**{**usual, **options})
@@ -89,6 +89,8 @@ def visit(browser, address):
             route.abort()
 
         context.route(lambda url: not url.startswith((to, *others, "blob:", "data:")), outside)
+        if table:  # of the visitor's language
+            context.route("**/languages/*.json", lambda route: route.fulfill(json=table))
         page = context.new_page()
         page.goto(to + at)
         page.wait_for_selector("main:not([hidden])")

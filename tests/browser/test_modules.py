@@ -265,7 +265,7 @@ def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):
     recipe = Recipe.preset("transfer", colour="luminance", size=4000, content_layers={"relu2_2": 1.0}, start="image")
     found = restore(modules, facts, recipe.to_json())
     assert found["notes"] == [
-        "It compares relu2_2, which this page cannot: the usual content layers are compared.",
+        "It compares relu2_2, which this page cannot: the usual layers are compared instead.",
         "Finish is 1 in it; this page knows only 0.",
         "Colour is luminance in it; this page knows only style.",
         "Size is 4000 in it; here it is 1024.",

@@ -17,6 +17,7 @@ from demo.app import page
 from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
+from demo.languages import LANGUAGES, names
 from demo.settings import Settings
 from demo.theme import LOOK
 from toolkit.network import find_network, load_network
@@ -56,6 +57,8 @@ def address(context):
         prevent_thread_lock=True,
         quiet=True,
         max_file_size="2mb",
+        app_kwargs={"routes": [LANGUAGES]},
+        i18n=names(blocks),
         **LOOK,
     )
     yield url
@@ -69,24 +72,37 @@ def settle():
     return lambda page: page.evaluate(frames)
 
 
+@pytest.fixture(scope="session")
+def open_tab(settle):
+    """Opens the tab of that name."""
+
+    def open_it(page, name):
+        chosen = page.get_by_role("tab", name=name, exact=True)
+        if not chosen.is_visible():  # a narrow page folds its tabs
+            page.locator(".overflow-menu > button").first.click()
+            chosen = page.locator(".overflow-dropdown").first.get_by_text(name, exact=True)
+        chosen.click()
+        settle(page)
+
+    return open_it
+
+
 @pytest.fixture
-def visit(browser, address, settle):
-    """Opens the page as a new visitor, at a tab."""
+def visit(browser, address, settle, open_tab):
+    """Opens the page as a new visitor, at a tab; perhaps with another table of the visitor's language."""
     contexts = []
 
-    def open_page(tab="Transfer", width=1280):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 1000}))
+    def open_page(tab="Transfer", width=1280, table=None, **options):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 1000}, **options))
         contexts[-1].set_default_timeout(120_000)
+        if table:
+            contexts[-1].route("**/languages/*.json", lambda route: route.fulfill(json=table))
         opened = contexts[-1].new_page()
         opened.goto(address)
         opened.wait_for_selector("#paint")
         settle(opened)
-        chosen = opened.get_by_role("tab", name=tab, exact=True)
-        if not chosen.is_visible():  # a narrow page folds its tabs
-            opened.locator(".overflow-menu > button").first.click()
-            chosen = opened.locator(".overflow-dropdown").first.get_by_text(tab, exact=True)
-        chosen.click()
-        settle(opened)
+        if tab != "Transfer":
+            open_tab(opened, tab)
         return opened
 
     yield open_page

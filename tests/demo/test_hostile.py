@@ -157,7 +157,7 @@ WISHES = [
     ("transfer", {"more_styles": "all"}, UNUSABLE),
     ("transfer", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
     ("transfer", {"content": None}, "There is no content image yet: choose one, or an example."),
-    ("four_ways", {"by": "mood"}, "Vary cannot be 'mood': choose one of strength and stroke size"),
+    ("four_ways", {"by": "mood"}, "What varies cannot be 'mood': choose one of strength and stroke size"),
     ("four_ways", {"style_layers": "relu9_9"}, "Unknown layer 'relu9_9' of vgg19: did you mean"),
     ("four_ways", {"style_image_weights": "1,2,3"}, "There are 1 style images but 3 weights: give one for each."),
     ("four_ways", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),

@@ -190,7 +190,7 @@ def _examples(folder: Path, styles: Iterable[Path]) -> dict[str, list[str]]:
 
 def _page(page: Path, folder: Path) -> dict[str, str]:
     """What a browser keeps to show the page without a connection: addresses with their hashes."""
-    own = [path.name for path in page.iterdir() if (folder / path.name).is_file() and path.name not in NOT_SERVED]
+    own = [path.relative_to(page).as_posix() for path in page.rglob("*") if path.name not in NOT_SERVED]
     names = [
         *sorted(own),
         *(f"examples/{role}/{name}.jpg" for role, name in USUAL.items()),
