@@ -3,7 +3,7 @@
 /** @import { Picture, Size } from "./types.d.ts" */
 
 /** More pixels than a canvas holds everywhere; a larger picture is scaled down as it is opened. */
-const MOST_PIXELS = 2 ** 24;
+export const MOST_PIXELS = 2 ** 24;
 
 /** Opens a picture file: turned upright, transparency on white, its colours those of sRGB. */
 export async function opened(file, role) {

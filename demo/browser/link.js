@@ -40,6 +40,13 @@ export function link(
   return `?${said}`;
 }
 
+/** A link that opens Photopea with this page as a plugin (photopea.com/api/plugins). */
+export function pluginLink(/** @type {string} */ base, /** @type {string} */ name) {
+  const editor = "https://www.photopea.com";
+  const plugin = { name, url: `${base}?editor=${editor}`, icon: `${base}icon.webp` };
+  return `${editor}#${encodeURIComponent(JSON.stringify({ environment: { plugins: [plugin] } }))}`;
+}
+
 function weights(text) {
   return Object.fromEntries(text.split(",").map((each) => {
     const [layer, weight = "1"] = each.split("=");

@@ -2,11 +2,12 @@
 
 /** @import { Recipe, Site } from "./types.d.ts" */
 import "./languages/language.js";
-import { link, linked } from "./link.js";
+import { link, linked, pluginLink } from "./link.js";
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
 import { keepPage } from "./download.js";
-import { forbids } from "./errors.js";
+import { give, inEditor, taken } from "./editor.js";
+import { explained, forbids } from "./errors.js";
 import { keepFile, keepValues, keptFile, keptValues, tidy } from "./memory.js";
 
 const $ = (selector) => /** @type {any} */ (document.querySelector(selector));
@@ -146,6 +147,17 @@ function onFile(input, tell) {
   };
 }
 
+/** Has a button talk with the editor, which may take a while. */
+function onEditor(button, talk) {
+  button.onclick = async () => {
+    button.disabled = true;
+    say("Waiting for the editor …");
+    await talk().catch((error) => say(explained(error).message, true));
+    $("#status").scrollIntoView({ block: "nearest", behavior: "smooth" }); // a plugin's panel is narrow
+    button.disabled = false;
+  };
+}
+
 function choose(role, file) {
   coming[role] = null;
   files[role] = file;
@@ -185,6 +197,17 @@ function listen() {
     const examples = Object.fromEntries(pressed.filter(([, name]) => name));
     $("#address").textContent = site.base + link(recipe, $("#network").value, examples, site);
   };
+  $("#take").hidden = !inEditor;
+  onEditor($("#take"), async () => {
+    choose("content", await taken());
+    say("The photograph is now what the editor shows.");
+  });
+  onEditor($("#give"), async () => {
+    await give(result);
+    say("The editor has the painting: it appears there as a new layer.");
+  });
+  $("#plugin").hidden = inEditor || !isSecureContext;
+  $("#photopea").href = pluginLink(site.base, document.title);
   document.onpaste = ({ clipboardData }) => {
     const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
@@ -266,9 +289,9 @@ const told = {
 
   engine: ({ about, lost }) => {
     const alone = about.endsWith("1 thread)") && !crossOriginIsolated;
-    const why = alone ? " This page's host allows no more threads." : "";
+    const why = inEditor ? " An editor allows no more threads." : " This page's host allows no more threads.";
     const what = lost ? "The graphics processor stopped answering. Going on" : "Computing";
-    $("#engine").textContent = `${what} with ${about}.${why}`;
+    $("#engine").textContent = `${what} with ${about}.${alone ? why : ""}`;
   },
 
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
@@ -348,6 +371,7 @@ function busy(yes) {
   $("#larger").disabled = yes || !result || recipe.size >= site.limits.size.most;
   $("#recipe").disabled = yes;
   $("#download").hidden = yes || !result;
+  $("#give").hidden = yes || !result || !inEditor;
 }
 
 function say(text, trouble = false) {

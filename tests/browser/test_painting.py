@@ -5,6 +5,8 @@ import itertools
 import json
 import re
 import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlencode
 
 import pytest
 import torch
@@ -14,8 +16,9 @@ from toolkit.export import OnnxObjective
 from toolkit.export.site import ISOLATION
 from toolkit.network import load_network
 from toolkit.pictures.formats import read_recipe
-from toolkit.pictures.io import open_image
+from toolkit.pictures.io import open_image, resize
 from toolkit.synthesis import Inputs, Recipe, Synthesis, budget, made_from_in
+from toolkit.synthesis.inputs import pixels_fingerprint
 from toolkit.synthesis.objective import Objective
 
 
@@ -564,3 +567,82 @@ def test_a_link_of_either_page_opens_this_one_with_its_settings_and_example(visi
 
 def test_a_link_that_was_cut_is_told(visit):
     wait_for(visit("?size=96&optimizer=lbf"), "This link can't be used: copy it whole.")
+
+
+@pytest.fixture
+def in_editor(visit, serve_folder, address):
+    """Opens a stand-in for Photopea, on another site, and the page in it as a plugin: both."""
+
+    def open_editor(named=None, to=address, **options):
+        plugin = f"{to}?{urlencode({'editor': named or editor})}"
+        page = visit(f"editor.html?{urlencode({'plugin': plugin})}", to=editor, others=[to], **options)
+        page.frame_locator("iframe").locator("main:not([hidden])").wait_for()
+        return page, page.frames[1]
+
+    with serve_folder(Path(__file__).parent, {}) as served:
+        editor = served.replace("127.0.0.1", "localhost")
+        yield open_editor
+
+
+@pytest.mark.parametrize("headers", [ISOLATION, {}])
+def test_in_an_editor_the_open_picture_comes_in_and_the_painting_goes_out(
+    in_editor, serve_folder, site, picture, pictures, tmp_path, headers
+):
+    with serve_folder(site, headers) as address:
+        page, plugin = in_editor(to=address, service_workers="allow")
+        set_up(plugin, pictures)
+        plugin.click("#take")
+        wait_for(plugin, "No picture is open in the editor: open one there first.")
+        photo = picture("open.png", (400, 301))
+        page.evaluate("openPicture", f"data:image/png;base64,{base64.b64encode(photo.read_bytes()).decode()}")
+        plugin.click("#take")
+        wait_for(plugin, "The photograph is now what the editor shows.")
+        assert plugin.is_hidden("#give") and plugin.is_hidden("#plugin")
+        assert paint(plugin).startswith("Done after 5 iterations")
+        with page.expect_download() as download:
+            plugin.click("#download")
+        download.value.save_as(tmp_path / "painted.png")
+        assert made_from(tmp_path / "painted.png").content == pixels_fingerprint(open_image(photo))
+        plugin.click("#give")
+        wait_for(plugin, "The editor has the painting: it appears there as a new layer.")
+        page.wait_for_function("() => documents[0].layers.length === 2")
+        assert page.evaluate("documents[0].layers.map(({ width, height }) => [width, height])") == [[400, 301]] * 2
+        shown = base64.b64decode(page.evaluate("shown(documents[0]).toDataURL().split(',')[1]"))
+        (tmp_path / "shown.png").write_bytes(shown)
+        given, painted = open_image(tmp_path / "shown.png"), open_image(tmp_path / "painted.png")
+        assert given.shape[-2:] == (301, 400) and painted.shape[-2:] == (48, 64)
+        assert float((resize(given, (48, 64)) - painted).abs().mean()) < 0.02
+
+
+#: Has a window say again and again what a plugin waits for.
+SAY = "setInterval(() => {}.postMessage('size 80 60', '*'), 50)"
+
+
+@pytest.mark.parametrize(
+    ("named", "say"),
+    [
+        ("https://www.photopea.com", SAY.format("frames[0]")),  # is not the page around it
+        (
+            None,
+            "document.body.appendChild(document.createElement('iframe')).contentWindow"
+            f".eval(`{SAY.format('parent.frames[0]')}`)",
+        ),
+    ],
+)
+def test_in_an_editor_nobody_else_is_told_anything_or_listened_to(in_editor, named, say):
+    page, plugin = in_editor(named)
+    page.evaluate("silent = true")
+    page.evaluate(say)
+    plugin.click("#take")
+    wait_for(plugin, "The editor does not answer: close this panel and open it again.")
+    assert bool(page.evaluate("heard.length")) == (named is None)
+
+
+def test_outside_an_editor_there_is_a_link_that_opens_one_with_the_page(visit, address):
+    page = visit("?editor=https://www.photopea.com")
+    assert page.is_hidden("#take") and page.is_hidden("#give")
+    page.get_by_text("Use it in Photopea").click()
+    editor, configuration = page.get_by_role("link", name="Open Photopea").get_attribute("href").split("#")
+    (plugin,) = json.loads(unquote(configuration))["environment"]["plugins"]
+    assert editor == "https://www.photopea.com" and plugin["url"] == f"{address}?editor={editor}"
+    assert page.request.get(plugin["icon"]).ok and plugin["name"] == "Paint on your own device"
