@@ -134,13 +134,13 @@ def _free_port():
 
 
 @contextmanager
-def _served(*arguments, command=("-m", "demo"), **environment):
+def _served(*arguments, python=sys.executable, command=("-m", "demo"), **environment):
     """A page of its own process: its address, and the lines that it has written."""
     port = environment.get("GRADIO_SERVER_PORT") or str(_free_port())
     if "GRADIO_SERVER_PORT" not in environment:
         arguments = (*arguments, "--port", port)
     process = subprocess.Popen(
-        [sys.executable, *command, *arguments],
+        [python, *command, *arguments],
         cwd=ROOT,
         env={
             **os.environ,
