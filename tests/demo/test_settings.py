@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import importlib
 import io
 import json
 import os
 import socket
+import sys
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
@@ -203,6 +206,16 @@ def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is
     assert sum(len(content.text) for content in facts.content) < 5000
     assert "relu1_1" in facts.content[0].text
     assert refused.isError and refused.content[0].text.startswith("Unknown layer 'relu9_9' of vgg19")
+
+
+def test_a_gpu_is_lent_where_the_host_says_so_and_not_wherever_its_package_is():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "spaces", types.ModuleType("spaces"))
+        patched.delenv("SPACES_ZERO_GPU", raising=False)
+        assert importlib.reload(lent_gpu).spaces is None
+        patched.setenv("SPACES_ZERO_GPU", "true")
+        assert importlib.reload(lent_gpu).spaces is sys.modules["spaces"]
+    importlib.reload(lent_gpu)
 
 
 def test_where_spaces_lend_a_gpu_what_computes_is_wrapped(monkeypatch, context):
