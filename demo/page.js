@@ -1,5 +1,5 @@
-// What the page does beyond Gradio: it speaks the visitor's language, mends names for screen readers, and comes back
-// from a broken line.
+// What the page does beyond Gradio: it speaks the visitor's language, mends names for screen readers, comes back
+// from a broken line, and takes pictures that are dropped anywhere.
 
 /** Names that screen readers can use, where Gradio gives elements others, now and whenever more appear. */
 const mendNames = () => {
@@ -26,5 +26,16 @@ const comeBack = async () => {
 
 // Gradio does so by itself, but not when the line breaks while a part of its own code is fetched.
 addEventListener("vite:preloadError", comeBack, {once: true});
+
+/** Has the recipe of a picture used that is dropped beside all controls: a browser would leave the page for it. */
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  const input = /** @type {HTMLInputElement | null} */ (document.querySelector("#dropped input[type=file]"));
+  if (event.defaultPrevented || !input || !event.dataTransfer?.files.length) return;
+  event.preventDefault();
+  input.files = event.dataTransfer.files;
+  input.dispatchEvent(new Event("change", {bubbles: true}));
+  /** @type {HTMLElement | null} */ (document.querySelector("[data-tab-id=transfer]"))?.click();
+});
 
 import(`${/** @type {any} */ (window).gradio_config.root}/languages/language.js`);

@@ -1,5 +1,6 @@
 """What every test may ask for: small random networks, images, browsers, and the data beside the checkout if there."""
 
+import base64
 import contextlib
 import json
 import os
@@ -128,6 +129,22 @@ def expect(browser):
 
     expect.set_options(timeout=120_000)
     return expect
+
+
+@pytest.fixture(scope="session")
+def drop():
+    """Drops a file on an element of a page, and tells whether the page takes it, rather than the browser."""
+    script = """([selector, name, data]) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0))], name));
+      const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+      return !document.querySelector(selector).dispatchEvent(event);
+    }"""
+
+    def dropped(page, selector: str, path: Path) -> bool:
+        return page.evaluate(script, [selector, path.name, base64.b64encode(path.read_bytes()).decode()])
+
+    return dropped
 
 
 @pytest.fixture(scope="session")

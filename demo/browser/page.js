@@ -131,10 +131,11 @@ function pictures(role) {
   const drop = box.querySelector(".picture");
   for (const input of box.querySelectorAll("input")) onFile(input, (file) => choose(role, file));
   for (const event of ["focusin", "pointerenter"]) box.addEventListener(event, () => (touched = role));
-  for (const event of ["dragover", "dragleave", "drop"])
-    drop.addEventListener(event, ({ dataTransfer }) => {
-      drop.classList.toggle("over", event === "dragover");
-      if (event === "drop" && dataTransfer.files[0]) choose(role, dataTransfer.files[0]);
+  for (const name of ["dragover", "dragleave", "drop"])
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", name === "dragover");
+      if (name === "drop" && event.dataTransfer.files[0]) choose(role, event.dataTransfer.files[0]);
     });
 }
 
@@ -212,7 +213,13 @@ function listen() {
     const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) choose(touched, file);
   };
-  for (const miss of ["dragover", "drop"]) document.addEventListener(miss, (event) => event.preventDefault());
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (event.defaultPrevented) return;
+    event.preventDefault(); // a browser would leave the page for it
+    const file = event.dataTransfer?.files[0];
+    if (file && !$("#recipe").disabled) restore(file);
+  });
   document.addEventListener("securitypolicyviolation", forbid);
   addEventListener("beforeunload", (event) => {
     if (painting()) event.preventDefault(); // asks

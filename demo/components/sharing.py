@@ -58,6 +58,8 @@ class Sharing:
             self.recipe = gr.File(
                 label="Drop an image made here to use its recipe", file_types=[*FORMATS], height=170, elem_id="recipe"
             )
+        # The script of the page puts here what is dropped beside all controls.
+        self.dropped = gr.File(file_types=[*FORMATS], visible="hidden", elem_id="dropped")
 
     def restore(self, path: str | None) -> Updates:
         """The recipe in a picture goes to the controls, and the picture into view."""
@@ -96,10 +98,11 @@ class Sharing:
         view = [live.result, live.status, live.download.button, live.download.whole]
         chosen = {name: choices.inputs[name] for name in ("content", "style", "network", *FIELDS)}
         # Only events that pass through the queue can show a warning.
-        restored = listen(
-            self.recipe.upload, self.restore, {"path": self.recipe}, [*view, *choices.settings], show_progress="hidden"
-        )
-        live.download.offer(restored.then)
+        for file in (self.recipe, self.dropped):
+            updated = [*view, *choices.settings]
+            restored = listen(file.upload, self.restore, {"path": file}, updated, show_progress="hidden")
+            live.download.offer(restored.then)
+        restored.then(None, None, self.dropped, js="() => [null]", api_visibility="private")  # for the next one
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
         js = "query => `${location.origin}${location.pathname}?${query}`"
         linked.then(None, self.text, self.text, js=js, api_visibility="private")

@@ -111,7 +111,7 @@ def test_the_browser_reaches_the_toolkits_objective_and_tells_the_same_recipe(
     assert reached < 0.5 * objective(content).objective
 
 
-def test_stop_continue_larger_and_restore(visit, pictures, tmp_path, capsys):
+def test_stop_continue_larger_and_restore(visit, drop, pictures, tmp_path, capsys):
     page = visit()
     set_up(page, pictures, iterations=1000)
     assert page.is_disabled("#continue") and page.is_disabled("#stop") and page.is_hidden("#download")
@@ -142,7 +142,7 @@ def test_stop_continue_larger_and_restore(visit, pictures, tmp_path, capsys):
 
     page.reload()
     page.wait_for_selector("main:not([hidden])")
-    page.set_input_files("#recipe", tmp_path / "larger.png")
+    assert drop(page, "h1", tmp_path / "larger.png")
     wait_for(page, "The controls now show this picture's recipe.")
     assert [page.input_value(f"#{name}") for name in ("size", "iterations", "network")] == ["128", "5", "tiny"]
     assert page.is_enabled("#continue") and page.is_visible("#download")
@@ -435,24 +435,22 @@ def test_stop_ends_the_fetching_too(visit, pictures):
     assert status(page) == "Stopped before the first iteration." and held
 
 
-def test_pictures_come_by_drop_paste_and_example(visit, pictures):
+def test_pictures_come_by_drop_paste_and_example(visit, drop, pictures):
     page = visit()
-    for name, script in (
-        ("drop", "t => new DragEvent('drop', { dataTransfer: t, bubbles: true, cancelable: true })"),
-        ("paste", "t => new ClipboardEvent('paste', { clipboardData: t, bubbles: true })"),
-    ):
-        before = page.get_attribute("[data-role=style] .picture img", "src")
-        page.hover("[data-role=style]")
-        page.evaluate(
-            f"""async ([name, src]) => {{
-              const transfer = new DataTransfer(), blob = await (await fetch(src)).blob();
-              transfer.items.add(new File([blob], "a.jpg", {{ type: "image/jpeg" }}));
-              const target = name === "drop" ? document.querySelector("[data-role=style] .picture") : document.body;
-              target.dispatchEvent(({script})(transfer));
-            }}""",
-            [name, page.get_attribute("[data-examples=content] img", "src")],
-        )
-        assert page.get_attribute("[data-role=style] .picture img", "src") != before
+    shown = "() => document.querySelector('[data-role=style] .picture img').src"
+    before = page.evaluate(shown)
+    assert drop(page, "[data-role=style] .picture", pictures[0])
+    dropped = page.evaluate(shown)
+    page.hover("[data-role=style]")
+    page.evaluate(
+        """async (src) => {
+          const transfer = new DataTransfer(), blob = await (await fetch(src)).blob();
+          transfer.items.add(new File([blob], "a.jpg", { type: "image/jpeg" }));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        page.get_attribute("[data-examples=content] img", "src"),
+    )
+    assert len({before, dropped, page.evaluate(shown)}) == 3
     example = page.locator("[data-examples=content] button").nth(2)
     example.click()
     page.wait_for_function("b => b.ariaPressed === 'true'", arg=example.element_handle())

@@ -80,7 +80,7 @@ def choose_axes(page, **axes):
         option.wait_for(state="hidden")
 
 
-def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, pictures, tmp_path):
+def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, drop, pictures, tmp_path):
     page = visit()
     upload(page, pictures)
     set_number(page, "Size", 256)
@@ -131,6 +131,12 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     choose_format(page, "JPEG")
     assert saved_recipe(page, tmp_path / "restored.jpg") == larger
     assert Image.open(tmp_path / "restored.jpg").format == "JPEG"
+
+    page.get_by_role("tab", name="Study", exact=True).click()
+    for name, size in (("first.png", "256"), ("larger.png", "512")):
+        assert drop(page, "h1", tmp_path / name)
+        expect(page.get_by_label("number input for Size").first).to_have_value(size)
+    expect(page.locator("#paint")).to_be_visible()
 
 
 def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, expect, context):
