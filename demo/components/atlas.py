@@ -13,6 +13,7 @@ from toolkit.errors import ToolkitError
 
 from ..context import Context
 from ..endpoints import QUICK, Updates, handler, listen, offer, session
+from ..examples.measured import LAYER, kept_patches
 from ..jobs import Job
 from .images import as_file
 
@@ -26,9 +27,6 @@ FEW_IMAGES = (
     "From the example images only. `python -m toolkit atlas` makes an atlas from many images, which tells more; "
     "`--atlas` shows it here."
 )
-
-#: The layer that is chosen at first: its patches show recognisable shapes.
-FIRST_LAYER = LAYERS[2]
 
 
 class Atlases:
@@ -69,22 +67,23 @@ class Atlases:
 def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> None:
     """Adds the section to the current tab. It shows the chosen network's channels."""
     gr.Markdown(INTRODUCTION)
+    opening = [] if context.atlas else kept_patches(context.network(context.default))
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            layer = gr.Dropdown(LAYERS, value=FIRST_LAYER, label="Layer", elem_id="atlas-layer")
+            layer = gr.Dropdown(LAYERS, value=LAYER, label="Layer", elem_id="atlas-layer")
             channel = gr.Slider(
                 0,
-                _last_channel(context, FIRST_LAYER, context.default),
+                _last_channel(context, LAYER, context.default),
                 value=0,
                 step=1,
                 label="Channel",
                 elem_id="atlas-channel",
             )
             show = gr.Button("Show", elem_id="atlas-show")
-            status = gr.Markdown(label="Status", elem_id="atlas-status")
+            status = gr.Markdown(FEW_IMAGES if opening else "", label="Status", elem_id="atlas-status")
         with gr.Column(scale=2, min_width=340):
             gallery = gr.Gallery(
-                label="Patches", columns=5, object_fit="contain", interactive=False, elem_id="atlas-patches"
+                opening, label="Patches", columns=5, object_fit="contain", interactive=False, elem_id="atlas-patches"
             )
             sheet = gr.File(label="Patches on one sheet", visible=False)
     # The slider ends where the layer that is chosen does.

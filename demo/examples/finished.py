@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from demo.examples import EXAMPLES, clip_file, content_files, style_files
+from demo.examples.measured import keep
 from toolkit.jobs.synthesis import Transfer
 from toolkit.network import DEFAULT_NETWORK
 from toolkit.normalize import load_normalized
@@ -122,6 +123,10 @@ WHY = Grid(
 MOVING = Finished("coffee", "night_swirls", size=384, suffix=".mp4")
 
 
+#: The networks that the page tells of at once.
+KEPT = ("vgg19", "vgg19-small")
+
+
 def main() -> None:
     """Makes all of them with the default network."""
     files = {Path(path).stem: path for path in (*content_files(), *style_files())}
@@ -150,6 +155,8 @@ def main() -> None:
     )
     with tqdm(desc="clip") as shown:
         moving.run(lambda _: shown.update(), network)
+    for name in KEPT:
+        keep(name, load_normalized(name))
 
 
 if __name__ == "__main__":

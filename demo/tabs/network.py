@@ -1,26 +1,20 @@
 """The network tab: what normalisation changes, and the network's files."""
 
 import json
-import math
 from collections.abc import Iterator
 
 import gradio as gr
 import pandas as pd
 import torch
 
-from toolkit.network import Network, original
-from toolkit.normalize import example_stream
-from toolkit.normalize.measure import measure
-from toolkit.normalize.report import distributions
-from toolkit.pictures.io import fit
-from toolkit.synthesis import Inputs, Objective, Recipe
+from toolkit.network import Network
 
 from ..components.atlas import Atlases, atlas_section
 from ..components.controls import network_choice
-from ..components.images import named, opened
 from ..components.tour import add_tour
 from ..context import Context
 from ..endpoints import Updates, listen, offer, session
+from ..examples.measured import Measured, kept, measured
 from ..tours import units
 
 #: Colours of both plots.
@@ -39,15 +33,6 @@ KEY = (
 
 #: Columns of the plot of losses.
 COLUMNS = ("layer", "style loss (log10)", "network")
-
-#: Longest side of the images whose losses are shown, in pixels: they take seconds.
-SIZE = 256
-
-#: Lowest loss in the plot, for its logarithm.
-LOWEST_LOSS = 1e-12
-
-#: Whose style losses are compared: those of the paper.
-RECIPE = Recipe.preset("transfer", style_statistic="gram")
 
 INTRODUCTION = """\
 In a VGG that was trained on ImageNet, some filters have a mean activation a thousand times that of others.
@@ -85,46 +70,26 @@ def network_tab(context: Context, tab: gr.Tab) -> None:
 
     known: dict[str, Updates] = {}
 
+    def measure(request: gr.Request, network: Network) -> Measured:
+        with context.jobs.run(session(request), "network") as job:
+            return measured(network.at(torch.device(job.device), torch.float32))
+
     def describe(request: gr.Request, network: str) -> Iterator[Updates]:
         """Tells what normalisation changed in a network, and gives its files."""
         if network not in known:
-            with context.jobs.run(session(request), "network") as job:
-                after = context.network(network).at(torch.device(job.device), torch.float32)
-                before = original(after)
-                plot = _losses(context, {"before": before, "after": after})
-                known[network] = {
-                    means: _means(before, after),
-                    losses: plot,
-                    files: [str(path) for path in context.files.get(network, [])],
-                    provenance: after.provenance,
-                    words: f"{plot.to_string(index=False)}\n{json.dumps(after.provenance)}",
-                }
+            normalized = context.network(network)
+            made = kept(normalized) or measure(request, normalized)
+            plot = pd.DataFrame(made.losses, columns=list(COLUMNS))
+            known[network] = {
+                means: f"{STYLE}<div class=means>{KEY}{made.means}</div>",
+                losses: plot,
+                files: [str(path) for path in context.files.get(network, [])],
+                provenance: normalized.provenance,
+                words: f"{plot.to_string(index=False)}\n{json.dumps(normalized.provenance)}",
+            }
         yield known[network]
 
     controls = {"network": network}
     offer(describe, controls, None, words, files, name="network")
     for event in (tab.select, network.input):
         listen(event, describe, controls, [means, losses, files, provenance, words], show_progress="minimal")
-
-
-def _losses(context: Context, networks: dict[str, Network]) -> pd.DataFrame:
-    content, style = (
-        fit(opened(path, role), SIZE).to(next(networks["after"].parameters()).device)
-        for path, role in (
-            (named(context.photographs, "rocket"), "content"),
-            (named(context.paintings, "night_swirls"), "style"),
-        )
-    )
-    rows = [
-        (name.removeprefix("style "), math.log10(max(loss, LOWEST_LOSS)), kind)
-        for kind, network in networks.items()
-        for name, loss in Objective(network, RECIPE, Inputs(content, [style]))(content).read().losses.items()
-        if name.startswith("style")
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _means(before: Network, after: Network) -> str:
-    sums = measure([before, after], example_stream()).sums
-    means = ({name: mean.cpu() for name, mean in each.means().items()} for each in sums)
-    return f"{STYLE}<div class=means>{KEY}{distributions(*means)}</div>"
