@@ -9,10 +9,16 @@
 const TABLES = ["de", "es", "fr", "ja", "pt", "zh"];
 
 /** Attributes that hold words. */
-const WORDS = ["alt", "aria-label", "placeholder", "title"];
+const ATTRIBUTES = ["alt", "aria-label", "placeholder", "title"];
 
 /** What stands within a sentence. */
 const INLINE = "a, b, code, em, strong";
+
+/** What holds names and code: a word in it stays, whatever it looks like. */
+const LEFT = "script, style, textarea, code, pre, .code, .api-docs, .stem, .filename";
+
+/** Texts to remember, at most. */
+const MOST = 2000;
 
 /** A line break and the blanks around it are one blank, as on the page. */
 const plain = (/** @type {string} */ text) => text.trim().replace(/\s+/g, " ");
@@ -48,23 +54,31 @@ export function translatorBy(/** @type {Record<string, string>} */ table) {
 /** Translates what a page shows, now and whenever it changes. */
 function show(/** @type {Record<string, string>} */ table) {
   const translator = translatorBy(table);
-  /** @type {Set<string>} What has been written here: another key's sentence may look like it. */
-  const written = new Set();
+  /** @type {Map<string, string>} What was looked up. What was written is in no need of it, even if it looks like a key. */
+  const known = new Map();
   const translated = (/** @type {string} */ text) => {
-    if (written.has(text)) return text;
-    const words = translator(text);
-    if (words !== text) written.add(words);
+    if (known.size > MOST) known.clear();
+    const words = known.get(text) ?? translator(text);
+    known.set(text, words).set(words, words);
     return words;
   };
-
-  const change = (/** @type {{data: string}} */ node) => {
+  const change = (/** @type {Text} */ node) => {
+    if (node.parentElement?.closest(LEFT)) return;
     const text = translated(node.data);
     if (text !== node.data) node.data = text;
+  };
+
+  const name = (/** @type {Element} */ element) => {
+    for (const attribute of ATTRIBUTES) {
+      const said = element.getAttribute(attribute), text = said && translated(said);
+      if (text && text !== said) element.setAttribute(attribute, text);
+    }
   };
 
   /** Words with elements in them: the elements stay, with other words, perhaps in another order. */
   const rearrange = (/** @type {Element} */ element) => {
     const inner = [...element.children];
+    if (!inner.length || !inner.every((child) => child.matches(INLINE))) return;
     const key = [...element.childNodes].map((node) => {
       const number = inner.indexOf(/** @type {Element} */ (node));
       return number < 0 ? node.textContent : `<${number}>${node.textContent}</${number}>`;
@@ -84,27 +98,30 @@ function show(/** @type {Record<string, string>} */ table) {
     if (root instanceof Text) change(root);
     if (!(root instanceof Element)) return;
     for (const element of [root, ...root.querySelectorAll("*")]) {
-      if (element.matches("script, style, textarea")) continue;
-      for (const name of WORDS) {
-        const said = element.getAttribute(name);
-        if (said && translated(said) !== said) element.setAttribute(name, translated(said));
-      }
-      if (element.children.length && [...element.children].every((child) => child.matches(INLINE))) rearrange(element);
+      if (element.closest(LEFT)) continue;
+      name(element);
+      rearrange(element);
       for (const node of element.childNodes) if (node instanceof Text) change(node);
     }
   };
 
   visit(document.documentElement);
+  dispatchEvent(new Event("resize")); // what was measured has another width now
   new MutationObserver((changes) => {
-    for (const { target, addedNodes } of changes) for (const node of addedNodes.length ? addedNodes : [target]) visit(node);
-  }).observe(document.documentElement, { subtree: true, childList: true, characterData: true, attributeFilter: WORDS });
+    for (const { type, target, addedNodes } of changes)
+      if (type === "childList") addedNodes.forEach(visit);
+      else if (target instanceof Text) change(target);
+      else if (target instanceof Element) name(target);
+  }).observe(document.documentElement, { subtree: true, childList: true, characterData: true, attributeFilter: ATTRIBUTES });
 }
 
-const language = navigator.language.split("-")[0];
+// The table of Chinese is in simplified characters.
+const language = /^zh-(hant|tw|hk|mo)/i.test(navigator.language) ? "en" : navigator.language.split("-")[0];
 if (TABLES.includes(language)) {
-  const answer = await fetch(new URL(`${language}.json`, import.meta.url)).catch(() => null);
-  if (answer?.ok) {
-    show(await answer.json());
+  const answer = fetch(new URL(`${language}.json`, import.meta.url)).then((found) => found.json());
+  const table = await answer.catch(() => null);
+  if (table) {
+    show(table);
     document.documentElement.lang = language;
   }
 }
