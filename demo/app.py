@@ -156,6 +156,7 @@ def _serve(settings: Settings, context: Context, own_device: Sequence[BaseRoute]
             "middleware": [*first, *([Middleware(AssistantsLogin, settings.auth)] if settings.auth else [])],
         },
         i18n=names(blocks),
+        ssr_mode=False,  # a server in front of this one would not know our routes
         **LOOK,
         footer_links=["api"],
         run_history=False,  # visitors' pictures would stay in the browser, after the page's own strip is cleared

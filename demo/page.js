@@ -30,12 +30,17 @@ addEventListener("vite:preloadError", comeBack, {once: true});
 /** Has the recipe of a picture used that is dropped beside all controls: a browser would leave the page for it. */
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
-  const input = /** @type {HTMLInputElement | null} */ (document.querySelector("#dropped input[type=file]"));
-  if (event.defaultPrevented || !input || !event.dataTransfer?.files.length) return;
+  const file = event.dataTransfer?.files[0], one = new DataTransfer();
+  if (event.defaultPrevented || !file) return;
   event.preventDefault();
-  input.files = event.dataTransfer.files;
+  const input = /** @type {HTMLInputElement | null} */ (document.querySelector("#dropped input[type=file]"));
+  if (!input) return; // it still takes the last one
+  one.items.add(file);
+  input.files = one.files;
   input.dispatchEvent(new Event("change", {bubbles: true}));
   /** @type {HTMLElement | null} */ (document.querySelector("[data-tab-id=transfer]"))?.click();
 });
 
-import(`${/** @type {any} */ (window).gradio_config.root}/languages/language.js`);
+// A proxy may know the page by another scheme or port than the visitor.
+const {pathname} = new URL(/** @type {any} */ (window).gradio_config.root, location.href);
+import(`${pathname.replace(/\/$/, "")}/languages/language.js`);

@@ -3,7 +3,7 @@
 import { context2d, MOST_PIXELS } from "./image.js";
 
 /** The editor's origin, which this page's address names: nobody else is told anything, or listened to. */
-const [ORIGIN = ""] = new URLSearchParams(location.search).get("editor")?.match(/^https?:\/\/[^/]+/) ?? [];
+const ORIGIN = URL.parse(new URLSearchParams(location.search).get("editor") ?? "")?.origin ?? "";
 
 export const inEditor = parent !== window && ORIGIN !== "";
 
@@ -20,7 +20,7 @@ export async function taken() {
   return new Blob([png], { type: "image/png" });
 }
 
-/** Gives a painting as a new layer. It is enlarged to cover the open picture, which the editor would not do. */
+/** Gives a painting as a new layer. It becomes as large as fits into the open picture, which the editor would not do. */
 export async function give(painting) {
   const picture = await size(), bitmap = await createImageBitmap(painting), { width, height } = bitmap;
   const scale = Math.min(picture.width / width, picture.height / height, Math.sqrt(MOST_PIXELS / (width * height)));

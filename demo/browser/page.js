@@ -1,7 +1,6 @@
 /** The page: controls in, pictures out. Everything that takes time happens in worker.js. */
 
 /** @import { Recipe, Site } from "./types.d.ts" */
-import "./languages/language.js";
 import { link, linked, pluginLink } from "./link.js";
 import { restored } from "./recipe.js";
 import { recipeIn } from "./png.js";
@@ -40,9 +39,12 @@ let result = null;
 let objectives = [];
 /** @type {Worker | null} What paints; there is none after it has broken down. */
 let worker = null;
+/** What was said last, in English. */
+let status = "Press Paint to begin.";
 /** What the host's content security policy forbade: the reason of the trouble that comes with it. */
 let forbidden = "";
 
+import("./languages/language.js").catch(() => {}); // in English otherwise
 await start();
 
 async function start() {
@@ -215,10 +217,10 @@ function listen() {
   };
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
-    if (event.defaultPrevented) return;
-    event.preventDefault(); // a browser would leave the page for it
     const file = event.dataTransfer?.files[0];
-    if (file && !$("#recipe").disabled) restore(file);
+    if (event.defaultPrevented || !file) return;
+    event.preventDefault(); // a browser would leave the page for it
+    if (!$("#recipe").disabled) restore(file);
   });
   document.addEventListener("securitypolicyviolation", forbid);
   addEventListener("beforeunload", (event) => {
@@ -226,7 +228,7 @@ function listen() {
   });
   addEventListener("pagehide", () => {
     const unfinished = painting() && objectives.length ? $("#canvas").toDataURL().split(",")[1] : null;
-    const status = $("#status").textContent, address = location.search;
+    const address = location.search;
     keepValues({ recipe, network: $("#network").value, status, unfinished, address });
   });
 }
@@ -382,7 +384,8 @@ function busy(yes) {
 }
 
 function say(text, trouble = false) {
-  $("#status").textContent = (trouble && forbidden) || text;
+  status = (trouble && forbidden) || text;
+  $("#status").textContent = status;
   $("#status").classList.toggle("trouble", trouble);
 }
 

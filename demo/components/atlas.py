@@ -107,7 +107,10 @@ def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> N
             }
 
     def follow_layer(layer: str, network: str) -> Updates:
-        return {channel: gr.update(maximum=_last_channel(context, layer, network), value=0)}
+        known = opening if (layer, network) == (LAYER, context.default) else []
+        told = FEW_IMAGES if known else ""
+        last = _last_channel(context, layer, network)
+        return {channel: gr.update(maximum=last, value=0), gallery: known, status: told}
 
     chosen = {"layer": layer, "channel": any_channel, "network": network}
     on_device: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": context.jobs.slots}
@@ -123,7 +126,7 @@ def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> N
         **on_device,
     )
     for changed in (layer.change, network.change):
-        listen(changed, follow_layer, {"layer": layer, "network": network}, [channel], **QUICK)
+        listen(changed, follow_layer, {"layer": layer, "network": network}, [channel, gallery, status], **QUICK)
 
 
 def _last_channel(context: Context, layer: str, network: str) -> int:

@@ -33,7 +33,8 @@ def content_files() -> list[str]:
     paths = []
     for name, photograph in example_photographs().items():
         path = Path(_folder().name) / f"{name}.jpg"
-        to_picture(photograph).save(path, quality=92)
+        if not path.exists():
+            to_picture(photograph).save(path, quality=92)
         paths.append(str(path))
     return paths
 

@@ -64,6 +64,9 @@ def test_it_paints_in_the_visitors_language_or_in_english(visit, picture, expect
     page = visit(locale=locale)
     expect(page.locator("html")).to_have_attribute("lang", "de" if words is GERMAN else "en")
     expect(page.locator("#paint")).to_have_text(words["Paint"])
+    added = "<p id=added>content <code>content</code> <span class=stem>content</span></p>"
+    page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", added)
+    expect(page.locator("#added")).to_have_text(f"{words['content']} content content")  # names stay
     (page_file := picture().with_name("text.png")).write_text("no picture")
     page.set_input_files("[data-role=content] .picture input", page_file)
     sentence = words["The {0} is not a picture that this browser can read: use PNG, JPEG or WebP."]
