@@ -38,7 +38,7 @@ def query(context: Context, content: str | None, style: str | None, network: str
 
     A visitor's own images stay with the visitor.
     """
-    chosen = {"content": _example(context.photographs, content), "style": _example(context.paintings, style)}
+    chosen = {"content": example(context.photographs, content), "style": example(context.paintings, style)}
     usual = {name: as_text(getattr(DEFAULTS, name)) for name in fields}
     differing = {name: value for name, value in fields.items() if value not in ("", None, usual[name])}
     named = {} if network == context.default else {"network": network}
@@ -77,7 +77,7 @@ def read(context: Context, text: str) -> tuple[dict[str, str], dict[str, Any]]:
     return images, shown(context, Recipe.preset("transfer", **values)) | {"network": network}
 
 
-def _example(paths: Sequence[str], path: str | None) -> str | None:
+def example(paths: Sequence[str], path: str | None) -> str | None:
     """The name of an example image; Gradio keeps the file's name in its copies."""
     stem = Path(path).stem if path else None
     return stem if stem in {Path(each).stem for each in paths} else None

@@ -1,11 +1,14 @@
 """The transfer tab's settings, passed on and taken back: by a link, a pasted recipe, or a picture."""
 
+from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from toolkit.errors import ToolkitError
 from toolkit.pictures.formats import FORMATS
+from toolkit.pictures.io import open_image
+from toolkit.synthesis.inputs import pixels_fingerprint
 
 from ..context import Context
 from ..endpoints import QUICK, Updates, listen
@@ -19,6 +22,13 @@ RESTORED = (
     "The controls now show this image's recipe. Press **Refine further** to go on from the image. "
     "To make much the same again, choose the images that it was made from and press **Paint**: on another machine its "
     "strokes fall differently."
+)
+
+#: The same where the images that it was made from are not at hand.
+RESTORED_ALONE = (
+    "The controls now show this picture's recipe. Choose the photograph and the style that it was made from. "
+    "Then Paint makes much the same picture: on another device its strokes fall differently. "
+    "Refine further goes on from it."
 )
 
 LINK = "Paste a link to this page, or a recipe, and press **Use**. A link holds your settings, but no images of yours."
@@ -61,18 +71,37 @@ class Sharing:
         # The script of the page puts here what is dropped beside all controls.
         self.dropped = gr.File(file_types=[*FORMATS], visible="hidden", elem_id="dropped")
 
-    def restore(self, path: str | None) -> Updates:
-        """The recipe in a picture goes to the controls, and the picture into view."""
+    def restore(self, path: str | None, content: str | None, style: str | None) -> Updates:
+        """The recipe in a picture goes to the controls, the picture into view.
+
+        So do the examples that it was made from. Others go, as they would be painted into it.
+        """
         if path is None:
             return {}
         try:
-            shown = settings_text.shown(self.context, *recipe_of(path))
+            recipe, made_from = recipe_of(path)
+            shown = settings_text.shown(self.context, recipe, made_from)
         except ToolkitError as error:
             gr.Warning(str(error))
             return {}
+        images: Updates = {}
+        for image, now, examples, print_ in (
+            (self.choices.content, content, self.context.photographs, made_from and made_from.content),
+            (self.choices.style, style, self.context.paintings, made_from and ",".join(made_from.styles)),
+        ):
+            known = next((each for each in examples if _fingerprint(each) == print_), None)
+            if known or settings_text.example(examples, now):
+                images[image] = known
         live = self.live
-        view = {live.result: path, live.status: RESTORED, live.download.button: NOT_YET, live.download.whole: path}
-        return view | self.choices.shows(shown)
+        view = {
+            live.result: path,
+            live.comparison: None,
+            live.tabs: gr.update(selected="image"),
+            live.status: RESTORED_ALONE if None in images.values() else RESTORED,
+            live.download.button: NOT_YET,
+            live.download.whole: path,
+        }
+        return view | images | self.choices.shows(shown)
 
     def make_link(self, content: str | None, style: str | None, network: str, **fields: Any) -> Updates:
         """The settings become a link's part after ``?``."""
@@ -95,12 +124,11 @@ class Sharing:
     def connect(self) -> None:
         """Connects it, once all choices are laid out."""
         choices, live, text = self.choices, self.live, {"text": self.text}
-        view = [live.result, live.status, live.download.button, live.download.whole]
         chosen = {name: choices.inputs[name] for name in ("content", "style", "network", *FIELDS)}
         # Only events that pass through the queue can show a warning.
         for file in (self.recipe, self.dropped):
-            updated = [*view, *choices.settings]
-            restored = listen(file.upload, self.restore, {"path": file}, updated, show_progress="hidden")
+            given = {"path": file, "content": choices.content, "style": choices.style}
+            restored = listen(file.upload, self.restore, given, [*live.view, *self.settings], show_progress="hidden")
             live.download.offer(restored.then)
         restored.then(None, None, self.dropped, js="() => [null]", api_visibility="private")  # for the next one
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
@@ -113,3 +141,8 @@ class Sharing:
     def settings(self) -> list[Any]:
         """What a link updates."""
         return [self.choices.content, self.choices.style, *self.choices.settings]
+
+
+@cache
+def _fingerprint(path: str) -> str:
+    return pixels_fingerprint(open_image(path))

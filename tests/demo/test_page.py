@@ -139,6 +139,36 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     expect(page.locator("#paint")).to_be_visible()
 
 
+def test_a_restored_picture_brings_its_examples_and_is_never_gone_on_from_with_others(
+    visit, expect, drop, pictures, tmp_path
+):
+    page = visit()
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    for name, images in (("examples.png", None), ("own.png", pictures)):
+        if images:
+            upload(page, images)
+        page.click("#paint")
+        is_ready(page, "#transfer-download")
+        saved_recipe(page, tmp_path / name)
+    page = visit()
+    page.get_by_role("tab", name="Before and after").click()
+    page.locator(".examples").nth(1).locator(".thumbnail-item").first.click()
+    expect(page.locator("#style img")).to_have_attribute("src", re.compile("ink_wash"))
+    assert drop(page, "h1", tmp_path / "examples.png")
+    wait_for_status(page, "Press Refine further to go on from the image.")
+    expect(page.locator("#style img")).to_have_attribute("src", re.compile("oil_garden"))
+    expect(page.locator("#transfer-result img")).to_be_visible()
+    assert drop(page, "h1", tmp_path / "own.png")
+    wait_for_status(page, "Choose the photograph and the style that it was made from.")
+    for role in ("content", "style"):
+        expect(page.locator(f"#{role} img")).to_have_count(0)
+    page.get_by_role("tab", name="Before and after").click()
+    expect(page.locator("#transfer-comparison img")).to_have_count(0)
+    page.click("#continue")
+    wait_for_status(page, "There is no content image yet")
+
+
 def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, expect, context):
     before = context.jobs.running
     page = visit()
