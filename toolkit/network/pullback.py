@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .winograd import transposed
+
 #: From the gradient with respect to a layer's output to that with respect to its input.
 Back = Callable[[Tensor], Tensor]
 
@@ -65,7 +67,7 @@ def through_convolution(gradient: Tensor, weight: Tensor, seamless: bool) -> Ten
     """The pullback of a convolution with that weight (O, I, 3, 3), padded with zeros or, seamless, with itself."""
     if seamless:
         return F.conv_transpose2d(around(gradient), weight, padding=2)
-    return F.conv_transpose2d(gradient, weight, padding=1)
+    return transposed(gradient, weight)
 
 
 def through_relu(gradient: Tensor, output_or_mask: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from .architecture import Architecture, Layer
 from .codebook import Codebook
 from .geometry import bytes_of_a_pixel, check_size, strides
 from .pullback import Trail, around, through_average, through_convolution, through_maximum, through_relu
+from .winograd import convolved
 
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
@@ -209,7 +210,7 @@ class Network(nn.Module):
                 convolution = self.convolution(layer.name)
                 if seamless:
                     return F.conv2d(around(x), convolution.weight, convolution.bias)
-                return F.conv2d(x, convolution.weight, convolution.bias, padding=1)
+                return convolved(x, convolution.weight, convolution.bias)
             case "relu":
                 return F.relu(x, inplace=in_place)
             case "pool":
