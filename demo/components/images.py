@@ -24,6 +24,7 @@ def image_input(label: str, hint: str, path: str, elem_id: str) -> gr.Image:
         label=label,
         placeholder=hint,
         sources=["upload", "webcam", "clipboard"],
+        buttons=[],  # they would cover the label on a phone
         height=230,
         min_width=160,
         elem_id=elem_id,
