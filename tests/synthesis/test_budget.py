@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from toolkit.distributed import Ranks
@@ -52,6 +52,7 @@ def test_with_endless_memory_images_are_whole(network, recipe):
     recipe=st.sampled_from([TRANSFER, ADAM, Recipe.preset("texture"), Recipe.preset("reconstruction")]),
     ranks=st.integers(1, 3).map(lambda size: Ranks(0, size)),
 )
+@example(height=2693, width=3408, memory=4.0 * GIGABYTE, recipe=TRANSFER, ranks=Ranks(0, 1))
 def test_a_plan_keeps_within_the_memory(network, height, width, memory, recipe, ranks):
     try:
         found = planned(network, recipe, height, width, memory, ranks=ranks)

@@ -75,11 +75,20 @@ def plan(
     weights = sum(parameter.nbytes for parameter in network.parameters())
     weights += weights // 2 if recipe.precision != "float32" and native else 0
     fixed = weights + inputs.nbytes + (LIBRARIES if device.type == "cpu" else 0)
+    content_weights, style_weights = recipe.layer_weights
+    layers = {*content_weights, *style_weights}
+    targets = sum(4 * math.prod(shape) for shape in network.shapes(content_weights, size).values())
+    if recipe.finish:
+        channels = sum(shape[0] for shape in network.shapes(style_weights, size).values())
+        targets += 4 * channels * (CANDIDATES + AT_ONCE) + 4 * CANDIDATES * AT_ONCE
     kind = OPTIMIZERS[recipe.optimizer]
     vectors, pairs = kind.tensors * image, PAIRS
     if kind.keeps_pairs:
         pair = image  # two vectors in bfloat16
-        room = math.inf if memory == math.inf else (memory / 2 - vectors) / pair
+        # Features get their least share, unless not even the rest has room.
+        beside = (1 - LEAST_SHARE) * memory - fixed - targets
+        most = min(memory / 2, beside) if beside > 0 else memory / 2
+        room = math.inf if memory == math.inf else (most - vectors) / pair
         pairs = int(min(PAIRS, max(room, 0)))
         if pairs < FEWEST_PAIRS:
             raise TooLargeError(
@@ -87,12 +96,6 @@ def plan(
                 "use Adam, a smaller size, or more memory."
             )
         vectors += pairs * pair
-    content_weights, style_weights = recipe.layer_weights
-    layers = {*content_weights, *style_weights}
-    targets = sum(4 * math.prod(shape) for shape in network.shapes(content_weights, size).values())
-    if recipe.finish:
-        channels = sum(shape[0] for shape in network.shapes(style_weights, size).values())
-        targets += 4 * channels * (CANDIDATES + AT_ONCE) + 4 * CANDIDATES * AT_ONCE
     room = max(LEAST_SHARE * memory, memory - fixed - vectors - targets)
     bytes_of_a_pixel = network.bytes_of_a_pixel(layers)
     pixels = room / bytes_of_a_pixel
