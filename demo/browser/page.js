@@ -170,12 +170,19 @@ function choose(role, file) {
   image.src = URL.createObjectURL(file);
   image.alt = `The chosen ${NAMES[role]}`;
   image.onerror = () => {
-    image.removeAttribute("src");
-    files[role] = null;
-    keepFile(role, null);
+    empty(role);
     say(`The ${NAMES[role]} is not a picture that this browser can read: use PNG, JPEG or WebP.`, true);
   };
   for (const button of document.querySelectorAll(`[data-examples=${role}] button`)) button.ariaPressed = "false";
+}
+
+const pressed = (role) => $(`[data-examples=${role}] [aria-pressed=true]`);
+
+function empty(role) {
+  $(`[data-role=${role}] .picture img`).removeAttribute("src");
+  if (pressed(role)) pressed(role).ariaPressed = "false";
+  coming[role] = files[role] = null;
+  keepFile(role, null);
 }
 
 function listen() {
@@ -196,8 +203,8 @@ function listen() {
   $("#start").onchange = ({ target }) => (recipe.start = target.value);
   onFile($("#recipe"), restore);
   $("#link").onclick = () => {
-    const pressed = Object.keys(files).map((role) => [role, $(`[data-examples=${role}] [aria-pressed=true]`)?.value]);
-    const examples = Object.fromEntries(pressed.filter(([, name]) => name));
+    const chosen = Object.keys(files).map((role) => [role, pressed(role)?.value]);
+    const examples = Object.fromEntries(chosen.filter(([, name]) => name));
     $("#address").textContent = site.base + link(recipe, $("#network").value, examples, site);
   };
   $("#take").hidden = !inEditor;
@@ -366,6 +373,8 @@ async function restore(file) {
     $("#network").value = network;
     show();
     await hold(file);
+    // Refine further would paint examples into it that it was not made from.
+    for (const role of Object.keys(files)) if (coming[role] || pressed(role)) empty(role);
     say([RESTORED, ...notes].join(" "));
   } catch (/** @type {any} */ error) {
     say(error.message, true);
@@ -387,6 +396,7 @@ function say(text, trouble = false) {
   status = (trouble && forbidden) || text;
   $("#status").textContent = status;
   $("#status").classList.toggle("trouble", trouble);
+  if (trouble) $("#status").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
 function plot() {

@@ -1,5 +1,6 @@
 """The transfer tab's settings, passed on and taken back: by a link, a pasted recipe, or a picture."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..endpoints import QUICK, Updates, listen
 from . import settings_text
 from .choices import FIELDS, Choices
 from .download import NOT_YET
+from .job_controls import INTO_VIEW
 from .live_image import LiveImage
 from .transfers import recipe_of
 
@@ -125,11 +127,13 @@ class Sharing:
         """Connects it, once all choices are laid out."""
         choices, live, text = self.choices, self.live, {"text": self.text}
         chosen = {name: choices.inputs[name] for name in ("content", "style", "network", *FIELDS)}
+        into_view = INTO_VIEW % json.dumps([live.result.elem_id, live.status.elem_id])
         # Only events that pass through the queue can show a warning.
         for file in (self.recipe, self.dropped):
             given = {"path": file, "content": choices.content, "style": choices.style}
             restored = listen(file.upload, self.restore, given, [*live.view, *self.settings], show_progress="hidden")
             live.download.offer(restored.then)
+            restored.then(None, None, None, js=into_view, api_visibility="private")
         restored.then(None, None, self.dropped, js="() => [null]", api_visibility="private")  # for the next one
         linked = listen(self.link.click, self.make_link, chosen, [self.text], **QUICK)
         js = "query => `${location.origin}${location.pathname}?${query}`"

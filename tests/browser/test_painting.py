@@ -146,6 +146,12 @@ def test_stop_continue_larger_and_restore(visit, drop, pictures, tmp_path, capsy
     wait_for(page, "The controls now show this picture's recipe.")
     assert [page.input_value(f"#{name}") for name in ("size", "iterations", "network")] == ["128", "5", "tiny"]
     assert page.is_enabled("#continue") and page.is_visible("#download")
+    page.locator("[data-examples=content] button").first.click()  # which it was not made from
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
+    assert drop(page, "h1", tmp_path / "larger.png")
+    page.wait_for_selector("[data-examples=content] [aria-pressed=true]", state="detached")
+    page.click("#continue")
+    wait_for(page, "Choose a photograph first.")
     assert main(["inspect", str(tmp_path / "larger.png")]) == 0
     assert json.loads(capsys.readouterr().out)["size"] == 128
 
