@@ -3,7 +3,8 @@
 import { context2d, MOST_PIXELS } from "./image.js";
 
 /** The editor's origin, which this page's address names: nobody else is told anything, or listened to. */
-const ORIGIN = URL.parse(new URLSearchParams(location.search).get("editor") ?? "")?.origin ?? "";
+const NAMED = new URLSearchParams(location.search).get("editor")?.match(/^https?:\/\/[^/@]+/i);
+const ORIGIN = NAMED ? new URL(NAMED[0]).origin : "";
 
 export const inEditor = parent !== window && ORIGIN !== "";
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-#: The three transforms (equations 13 to 15 of the paper), of one direction.
+#: The three transforms (section 4.3 of the paper), of one direction.
 _INPUT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
 _INPUT += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
 _KERNEL = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6]]
@@ -53,7 +53,8 @@ def transposed(gradient: Tensor, weight: Tensor) -> Tensor:
 def _pays(x: Tensor, weight: Tensor) -> bool:
     few, many = sorted(weight.shape[:2])
     tiles = x.shape[0] * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not (torch.is_grad_enabled() and x.requires_grad)
+    trained = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not trained
     return plain and few >= CHANNELS and many >= MORE_CHANNELS and tiles >= TILES
 
 
