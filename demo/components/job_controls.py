@@ -21,6 +21,12 @@ INTO_VIEW = """() => {
   return [];
 }"""
 
+#: JavaScript: a job is found again by its tab's name, so it begins once the server knows that.
+ARRIVED = """async () => {
+  while (!window.remembers) await new Promise((done) => setTimeout(done, 20));
+  return [];
+}"""
+
 #: JavaScript: a job whose picture is still on its way here waits for that, and not for a place.
 UPLOADING = "status => document.querySelector('.uploading') ? 'Waiting until your picture is here …' : status"
 
@@ -156,7 +162,7 @@ class JobControls:
 
         into_view = INTO_VIEW % json.dumps([outputs[0].elem_id, self.status.elem_id])
         event(None, None, None, js=into_view, api_visibility="private")
-        waits = listen(event, wait, {}, [self.status, *buttons, *first], **QUICK)
+        waits = listen(event, wait, {}, [self.status, *buttons, *first], js=ARRIVED, **QUICK)
         ended = listen(
             waits.then(None, self.status, self.status, js=UPLOADING, api_visibility="private").then,
             show,

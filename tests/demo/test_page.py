@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from demo.components.download import KINDS
 from demo.components.four_ways import WAYS
 from demo.examples.finished import FINISHED
+from demo.visits import Visits
 from toolkit.pictures.formats import read_recipe
 from toolkit.studies import AXES
 from toolkit.synthesis import Inputs, Recipe, Result
@@ -667,6 +669,19 @@ def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, mon
     first.close()
     wait_for_status(second, "Done after 10 ")
     wait_for_status(third, "Stopped before it began")
+
+
+def test_a_job_that_was_asked_for_before_the_page_had_settled_can_be_stopped(visit, monkeypatch):
+    asked, arrive = threading.Event(), Visits.arrive
+    monkeypatch.setattr(Visits, "arrive", lambda *names: asked.wait(60) and arrive(*names))
+    page = visit()
+    page.click("#paint")
+    page.wait_for_timeout(500)
+    asked.set()
+    page.wait_for_function("window.remembers")
+    wait_for_status(page, "Iteration ")
+    page.click("#stop")
+    wait_for_status(page, "Stopped after ")
 
 
 def test_on_a_phone_result_and_status_come_into_view(visit):
