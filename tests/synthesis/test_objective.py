@@ -1,11 +1,15 @@
 """The objective against the textbook: losses written out, and their gradient by autograd, in float64."""
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+from toolkit.choices import StatisticName
 from toolkit.errors import ToolkitError
 from toolkit.synthesis import Inputs, Recipe
 from toolkit.synthesis.objective import Objective
@@ -235,3 +239,33 @@ def test_an_image_too_small_for_the_deepest_layer_is_refused(tiny_network, rando
     objective = Objective(tiny_network(), Recipe.preset("texture"), Inputs(styles=[random_image()]))
     with pytest.raises(ToolkitError, match="An image of 15 x 40 pixels is too small for relu5_1: use at least 16 x 16"):
         objective(random_image(40, 15))
+
+
+@pytest.fixture(scope="module")
+def absent():
+    """Within it there is a GPU of shapes alone, which refuses to be waited for, or mixed with the processor."""
+    return FakeTensorMode()
+
+
+@pytest.mark.parametrize(("masks", "pooling"), [(0, "average"), (2, "max")])
+@pytest.mark.parametrize("statistic", get_args(StatisticName))
+def test_an_evaluation_is_made_on_a_gpu_without_waiting_for_it(
+    tiny_network, absent, statistic, masks, pooling, monkeypatch
+):
+    network, gpu = tiny_network(pooling=pooling), torch.device("cuda", 7)
+    with absent:
+        for convolution in network.convolutions.values():
+            for name, own in list(convolution.named_parameters()):
+                setattr(convolution, name, torch.nn.Parameter(torch.empty(own.shape, device=gpu), False))
+        image = torch.empty(1, 3, 64, 48, device=gpu)
+        recipe = Recipe.preset("transfer", style_statistic=statistic)
+        inputs = Inputs(image, [image, image], [torch.empty(1, 1, 64, 48, device=gpu)] * masks)
+        objective = Objective(network, recipe, inputs)
+        monkeypatch.setattr("toolkit.synthesis.targets.find_candidates", lambda *_: torch.empty(9, 18, device=gpu))
+        objective.match(image)
+        evaluation = objective(image)
+        assert "neighbours" in evaluation.losses
+        assert {evaluation.objective.device, evaluation.gradient.device} == {gpu}
+        assert {value.device for value in evaluation.losses.values()} == {gpu}
+        with pytest.raises(DataDependentOutputException):  # as it would be here if anything had waited
+            evaluation.read()
