@@ -35,7 +35,7 @@ class SlicedLoss(OneLayerLoss):
 
     def sums(self, features: Features) -> tuple[Tensor]:
         """By direction and position, how far each projection is from its place in the target: (C, M)."""
-        projections = project(features[self.layer], self.seed, self.guide)
+        projections = project(features[self.layer], self.seed, self._where)
         values, order = projections.sort()
         difference = values - resampled(self.target, values.shape[1])
         return (torch.zeros_like(values).scatter_(1, order, difference),)
@@ -48,20 +48,30 @@ class SlicedLoss(OneLayerLoss):
 
     def add_gradient(self, layer: str, gradient: Tensor, features: Features, slope: tuple[Tensor, ...]) -> None:
         """Adds the slope, carried back along the directions."""
-        along = directions(gradient.shape[1], self.seed).to(slope[0])
+        along = directions(gradient.shape[1], self.seed, slope[0].dtype, slope[0].device)
         own = (self.weight * along.mT @ slope[0]).to(gradient.dtype)
         rows = gradient[0].permute(1, 2, 0)  # a view, whatever the order in memory
-        if self.guide is None:
+        if self._where is None:
             rows += own.mT.unflatten(0, rows.shape[:2])
         else:
-            rows[self.guide[0, 0] >= INSIDE] += own.mT
+            rows[self._where] += own.mT
+
+    @functools.cached_property
+    def _where(self) -> tuple[Tensor, ...] | None:
+        """Found once: on a GPU to count positions means to wait for them."""
+        return inside(self.guide)
 
 
-def project(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
-    """Features (1, C, h, w) along random directions, where the guide is: (C, M), float32 at least."""
+def inside(guide: Tensor | None) -> tuple[Tensor, ...] | None:
+    """The rows and the columns (M) of a guide's positions; ``None`` for everywhere."""
+    return None if guide is None else (guide[0, 0] >= INSIDE).nonzero(as_tuple=True)
+
+
+def project(features: Tensor, seed: int, where: tuple[Tensor, ...] | None = None) -> Tensor:
+    """Features (1, C, h, w) along random directions, at these rows and columns: (C, M), float32 at least."""
     rows = features[0].to(torch.promote_types(features.dtype, torch.float32)).permute(1, 2, 0)
-    rows = rows.flatten(0, 1) if guide is None else rows[guide[0, 0] >= INSIDE]
-    return directions(features.shape[1], seed).to(rows) @ rows.mT
+    rows = rows.flatten(0, 1) if where is None else rows[where]
+    return directions(features.shape[1], seed, rows.dtype, rows.device) @ rows.mT
 
 
 def sorted_projections(features: Tensor, seed: int, guide: Tensor | None = None) -> Tensor:
@@ -70,7 +80,7 @@ def sorted_projections(features: Tensor, seed: int, guide: Tensor | None = None)
     Raises:
         ToolkitError: when that is nowhere.
     """
-    projections = project(features, seed, guide)
+    projections = project(features, seed, inside(guide))
     if not projections.numel():
         raise ToolkitError("A style mask is too small or too dark for the sliced statistic: brighten it.")
     return projections.sort()[0]
@@ -91,7 +101,8 @@ def resampled(values: Tensor, count: int) -> Tensor:
 
 
 @functools.lru_cache(16)
-def directions(channels: int, seed: int) -> Tensor:
-    """A random rotation, (C, C) float64: its rows are as many directions as there are filters."""
+def directions(channels: int, seed: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A random rotation, (C, C): its rows are as many directions as there are filters."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64, generator=generator))[0]
+    rotation = torch.linalg.qr(torch.randn(channels, channels, dtype=torch.float64, generator=generator))[0]
+    return rotation.to(dtype).to(device)
