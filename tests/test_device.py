@@ -1,9 +1,11 @@
 """What computes: devices by name, their memory; and a process that is alone."""
 
+import re
+
 import pytest
 import torch
 
-from toolkit.device import available, convolutions, find_device, native_bfloat16
+from toolkit.device import available, convolutions, find_device, in_words, native_bfloat16
 from toolkit.distributed import ALONE, Ranks
 from toolkit.errors import DeviceError
 
@@ -31,6 +33,7 @@ def test_a_name_that_is_no_device_is_told(name):
 def test_a_machine_has_some_memory_and_an_arithmetic():
     assert available(CPU) > 10**6
     assert native_bfloat16(CPU) in (True, False)
+    assert re.fullmatch(r"cores: \d+, \w+, (no )?fast bfloat16", in_words(CPU))
 
 
 def test_alone_there_is_nobody_to_share_with(monkeypatch):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from .errors import DeviceError
+from .process import cores
 
 #: Bytes to count on where nothing tells.
 UNKNOWN = 4_000_000_000
@@ -81,6 +82,17 @@ def native_bfloat16(device: torch.device) -> bool:
         features, kernel = (each.to(memory_format=torch.channels_last) for each in (features, kernel))
         seconds[dtype] = min(timeit.repeat(lambda: F.conv2d(features, kernel, padding=1), number=1, repeat=60))  # noqa: B023
     return seconds[torch.float32] > FASTER * seconds[torch.bfloat16]
+
+
+def in_words(device: torch.device) -> str:
+    """What a device is: the name of a graphics card, or how many cores there are and what they compute with."""
+    match device.type:
+        case "cuda":
+            return torch.cuda.get_device_name(device)
+        case "cpu":
+            instructions = torch.backends.cpu.get_cpu_capability()
+            return f"cores: {cores()}, {instructions}, {'fast' if native_bfloat16(device) else 'no fast'} bfloat16"
+    return device.type
 
 
 def exact(device: torch.device) -> torch.device:

@@ -5,11 +5,12 @@ import json
 import pytest
 import torch
 
-from toolkit.bench import bench_normalize, bench_transfer, step
+from toolkit.bench import bench_normalize, bench_transfer, memory, step
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import AS_TEXTBOOK, Textbook
 from toolkit.cli import main
 from toolkit.data.sources import Example
+from toolkit.device import in_words
 from toolkit.network import save_network
 from toolkit.pictures.formats import save_image
 from toolkit.synthesis import Inputs, Objective, Recipe
@@ -119,8 +120,18 @@ def test_bench_prints_stable_keys(tiny_file, capsys):
     for name in ("rounds", "textbook_ms", "float32_ms", "onnx_ms", "floor_float32_ms", "speedup_float32"):
         assert found[name] > 0
     assert found["speedup_float32"] == pytest.approx(found["textbook_ms"] / found["float32_ms"])
-    assert main(["bench", "memory", "--iterations", "4", *common]) == 0
-    found = json.loads(capsys.readouterr().out)
+    assert found["machine"] == in_words(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_memory_is_measured_in_what_serves(tiny_file, monkeypatch, capsys, native):
+    monkeypatch.setattr(memory, "native_bfloat16", lambda device: native)
+    tiny = ["--network", tiny_file, "--size", "40x32", "--iterations", "4"]
+    assert main(["bench", "memory", "--json", "--device", "cpu", *tiny]) == 0
+    told = capsys.readouterr()
+    assert ("bfloat16 …" in told.err) == native and "tiles …" in told.err
+    found = json.loads(told.out)
+    assert ("bfloat16_mb" in found) == ("share_bfloat16" in found) == native
     assert found["textbook_mb"] > 0 and found["share_tiles"] == pytest.approx(found["tiles_mb"] / found["textbook_mb"])
 
 

@@ -2,12 +2,14 @@
 
 import math
 import resource
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 import torch
 
+from ..device import native_bfloat16
 from ..errors import ToolkitError
 from ..network import load_vgg
 from ..synthesis import Recipe, Synthesis
@@ -17,7 +19,14 @@ from .textbook import AS_TEXTBOOK, Textbook
 CONTESTANTS = ("nothing", "textbook", "float32", "bfloat16", "tiles")
 
 
-def bench_memory(network: str, height: int, width: int, memory: int, iterations: int) -> dict[str, float]:
+def bench_memory(
+    network: str,
+    height: int,
+    width: int,
+    memory: int,
+    iterations: int,
+    begins: Callable[[str], object] = lambda contestant: None,
+) -> dict[str, float]:
     """Peak resident memory of a transfer in MB: the textbook's, ours whole, and ours in tiles.
 
     Args:
@@ -25,20 +34,25 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
         height, width: of the image in pixels.
         memory: bytes for the one in tiles to stay within.
         iterations: of each. The textbook's L-BFGS grows for a hundred of them.
+        begins: is called with each contestant's name when it begins.
 
     Returns:
-        ``nothing_mb`` (libraries and weights only), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb``, ``tiles_mb`` (in
-        float32), and ``share_…`` of the textbook's for each of ours.
+        ``nothing_mb`` (libraries and weights only), ``textbook_mb``, ``float32_mb``, ``bfloat16_mb`` where the
+        processor serves, ``tiles_mb`` (in float32), and ``share_…`` of the textbook's for each of ours.
 
     Raises:
         ToolkitError: when the network can't be loaded, or a contestant fails.
     """
     load_vgg(network)  # fails here, not in a contestant
+    serves = native_bfloat16(torch.device("cpu"))
     peaks = {}
     started = get_context("forkserver")
     started.set_forkserver_preload([__name__])  # imported once, by a process that each of theirs is forked from
     with ProcessPoolExecutor(1, started, max_tasks_per_child=1) as pool:
         for contestant in CONTESTANTS:
+            if contestant == "bfloat16" and not serves:
+                continue
+            begins(contestant)
             try:
                 peaks[contestant] = pool.submit(_peak, contestant, network, height, width, memory, iterations).result()
             except (ToolkitError, BrokenProcessPool) as error:
@@ -46,7 +60,7 @@ def bench_memory(network: str, height: int, width: int, memory: int, iterations:
                 why = killed if isinstance(error, BrokenProcessPool) else error
                 raise ToolkitError(f"The contestant {contestant} failed. {why}") from error
     found = {f"{name}_mb": peak for name, peak in peaks.items()}
-    return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in CONTESTANTS[2:]}
+    return found | {f"share_{name}": peaks[name] / peaks["textbook"] for name in [*peaks][2:]}
 
 
 def _peak(contestant: str, source: str, height: int, width: int, memory: int, iterations: int) -> float:

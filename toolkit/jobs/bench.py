@@ -61,7 +61,9 @@ class Bench(NetworkJob):
         return network
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
-        facts = {"network": self.network, **MEASURES[self.what](self)}
+        from ..device import find_device, in_words
+
+        facts = {"network": self.network, "machine": in_words(find_device(self.device)), **MEASURES[self.what](self)}
         return Outcome("\n".join(_table(facts)), facts)
 
 
@@ -82,7 +84,9 @@ def _memory(job: Bench) -> dict[str, Any]:
     from ..bench import bench_memory
 
     width, height = job.size
-    found = bench_memory(job.network, height, width, job.memory, max(job.iterations, default=FILLED))
+    found = bench_memory(
+        job.network, height, width, job.memory, max(job.iterations, default=FILLED), lambda name: LOG.info("%s …", name)
+    )
     return {"width": width, "height": height, **found}
 
 

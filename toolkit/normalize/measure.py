@@ -24,7 +24,7 @@ class Measurement:
     """A pass over images, or one process's share of it so far.
 
     ``sums``: one for each network. ``chunks``: of the stream, done. ``images``: how many were read; ``skipped``: the
-    others, with the reason. ``seconds``: how long it took, ``waiting`` of them for images.
+    others, with the reason. ``seconds``: how long it took from the first images on, ``waiting`` of them for more.
     """
 
     sums: tuple[ActivationSums, ...]
@@ -128,9 +128,10 @@ def measure(
     on_gpu = device.type == "cuda"
     try:
         with convolutions(device, tf32=arithmetic != "float32"):
-            asked = time.monotonic()
+            asked = None
             for chunk in images.chunks(numbers, pinned=on_gpu):
                 came = time.monotonic()
+                asked = asked or came  # the start of the decoders says nothing about the pace
                 new = tuple(ActivationSums() for _ in networks)
                 for batch in chunk.batches:
                     image = batch.to(device, non_blocking=True).float().div_(255)
