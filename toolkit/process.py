@@ -36,8 +36,12 @@ def cores() -> int:
 
 
 def configure_threads() -> None:
-    """Sets up OpenMP, unless the environment says otherwise; to be called before PyTorch is imported."""
+    """Sets up OpenMP, unless the environment says otherwise; to be called before PyTorch is imported.
+
+    NumPy's matrices are small here: its threads would only wait for one another.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
