@@ -132,5 +132,7 @@ def guided(masks: Tensor, guide: Tensor, radius: int, contrast: float) -> Tensor
 
 
 def _mean(x: Tensor, radius: int) -> Tensor:
-    """Of each position's neighbourhood, up to so many positions away."""
-    return F.avg_pool2d(x, 2 * radius + 1, 1, radius, count_include_pad=False)
+    """Of each position's neighbourhood, a square up to so many positions away: of its rows, then of their means."""
+    side = 2 * radius + 1
+    rows = F.avg_pool2d(x, (1, side), 1, (0, radius), count_include_pad=False)
+    return F.avg_pool2d(rows, (side, 1), 1, (radius, 0), count_include_pad=False)
