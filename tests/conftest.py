@@ -12,6 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+# Threads that wait for one another crawl on a busy machine. NumPy and the processes started here heed this as well.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -19,9 +22,6 @@ from torch import Tensor, nn
 
 from toolkit.network import CONVENTIONS, Architecture, ModuleBackbone, Network
 from toolkit.process import cores
-
-# Threads that wait for one another crawl on a busy machine.
-torch.set_num_threads(1)
 
 # How long a test takes says nothing on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
