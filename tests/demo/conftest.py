@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from demo.app import page
+from demo.components.four_ways import SMALL
 from demo.context import Context
 from demo.examples import content_files, style_files
 from demo.jobs import Jobs
@@ -21,6 +22,7 @@ from demo.languages import LANGUAGES, names
 from demo.settings import Settings
 from demo.theme import LOOK
 from toolkit.network import find_network, load_network
+from toolkit.synthesis import Synthesis
 
 ROOT = Path(__file__).resolve().parents[2]
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -87,6 +89,14 @@ def open_tab(settle):
     return open_it
 
 
+@pytest.fixture(scope="session")
+def unfold():
+    """Opens what is folded in the open tab."""
+    script = """() => [...document.querySelectorAll(".label-wrap:not(.open)")]
+      .filter((each) => each.checkVisibility()).forEach((each) => each.click())"""
+    return lambda page: page.evaluate(script)
+
+
 @pytest.fixture
 def visit(browser, address, settle, open_tab):
     """Opens the page as a new visitor, at a tab; perhaps with another table of the visitor's language."""
@@ -111,6 +121,26 @@ def visit(browser, address, settle, open_tab):
 
 
 @pytest.fixture
+def unhurried(monkeypatch):
+    """Has jobs rest after every iteration, so that they last until the test has looked at them."""
+    iterate = Synthesis.__iter__
+
+    def with_rests(synthesis):
+        for progress in iterate(synthesis):
+            yield progress
+            time.sleep(0.1)
+
+    monkeypatch.setattr(Synthesis, "__iter__", with_rests)
+
+
+@pytest.fixture
+def smaller_ways(monkeypatch):
+    """Makes four ways in a few iterations."""
+    for name, number in {"size": 64, "iterations": 10}.items():
+        monkeypatch.setitem(SMALL, name, number)
+
+
+@pytest.fixture
 def client(address):
     from gradio_client import Client
 
@@ -131,6 +161,13 @@ def pictures(tmp_path):
 def _free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
+
+
+def _is_healthy(visitor, address):
+    try:
+        return visitor.get(f"{address}health").is_success
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager
@@ -159,11 +196,8 @@ def _served(*arguments, python=sys.executable, command=("-m", "demo"), **environ
     address = f"http://127.0.0.1:{port}/"
     try:
         deadline = time.monotonic() + 300
-        while True:
-            try:
-                httpx.get(f"{address}health").raise_for_status()
-                break
-            except httpx.HTTPError:
+        with httpx.Client() as visitor:
+            while not _is_healthy(visitor, address):
                 assert process.poll() is None and time.monotonic() < deadline, lines
                 time.sleep(0.1)
         yield address, lines
@@ -175,6 +209,11 @@ def _served(*arguments, python=sys.executable, command=("-m", "demo"), **environ
 @pytest.fixture(scope="session")
 def free_port():
     return _free_port
+
+
+@pytest.fixture(scope="session")
+def is_healthy():
+    return _is_healthy
 
 
 @pytest.fixture(scope="session")
