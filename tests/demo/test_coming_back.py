@@ -88,11 +88,11 @@ def remembers(page):
 
 
 @pytest.fixture
-def begun(browser, settle):
+def begun(browser, settle, unhurried):
     """Opens a page at an address and starts something long with a photograph of one's own."""
     contexts = []
 
-    def begin(address, photograph, size=64, iterations=1000):
+    def begin(address, photograph, iterations=1000):
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 1000}))
         contexts[-1].set_default_timeout(120_000)
         page = contexts[-1].new_page()
@@ -104,7 +104,7 @@ def begun(browser, settle):
         page.locator("#content").get_by_label("Remove Image").click()
         page.set_input_files("#content input[type=file]", photograph)
         page.wait_for_function("old => (document.querySelector('#content img')?.src ?? old) !== old", arg=old)
-        set_number(page, "Size", size)
+        set_number(page, "Size", 64)
         set_number(page, "Iterations", iterations)
         page.locator("#strength").get_by_label("gentle").click()
         page.click("#paint")
@@ -117,19 +117,19 @@ def begun(browser, settle):
         context.close()
 
 
-def holds_what_was_set(page, expect, size=64, iterations=1000):
-    expect(number(page, "Size")).to_have_value(str(size))
+def holds_what_was_set(page, expect, iterations=1000):
+    expect(number(page, "Size")).to_have_value("64")
     expect(number(page, "Iterations")).to_have_value(str(iterations))
     expect(page.locator("#strength").get_by_label("gentle")).to_be_checked()
     page.wait_for_function("() => document.querySelector('#content img').src.endsWith('/content.png')")
 
 
 def test_a_page_loaded_again_shows_the_job_and_stops_it(begun, expect, address, pictures, context, tmp_path):
-    page = begun(address, pictures[0], size=256)
+    page = begun(address, pictures[0])
     page.reload()
     page.wait_for_selector("#paint")
     wait_for_status(page, "Iteration ")
-    holds_what_was_set(page, expect, size=256)
+    holds_what_was_set(page, expect)
     expect(page.locator("#paint")).to_be_disabled()
     page.click("#stop")
     wait_for_status(page, "Stopped after ")
@@ -139,19 +139,19 @@ def test_a_page_loaded_again_shows_the_job_and_stops_it(begun, expect, address, 
     with page.expect_download() as download:
         page.click("#transfer-download")
     download.value.save_as(tmp_path / "saved.png")
-    assert json.loads(read_recipe(tmp_path / "saved.png"))["size"] == 256
-    assert Image.open(tmp_path / "saved.png").size == (256, 205)
+    assert json.loads(read_recipe(tmp_path / "saved.png"))["size"] == 64
+    assert Image.open(tmp_path / "saved.png").size == (64, 51)
     assert context.jobs.running == 0
 
 
 @pytest.mark.parametrize("seconds", [1, 6])
 def test_a_job_whose_line_breaks_is_found_again(begun, expect, relay, pictures, context, seconds):
-    page = begun(relay.address, pictures[0], size=256)
+    page = begun(relay.address, pictures[0])
     with page.expect_navigation(wait_until="commit"):
         relay.cut(seconds)
     page.wait_for_selector("#paint")
     wait_for_status(page, "Iteration ")
-    holds_what_was_set(page, expect, size=256)
+    holds_what_was_set(page, expect)
     page.click("#stop")
     wait_for_status(page, "Stopped after ")
     expect(page.locator("#own img")).to_have_count(1)
@@ -207,7 +207,7 @@ def test_whoever_stays_away_holds_no_place_but_finds_what_there_is(
     begun, expect, address, pictures, context, monkeypatch
 ):
     monkeypatch.setattr("demo.visits.GRACE", 1)
-    page = begun(address, pictures[0], size=256)
+    page = begun(address, pictures[0])
     page.goto("about:blank")
     deadline = time.monotonic() + 60
     while context.jobs.running:
@@ -216,7 +216,7 @@ def test_whoever_stays_away_holds_no_place_but_finds_what_there_is(
     page.go_back()
     page.wait_for_selector("#paint")
     wait_for_status(page, "Stopped after ")
-    holds_what_was_set(page, expect, size=256)
+    holds_what_was_set(page, expect)
     expect(page.locator("#paint")).to_be_enabled()
     expect(page.locator("#own img")).to_have_count(1)
 
