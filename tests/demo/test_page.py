@@ -7,7 +7,6 @@ import threading
 import time
 
 import numpy as np
-import pytest
 import tifffile
 import torch
 from PIL import Image
@@ -82,10 +81,10 @@ def choose_axes(page, **axes):
         option.wait_for(state="hidden")
 
 
-def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, drop, pictures, tmp_path):
+def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, drop, pictures, unhurried, tmp_path):
     page = visit()
     upload(page, pictures)
-    set_number(page, "Size", 256)
+    set_number(page, "Size", 128)
     set_number(page, "Iterations", 1000)
     page.click("#paint")
     wait_for_status(page, "Iteration ")
@@ -101,15 +100,15 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
         page.get_by_role("tab", name=tab, exact=True).click()
     page.wait_for_selector("#transfer-losses svg, #transfer-losses canvas")
     recipe = saved_recipe(page, tmp_path / "first.png")
-    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 256, 1000)
-    assert Image.open(tmp_path / "first.png").size == (256, 205)
+    assert (recipe["synthesis"], recipe["size"], recipe["iterations"]) == ("transfer", 128, 1000)
+    assert Image.open(tmp_path / "first.png").size == (128, 102)
 
     set_number(page, "Iterations", 10)
     page.click("#larger")
     wait_for_status(page, "Done after 10 ")
     is_ready(page, "#continue")
     recipe = saved_recipe(page, tmp_path / "larger.png")
-    assert (recipe["size"], recipe["start"], recipe["levels"]) == (512, "image", 1)
+    assert (recipe["size"], recipe["start"], recipe["levels"]) == (256, "image", 1)
     larger = recipe
     set_number(page, "Iterations", 9)
     page.click("#continue")
@@ -128,14 +127,14 @@ def test_a_visitor_watches_stops_continues_enlarges_and_restores(visit, expect, 
     page.get_by_text("Share and restore").click()
     page.set_input_files("#recipe input[type=file]", tmp_path / "larger.png")
     wait_for_status(page, "The controls now show this image's recipe.")
-    expect(page.get_by_label("number input for Size").first).to_have_value("512")
+    expect(page.get_by_label("number input for Size").first).to_have_value("256")
     expect(page.get_by_label("number input for Iterations").first).to_have_value("10")
     choose_format(page, "JPEG")
     assert saved_recipe(page, tmp_path / "restored.jpg") == larger
     assert Image.open(tmp_path / "restored.jpg").format == "JPEG"
 
     page.get_by_role("tab", name="Study", exact=True).click()
-    for name, size in (("first.png", "256"), ("larger.png", "512")):
+    for name, size in (("first.png", "128"), ("larger.png", "256")):
         assert drop(page, "h1", tmp_path / name)
         expect(page.get_by_label("number input for Size").first).to_have_value(size)
     expect(page.locator("#paint")).to_be_visible()
@@ -171,7 +170,7 @@ def test_a_restored_picture_brings_its_examples_and_is_never_gone_on_from_with_o
     wait_for_status(page, "There is no content image yet")
 
 
-def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, expect, context):
+def test_every_tab_opens_finished_and_computes_nothing(visit, expect, context):
     before = context.jobs.running
     page = visit()
     expect(page.locator("#transfer-comparison img")).to_have_count(2)
@@ -186,10 +185,6 @@ def test_the_first_view_shows_a_finished_picture_and_computes_nothing(visit, exp
         result["width"] * result["height"] > 2 * box["width"] * box["height"]
         for box in (page.locator(name).bounding_box() for name in ("#content", "#style", "#finished"))
     )
-
-
-def test_every_tab_opens_finished_and_computes_nothing(visit, expect, context):
-    page = visit()
     for tab, shown, name in (
         ("Clip", "#painted-clip video", "clip"),
         ("Reconstruct", "#reconstruct-gallery img", "reconstruct"),
@@ -220,7 +215,7 @@ def test_a_finished_picture_brings_its_photograph_style_and_recipe(visit, expect
     assert not context.jobs.running
 
 
-def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit, expect, tmp_path):
+def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit, expect, smaller_ways, tmp_path):
     page = visit()
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 2)
@@ -298,21 +293,43 @@ def test_regions_painted_on_the_content_reach_the_recipe(visit, expect, pictures
     assert len(made_from["styles"]) == len(made_from["masks"]) == 2
 
 
-def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit, expect, pictures, tmp_path):
+def share_of_paint(page):
+    """In the halves of the picture in the editor, the emptier one first."""
+    screenshot = page.locator("#regions").screenshot()
+    shown = np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB")).astype(int)[45:-20, 60:-20]
+    inside = (shown < 250).any(-1)  # the page around the picture is white
+    rows, columns = np.flatnonzero(inside.mean(1) > 0.5), np.flatnonzero(inside.mean(0) > 0.5)
+    if not (rows.size and columns.size):
+        return 0, 0
+    paint = (abs(shown - [0x3C, 0xB4, 0x4B]).max(-1) < 30)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return sorted(half.mean() for half in np.array_split(paint, 2))
+
+
+def test_suggested_regions_are_painted_where_they_are_and_reach_the_recipe(visit, expect, tmp_path):
+    """Above is noise, below is nothing: one half of the picture is painted, whichever it is."""
+    picture = Image.new("RGB", (120, 80), "grey")
+    picture.paste(Image.effect_noise((120, 40), 90).convert("RGB"), (0, 0))
+    picture.save(tmp_path / "content.png")
+    Image.effect_noise((80, 80), 90).convert("RGB").save(tmp_path / "noise.png")
     page = visit()
+    upload(page, [tmp_path / "content.png", tmp_path / "noise.png"])
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 10)
     page.get_by_text("More styles and regions").click()
     page.click("#suggest")
     wait_for_status(page, "Add a second style first")
     is_ready(page, "#paint")
-    page.set_input_files("#more-styles input[type=file]", pictures[1])
+    page.set_input_files("#more-styles input[type=file]", tmp_path / "content.png")
     page.wait_for_selector("#more-styles img")
     page.click("#suggest")
     wait_for_status(page, "Each region is painted in the colour of the style")
     is_ready(page, "#paint")
     expect(page.locator("#parts .thumbnail-item")).to_have_count(2)
-    page.locator("#regions canvas").first.scroll_into_view_if_needed()
+    deadline = time.monotonic() + 60
+    while (halves := share_of_paint(page))[1] <= 0.8 and time.monotonic() < deadline:
+        page.wait_for_timeout(200)  # the editor draws it a moment after the status
+    assert halves[0] < 0.2 and halves[1] > 0.8
+
     page.click("#paint")
     wait_for_status(page, "Done after 10 ")
     is_ready(page, "#transfer-download")
@@ -326,37 +343,6 @@ def test_suggested_regions_are_painted_in_the_editor_and_reach_the_recipe(visit,
     is_ready(page, "#transfer-download")
     made_from = saved_recipe(page, tmp_path / "whole.png")["made_from"]
     assert len(made_from["masks"]) == 2 and not made_from["style_masks"]
-
-
-def test_paint_that_was_suggested_lies_where_it_was_suggested(visit, tmp_path):
-    """Above is noise, below is nothing: one half of the picture is painted, whichever it is."""
-    picture = Image.new("RGB", (120, 80), "grey")
-    picture.paste(Image.effect_noise((120, 40), 90).convert("RGB"), (0, 0))
-    picture.save(tmp_path / "content.png")
-    Image.effect_noise((80, 80), 90).convert("RGB").save(tmp_path / "noise.png")
-    page = visit()
-    upload(page, [tmp_path / "content.png", tmp_path / "noise.png"])
-    page.get_by_text("More styles and regions").click()
-    page.set_input_files("#more-styles input[type=file]", tmp_path / "content.png")
-    page.wait_for_selector("#more-styles img")
-    page.click("#suggest")
-    wait_for_status(page, "Each region is painted in the colour of the style")
-
-    def painted():
-        """The share of paint in the emptier half and in the other."""
-        screenshot = page.locator("#regions").screenshot()
-        shown = np.asarray(Image.open(io.BytesIO(screenshot)).convert("RGB")).astype(int)[45:-20, 60:-20]
-        inside = (shown < 250).any(-1)  # the page around the picture is white
-        rows, columns = np.flatnonzero(inside.mean(1) > 0.5), np.flatnonzero(inside.mean(0) > 0.5)
-        if not (rows.size and columns.size):
-            return 0, 0
-        paint = (abs(shown - [0x3C, 0xB4, 0x4B]).max(-1) < 30)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return sorted(half.mean() for half in np.array_split(paint, 2))
-
-    deadline = time.monotonic() + 60
-    while (halves := painted())[1] <= 0.8 and time.monotonic() < deadline:
-        page.wait_for_timeout(200)  # the editor draws it a moment after the status
-    assert halves[0] < 0.2 and halves[1] > 0.8
 
 
 def test_a_photograph_may_come_from_a_camera(launch, expect, address):
@@ -442,14 +428,6 @@ def test_a_picture_on_its_way_is_waited_for(visit, tmp_path):
     assert page.locator("#content img").get_attribute("src").endswith("/slow.png")
 
 
-def test_a_missing_picture_is_told_in_a_sentence(visit):
-    page = visit()
-    page.locator("#content").get_by_label("Remove Image").click()
-    page.click("#paint")
-    wait_for_status(page, "There is no content image yet: choose one, or an example.")
-    is_ready(page, "#paint")
-
-
 def test_a_strength_and_an_axis_fill_in_what_goes_with_them_without_the_server(visit, settle, expect):
     page = visit()
     joined = []
@@ -502,22 +480,22 @@ def test_a_clip_is_painted_and_found_again_and_one_that_is_stopped_keeps_its_fra
     assert film(page) != painted
 
 
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [(b"no film", "The clip is no clip that can be read: use .mp4."), (None, "At most 100 frames are painted here")],
-)
-def test_a_clip_that_cannot_be_painted_is_told_in_a_sentence(visit, tmp_path, data, sentence):
+def test_a_clip_that_cannot_be_painted_is_told_in_a_sentence(visit, tmp_path):
     page = visit("Clip")
-    if data:
-        (tmp_path / "clip.mp4").write_bytes(data)
-        page.locator("#clip").get_by_label("Clear").click()
-        with page.expect_response(lambda response: "/upload" in response.url):
-            page.set_input_files("#clip input[type=file]", tmp_path / "clip.mp4")
-        page.wait_for_selector("#clip video")
-    else:
-        page.get_by_label("Frames a second").fill("60")
+    rate = page.get_by_label("Frames a second")
+    usual = rate.input_value()
+    rate.fill("60")
     page.click("#paint-clip")
-    wait_for_status(page, sentence, "clip")
+    wait_for_status(page, "At most 100 frames are painted here", "clip")
+    is_ready(page, "#paint-clip")
+    rate.fill(usual)
+    (tmp_path / "clip.mp4").write_bytes(b"no film")
+    page.locator("#clip").get_by_label("Clear").click()
+    with page.expect_response(lambda response: "/upload" in response.url):
+        page.set_input_files("#clip input[type=file]", tmp_path / "clip.mp4")
+    page.wait_for_selector("#clip video")
+    page.click("#paint-clip")
+    wait_for_status(page, "The clip is no clip that can be read: use .mp4.", "clip")
     is_ready(page, "#paint-clip")
 
 
@@ -647,16 +625,14 @@ def test_the_keyboard_alone_chooses_a_finished_picture_and_paints(visit, expect)
     expect(page.locator("#strength").get_by_label("strong")).to_be_checked()
 
 
-def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, monkeypatch):
+def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, unhurried, monkeypatch):
     monkeypatch.setattr("demo.visits.GRACE", 1)
     first, second = visit(), visit()
-    for page in (first, second):
-        set_number(page, "Size", 512)
-        set_number(page, "Iterations", 1000)
+    for page, iterations in ((first, 1000), (second, 10)):
+        set_number(page, "Size", 64)
+        set_number(page, "Iterations", iterations)
     first.click("#paint")
     wait_for_status(first, "Iteration ")
-    set_number(second, "Size", 64)
-    set_number(second, "Iterations", 10)
     second.click("#paint")
     time.sleep(1)
     assert context.jobs.running == 1
@@ -684,8 +660,13 @@ def test_a_job_that_was_asked_for_before_the_page_had_settled_can_be_stopped(vis
     wait_for_status(page, "Stopped after ")
 
 
-def test_on_a_phone_result_and_status_come_into_view(visit):
+def test_on_a_phone_the_result_stands_above_what_is_chosen_less_often_and_comes_into_view(visit):
     page = visit(width=390)
+    page.wait_for_selector("#transfer-comparison")
+    shown = ("#paint", "#transfer-comparison", "#transfer-status", "#continue", "#finished")
+    tops = [page.locator(name).bounding_box()["y"] for name in shown]
+    examples = page.locator(".examples").first.bounding_box()["y"]
+    assert tops == sorted(tops) and tops[-1] < examples
     set_number(page, "Size", 64)
     set_number(page, "Iterations", 2)
     page.locator("#paint").scroll_into_view_if_needed()
@@ -699,39 +680,26 @@ def test_on_a_phone_result_and_status_come_into_view(visit):
     )
 
 
-def test_on_a_phone_the_result_stands_above_what_is_chosen_less_often(visit):
-    page = visit(width=390)
-    page.wait_for_selector("#transfer-comparison")
-    shown = ("#paint", "#transfer-comparison", "#transfer-status", "#continue", "#finished")
-    tops = [page.locator(name).bounding_box()["y"] for name in shown]
-    examples = page.locator(".examples").first.bounding_box()["y"]
-    assert tops == sorted(tops) and tops[-1] < examples
-
-
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (b"I am a picture, believe me.", "is not a picture in a known format: use PNG, JPEG or WebP."),
-        (b"", "is not a picture in a known format: the file is empty."),
-        (b"GIF89a" + bytes(7), "The content image "),
-    ],
-    ids=["text", "empty", "cut"],
-)
-def test_a_file_that_is_no_picture_is_told_in_a_sentence(visit, tmp_path, data, sentence):
+def test_what_is_no_picture_or_too_large_or_missing_is_told_in_a_sentence(visit, expect, tmp_path):
     page = visit()
-    (tmp_path / "picture.png").write_bytes(data)
-    page.locator("#content").get_by_label("Remove Image").click()
-    page.set_input_files("#content input[type=file]", tmp_path / "picture.png")
-    page.wait_for_selector("#content img")
+    status, remove = page.locator("#transfer-status"), page.locator("#content").get_by_label("Remove Image")
+    for name, data, sentence in (
+        ("text", b"I am a picture, believe me.", "is not a picture in a known format: use PNG, JPEG or WebP."),
+        ("empty", b"", "is not a picture in a known format: the file is empty."),
+        ("cut", b"GIF89a" + bytes(7), "The content image is not a picture in a known format: use PNG"),
+    ):
+        (tmp_path / f"{name}.png").write_bytes(data)
+        remove.click()
+        page.set_input_files("#content input[type=file]", tmp_path / f"{name}.png")
+        page.wait_for_selector(f"#content img[src$='/{name}.png']")
+        page.click("#paint")
+        expect(status).to_contain_text(sentence)
+        is_ready(page, "#paint")
+        assert "Traceback" not in page.inner_text("body"), name
+    remove.click()
     page.click("#paint")
-    wait_for_status(page, sentence)
+    expect(status).to_contain_text("There is no content image yet: choose one, or an example.")
     is_ready(page, "#paint")
-    assert "Traceback" not in page.inner_text("body")
-
-
-def test_a_file_of_too_many_bytes_is_told_in_a_sentence(visit, tmp_path):
-    page = visit()
     (tmp_path / "large.png").write_bytes(bytes(3_000_000))
-    page.locator("#content").get_by_label("Remove Image").click()
     page.set_input_files("#content input[type=file]", tmp_path / "large.png")
     page.get_by_text("exceed the maximum allowed size of 2.0 Mb").first.wait_for()
