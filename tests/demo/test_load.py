@@ -19,7 +19,7 @@ from demo.context import Context
 from demo.jobs import Jobs
 from demo.settings import Settings
 
-SMALL = {"size": 64, "iterations": 10, "api_name": "/transfer"}
+SMALL = {"size": 64, "iterations": 2, "api_name": "/transfer"}
 
 
 @pytest.fixture
@@ -86,39 +86,39 @@ def test_thirty_visitors_are_all_served_though_some_of_their_jobs_fail(hosted, l
     address, jobs = hosted()
     told = visit(address, 30, lambda number: {"style_layers": "relu9_9"} if number % 10 == 3 else {})
     for number, words in enumerate(told):
-        assert words.startswith("Unknown layer" if number % 10 == 3 else "Done after 10 iterations")
+        assert words.startswith("Unknown layer" if number % 10 == 3 else "Done after 2 iterations")
     assert jobs.running == 0
     assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 27
     assert len({entry["job"] for entry in log()}) == 30
 
 
-def test_four_ways_and_whole_pictures_take_turns_and_all_are_served(hosted, log):
+def test_four_ways_and_whole_pictures_take_turns_and_all_are_served(hosted, log, smaller_ways):
     address, jobs = hosted()
     ways = {"api_name": "/four_ways", "size": None, "iterations": None}
     told = visit(
         address, 5, lambda number: {"style_layers": "relu9_9"} | ways if number == 3 else ways if number % 2 else {}
     )
     for number, words in enumerate(told):
-        expected = "Done after 10 iterations" if number % 2 == 0 else "Done: 4 of 4 images"
+        expected = "Done after 2 iterations" if number % 2 == 0 else "Done: 4 of 4 images"
         assert words.startswith("Unknown layer" if number == 3 else expected), words
     assert jobs.running == 0
     assert [entry["ending"].split(":")[0] for entry in log()].count("Done") == 4
 
 
-def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted):
+def test_visitors_beyond_the_queue_are_told_so_and_the_others_served(hosted, unhurried):
     address, jobs = hosted(max_queue=3)
-    told = visit(address, 10, lambda number: {"iterations": 200})
+    told = visit(address, 10, lambda number: {"iterations": 20})
     full = [words for words in told if "Queue is full" in words]
-    done = [words for words in told if words.startswith("Done after 200 iterations")]
+    done = [words for words in told if words.startswith("Done after 20 iterations")]
     assert len(full) + len(done) == 10 and full and len(done) >= 3
     assert jobs.running == 0
     assert Client(address, verbose=False).predict(**SMALL)[1].startswith("Done")
 
 
-def test_two_places_compute_two_jobs_at_once(hosted):
+def test_two_places_compute_two_jobs_at_once(hosted, unhurried):
     address, jobs = hosted(("cpu", "cpu"))
     clients = [Client(address, verbose=False) for _ in range(2)]
-    running = [client.submit(**SMALL | {"size": 512, "iterations": 1000}) for client in clients]
+    running = [client.submit(**SMALL | {"iterations": 1000}) for client in clients]
     wait_until(lambda: jobs.running == 2)
     for client in clients:
         jobs.stop(client.session_hash)
@@ -146,12 +146,12 @@ LONG = """
 import sys, time
 from gradio_client import Client
 client = Client(sys.argv[1], verbose=False)
-job = client.submit(size=512, iterations=1000, api_name="/transfer")
+job = client.submit(size=64, iterations=1000, api_name="/transfer")
 time.sleep(600)
 """
 
 
-def test_whoever_leaves_frees_the_place_and_those_who_left_waiting_are_never_served(hosted, log):
+def test_whoever_leaves_frees_the_place_and_those_who_left_waiting_are_never_served(hosted, unhurried, log):
     address, jobs = hosted()
 
     def waiting():
@@ -175,5 +175,5 @@ def test_the_log_tells_of_a_job_and_of_no_picture(hosted, log, pictures):
     Client(address, verbose=False).predict(content=handle_file(pictures[0]), **SMALL)
     (entry,) = log()
     assert entry.keys() == {"job", "what", "device", "size", "iterations", "seconds", "ending"}
-    assert (entry["what"], entry["device"], entry["size"], entry["iterations"]) == ("transfer", "cpu", 64, 10)
+    assert (entry["what"], entry["device"], entry["size"], entry["iterations"]) == ("transfer", "cpu", 64, 2)
     assert entry["ending"] == "Done" and "/" not in json.dumps(entry)
