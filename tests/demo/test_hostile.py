@@ -218,13 +218,14 @@ class Stranger:
 
     def __init__(self, address):
         self.address = address.rstrip("/") + "/gradio_api"
-        self.config = httpx.get(f"{address.rstrip('/')}/config", timeout=60).json()
+        self.line = httpx.Client(timeout=90, limits=httpx.Limits(max_keepalive_connections=0))
+        self.config = self.line.get(f"{address.rstrip('/')}/config").json()
         self.fields = {field["id"]: field for field in self.config["components"]}
-        self.described = httpx.get(f"{self.address}/info", timeout=60).json()["named_endpoints"]
+        self.described = self.line.get(f"{self.address}/info").json()["named_endpoints"]
         self.events = {event["api_name"]: event for event in self.config["dependencies"]}
 
     def upload(self, name, data):
-        answer = httpx.post(f"{self.address}/upload", files={"files": (name, data)}, timeout=60)
+        answer = self.line.post(f"{self.address}/upload", files={"files": (name, data)})
         return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
 
     def ask(self, event, clicked=None, **wishes):
@@ -240,8 +241,8 @@ class Stranger:
 
     def send(self, body):
         visit, self.warnings = uuid.uuid4().hex, []
-        httpx.post(f"{self.address}/queue/join", json={"session_hash": visit, **body}, timeout=60).raise_for_status()
-        with httpx.stream("GET", f"{self.address}/queue/data", params={"session_hash": visit}, timeout=90) as answer:
+        self.line.post(f"{self.address}/queue/join", json={"session_hash": visit, **body}).raise_for_status()
+        with self.line.stream("GET", f"{self.address}/queue/data", params={"session_hash": visit}) as answer:
             for line in answer.iter_lines():
                 message = json.loads(line.removeprefix("data:")) if line else {"msg": ""}
                 if message["msg"] == "log":
@@ -267,7 +268,9 @@ class Stranger:
 
 @pytest.fixture(scope="module")
 def stranger(address):
-    return Stranger(address)
+    stranger = Stranger(address)
+    yield stranger
+    stranger.line.close()
 
 
 @pytest.fixture(autouse=True)
@@ -334,7 +337,7 @@ def test_values_too_few_are_refused_and_what_is_too_many_is_passed_over(stranger
 
 
 def test_a_file_of_too_many_bytes_is_refused(stranger):
-    answer = httpx.post(f"{stranger.address}/upload", files={"files": ("large.png", bytes(3_000_000))}, timeout=60)
+    answer = stranger.line.post(f"{stranger.address}/upload", files={"files": ("large.png", bytes(3_000_000))})
     assert (answer.status_code, answer.text) == (413, "File size exceeded maximum allowed size of 2097152 bytes.")
 
 
@@ -344,7 +347,7 @@ def test_a_name_that_climbs_stays_in_its_folder(stranger):
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "README.md", "demo/app.py", "models/vgg19-small.safetensors"])
 def test_files_of_the_server_are_not_given_away(stranger, path):
-    assert httpx.get(f"{stranger.address}/file={path}", timeout=60).status_code in (403, 404)
+    assert stranger.line.get(f"{stranger.address}/file={path}").status_code in (403, 404)
 
 
 @pytest.mark.parametrize(
