@@ -60,6 +60,8 @@ def plan(
 ) -> Plan:
     """Plans a synthesis within some memory: fewer pairs first, then tiles.
 
+    Where even that is too much, as for a large image with Adam, features get their least share beside it.
+
     Args:
         network, recipe, inputs: of the synthesis; the network in float32.
         memory: bytes to stay within; the same for all ranks, which must cut the same tiles.
