@@ -22,8 +22,8 @@ INTO_VIEW = """() => {
 }"""
 
 #: JavaScript: a job is found again by its tab's name, so it begins once the server knows that.
-ARRIVED = """async () => {
-  while (!window.remembers) await new Promise((done) => setTimeout(done, 20));
+ONCE_ARRIVED = """async () => {
+  while (!window.arrived) await new Promise((done) => setTimeout(done, 20));
   return [];
 }"""
 
@@ -162,7 +162,7 @@ class JobControls:
 
         into_view = INTO_VIEW % json.dumps([outputs[0].elem_id, self.status.elem_id])
         event(None, None, None, js=into_view, api_visibility="private")
-        waits = listen(event, wait, {}, [self.status, *buttons, *first], js=ARRIVED, **QUICK)
+        waits = listen(event, wait, {}, [self.status, *buttons, *first], js=ONCE_ARRIVED, **QUICK)
         ended = listen(
             waits.then(None, self.status, self.status, js=UPLOADING, api_visibility="private").then,
             show,

@@ -21,8 +21,10 @@ KEPT = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbo
 #: What a page sends of itself when it is loaded, and the most characters of each.
 LONGEST = {"name": 32, "address": 10_000, "values": 100_000}
 
-#: JavaScript: the tab's own name, which no other visitor can guess, the page's address, and what was set at it.
+#: JavaScript: the tab's own name, which no other visitor can guess, the page's address, and what was set at it. A page
+#: that gets no answer goes on without.
 REMEMBER = """() => {
+  setTimeout(() => window.arrived = true, 10_000);
   const name = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0"));
   try {
     sessionStorage.visit ??= name.join("");
@@ -32,6 +34,9 @@ REMEMBER = """() => {
     return [name.join(""), location.search, ""];
   }
 }"""
+
+#: JavaScript: the server knows the tab, and what it had set is set again.
+ARRIVED = "() => { window.arrived = window.remembers = true; return []; }"
 
 #: JavaScript: keeps the values under their names, once those from before have been read.
 KEEP = """(...values) => {
@@ -62,7 +67,7 @@ class Memory:
         jobs = list(context.visits.components)
         outputs = list(dict.fromkeys([*self.controls.values(), *sharing.settings, *jobs]))
         arrived = listen(page.load, self.arrive, sent, outputs, js=REMEMBER, show_progress="hidden")
-        arrived.then(None, None, None, js="() => { window.remembers = true; return []; }", api_visibility="private")
+        arrived.then(None, None, None, js=ARRIVED, api_visibility="private")
         listen(arrived.then, self.show_again, {}, jobs, show_progress="hidden", concurrency_limit=None)
         gr.on(
             [each.change for each in self.controls.values()],

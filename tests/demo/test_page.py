@@ -648,6 +648,20 @@ def test_two_visitors_take_turns_and_leaving_frees_the_place(visit, context, unh
     wait_for_status(third, "Stopped before it began")
 
 
+def test_a_page_whose_queue_was_full_when_it_was_loaded_paints_later(visit):
+    page = visit()
+    full = {"detail": "Queue is full. Max size is 1 and size is 1."}
+    page.route("**/queue/join**", lambda route: route.fulfill(status=503, json=full))
+    with page.expect_response(lambda answer: answer.status == 503):
+        page.reload()
+    page.wait_for_selector("#paint")
+    page.unroute("**/queue/join**")
+    set_number(page, "Size", 64)
+    set_number(page, "Iterations", 2)
+    page.click("#paint")
+    wait_for_status(page, "Done after 2 ")
+
+
 def test_a_job_that_was_asked_for_before_the_page_had_settled_can_be_stopped(visit, monkeypatch):
     asked, arrive = threading.Event(), Visits.arrive
     monkeypatch.setattr(Visits, "arrive", lambda *names: asked.wait(60) and arrive(*names))
