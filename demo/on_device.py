@@ -52,7 +52,7 @@ def on_device(networks: Mapping[str, Network], runtime: str | None = None) -> Ro
 
 
 def redirected(root_path: str) -> Middleware:
-    """Sends whoever asks for the Gradio page to the other one, unless the address ends in ``HERE``."""
+    """Sends whoever asks for the Gradio page to the other one, unless the address says something, as ``HERE``."""
     return Middleware(_Redirect, f"{root_path}{PATH}/")
 
 

@@ -28,7 +28,7 @@ export async function download(address, { bytes, integrity }, signal, progress) 
   });
   if (!(await matches(blob, integrity)))
     throw new Error(`${name} does not match its hash, so it is not used: load the page again, or tell its host.`);
-  await cache?.delete(key, { ignoreSearch: true }); // its earlier versions
+  await cache?.delete(key, { ignoreSearch: true }); // earlier versions at this address
   await cache?.put(key, new Response(blob)).catch(() => {}); // a full disk only costs the next visit time
   return blob;
 }

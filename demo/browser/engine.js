@@ -2,7 +2,7 @@
 
 /** @import { Download, Network, Site } from "./types.d.ts" */
 import { download } from "./download.js";
-import { BrokenError, explained, forbids } from "./errors.js";
+import { BrokenError, forbids, foreign } from "./errors.js";
 
 /** More threads hardly help, and leave nothing for the page. */
 const MOST_THREADS = 8;
@@ -59,7 +59,7 @@ export class Engine {
    * @param {Site} site  what the page offers
    * @param {Network} network  one of the site's
    * @param {AbortSignal} stop  ends the fetching
-   * @param {(text: string) => void} tell  is told what happens
+   * @param {(text: string, often?: boolean) => void} tell  is told what happens
    */
   static async start(way, site, network, stop, tell) {
     const engine = new Engine(way);
@@ -117,7 +117,7 @@ export class Engine {
       Engine.#runtimes.delete(this.build);
       console.warn(error);
       if (this.way === "webgpu") throw new LostError(error.message);
-      throw new BrokenError(explained(error).message);
+      throw new BrokenError(foreign(error).message);
     }
   }
 }
@@ -134,7 +134,7 @@ async function fetched(files, base, stop, tell) {
       files.map((file, i) =>
         download(new URL(file.address, base).href, file, halt.signal, (count) => {
           counts[i] = count;
-          tell(`Fetching what is needed to paint: ${megabytes(counts)} of ${total} MB`);
+          tell(`Fetching what is needed to paint: ${megabytes(counts)} of ${total} MB`, true);
         }),
       ),
     );

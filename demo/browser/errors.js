@@ -9,9 +9,13 @@ export function forbids(what, directive) {
   return `${sentence} README.md beside this page names a policy that works.`;
 }
 
-/** An error whose message a visitor understands: our own are such already. */
+/** An error whose message a visitor understands. Plain ones are our own and such already: a browser's have classes. */
 export function explained(error) {
-  if ([Error, BrokenError].includes(error?.constructor)) return error;
+  return [Error, BrokenError].includes(error?.constructor) ? error : foreign(error);
+}
+
+/** The same of what is never our own: onnxruntime-web throws plain errors, too. */
+export function foreign(error) {
   const message = String(error?.message ?? error);
   // onnxruntime-web throws the number of a C++ exception when its memory cannot grow.
   if (error instanceof RangeError || typeof error === "number" || /memory|alloc|\b\d{5,}\b/i.test(message))

@@ -17,9 +17,9 @@ export function linked(search, site) {
     const text = said.get(name);
     if (text !== null) recipe[name] = name.endsWith("_layers") ? weights(text) : plain(text);
   }
-  const network = site.networks.find(({ name }) => name === said.get("network"));
-  if (!network && !Object.keys({ ...examples, ...recipe }).length) return null;
-  const made_from = { network: (network ?? site.networks[0]).fingerprint };
+  if (!said.has("network") && !Object.keys({ ...examples, ...recipe }).length) return null;
+  const asked = said.get("network") ?? site.networks[0].name;
+  const made_from = { network: site.networks.find(({ name }) => name === asked)?.fingerprint };
   return { recipe: JSON.stringify({ ...site.recipe, ...recipe, made_from }), examples };
 }
 

@@ -1,4 +1,4 @@
-/** What this tab has chosen and made, kept by the browser until the tab is closed or a day old. */
+/** What this tab has chosen and made: values until the tab is closed, files until a visit more than a day later. */
 
 const CACHE = "paint-tabs", DAY = 24 * 3600 * 1000;
 

@@ -1,8 +1,8 @@
 /**
- * The toolkit's optimisers in JavaScript: projected L-BFGS and Adam, on plain Float32Arrays.
+ * The toolkit's optimiser in JavaScript: projected L-BFGS, on plain Float32Arrays.
  *
- * An optimiser has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves
- * on. `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step
+ * It has `best`, the best point so far, and `step(evaluate)`, which evaluates at the present point and moves on.
+ * `evaluate` takes the point and promises {objective, gradient, …}. When it fails, nothing has changed: the step
  * can be made again. Where the method comes from, and what the constants are for: toolkit/optimize.
  */
 
@@ -122,44 +122,6 @@ export class CurvaturePairs {
     }
     for (const [i, step] of steps.entries()) add(found, rest[i], step);
     return scaled(found, -1);
-  }
-}
-
-export class Adam {
-  // PyTorch's usual ones.
-  static DECAY = [0.9, 0.999];
-  static EPSILON = 1e-8;
-
-  /**
-   * @param {Float32Array} start  where to begin
-   * @param {Constants} constants
-   */
-  constructor(start, { Adam: constants }) {
-    this.constants = constants;
-    this.point = clamped(start.slice());
-    this.best = this.point.slice();
-    this.moments = [new Float32Array(start.length), new Float32Array(start.length)];
-    this.steps = 0;
-    this.mass = 0;
-  }
-
-  async step(evaluate) {
-    const evaluation = await evaluate(this.point);
-    if (!Number.isFinite(evaluation.objective)) throw new Error(DIVERGED);
-    const { point, best, moments: [first, second] } = this, { gradient } = evaluation;
-    const [a, b] = Adam.DECAY, { STEP_SIZE, MEMORY } = this.constants;
-    this.steps += 1;
-    this.mass += (1 - this.mass) * (1 - MEMORY);
-    const size = STEP_SIZE / (1 - a ** this.steps), root = Math.sqrt(1 - b ** this.steps);
-    const share = (1 - MEMORY) / this.mass;
-    for (let i = 0; i < point.length; i++) {
-      first[i] += (1 - a) * (gradient[i] - first[i]);
-      second[i] += (1 - b) * (gradient[i] * gradient[i] - second[i]);
-      const moved = point[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + Adam.EPSILON);
-      point[i] = Math.min(LARGEST, Math.max(LEAST, moved));
-      best[i] += share * (point[i] - best[i]);
-    }
-    return evaluation;
   }
 }
 

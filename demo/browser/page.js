@@ -59,13 +59,13 @@ async function start() {
   }
   for (const { name, bytes } of site.networks)
     $("#network").append(new Option(`${name}, ${Math.round(bytes / 1e6)} MB to fetch once`, name));
-  for (const name of ["size", "iterations"]) $(`#${name}`).max = site.limits[name].most;
+  for (const name of ["size", "iterations", "seed"]) $(`#${name}`).max = site.limits[name].most;
   const asked = linked(location.search, site), values = keptValues();
   Object.assign(site.usual, asked?.examples);
   for (const role of Object.keys(files)) pictures(role);
   listen();
   if (asked && values?.address !== location.search) open(asked.recipe);
-  else await remember(values);
+  else await remember(values).catch(() => keepFile("result", null)); // what cannot be shown is dropped
   show();
   worker = newWorker();
   $("#unstarted").remove();
@@ -120,10 +120,12 @@ function pictures(role) {
     button.onclick = () => {
       const fetched = fetch(`examples/${role}/${name}.jpg`).then((response) => (response.ok ? response.blob() : null));
       const arrived = fetched.catch(() => null).then((file) => {
-        if (coming[role] !== arrived) return;
+        if (coming[role] !== arrived) return true;
+        coming[role] = null;
         if (!file) return say(`The example ${title} could not be fetched: check the connection.`, true);
         choose(role, file);
         button.ariaPressed = "true";
+        return true;
       });
       coming[role] = arrived;
     };
@@ -156,7 +158,7 @@ function onEditor(button, talk) {
     button.disabled = true;
     say("Waiting for the editor …");
     await talk().catch((error) => say(explained(error).message, true));
-    $("#status").scrollIntoView({ block: "nearest", behavior: "smooth" }); // a plugin's panel is narrow
+    $("#status").scrollIntoView({ block: "nearest" }); // a plugin's panel is narrow
     button.disabled = false;
   };
 }
@@ -179,7 +181,9 @@ function choose(role, file) {
 const pressed = (role) => $(`[data-examples=${role}] [aria-pressed=true]`);
 
 function empty(role) {
-  $(`[data-role=${role}] .picture img`).removeAttribute("src");
+  const image = $(`[data-role=${role}] .picture img`);
+  URL.revokeObjectURL(image.src);
+  image.removeAttribute("src");
   if (pressed(role)) pressed(role).ariaPressed = "false";
   coming[role] = files[role] = null;
   keepFile(role, null);
@@ -255,21 +259,21 @@ function showNumbers() {
 }
 
 function goOn(size) {
-  recipe.size = size;
-  show();
-  paint({ start: "image", levels: 1 }, result); // the coarse levels are behind it
+  paint({ size, start: "image", levels: 1 }, result); // the coarse levels are behind it
 }
 
 async function paint(changes, start) {
   for (const role of Object.keys(files)) {
-    if (!files[role]) await coming[role];
+    while (coming[role]) if (!(await coming[role])) return; // its failure was said
     if (!files[role]) return say(`Choose a ${NAMES[role]} first.`, true);
   }
   if ($("#paint").disabled) return; // clicked twice meanwhile
   objectives = [];
+  recipe.size = changes.size ?? recipe.size;
+  show();
   busy(true);
   say("Starting …");
-  $(".easel").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  $(".easel").scrollIntoView({ block: "nearest" });
   const task = { site, networkName: $("#network").value, wanted, recipe: { ...recipe, ...changes } };
   worker ??= newWorker();
   worker.postMessage({ type: "paint", ...task, files: start ? { ...files, start } : files });
@@ -301,7 +305,7 @@ function forbid({ effectiveDirective, blockedURI }) {
 
 /** What the worker tells. */
 const told = {
-  status: ({ text }) => say(text),
+  status: ({ text, often }) => say(text, false, often),
 
   engine: ({ about, lost }) => {
     const alone = about.endsWith("1 thread)") && !crossOriginIsolated;
@@ -311,8 +315,8 @@ const told = {
   },
 
   progress: ({ iteration, iterations, objective, pixels, seconds }) => {
-    const left = (seconds / iteration) * (iterations - iteration);
-    say(`Iteration ${iteration} of ${iterations}, loss ${objective.toPrecision(3)}, ${duration(left)} left`);
+    const left = duration((seconds / iteration) * (iterations - iteration));
+    say(`Iteration ${iteration} of ${iterations}, loss ${objective.toPrecision(3)}, ${left} left`, false, true);
     objectives.push(objective);
     plot();
     if (!pixels) return;
@@ -343,9 +347,12 @@ const told = {
 
 /** Keeps a picture as the result: shown, to download, to continue from. */
 async function hold(blob) {
+  const canvas = $("#canvas"), link = $("#download");
+  const bitmap = await createImageBitmap(blob).catch(() => {
+    throw new Error("This picture is damaged: use the file as it was saved.");
+  });
   result = blob;
   keepFile("result", blob);
-  const bitmap = await createImageBitmap(blob), canvas = $("#canvas"), link = $("#download");
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
   URL.revokeObjectURL(link.href);
@@ -369,10 +376,10 @@ async function restore(file) {
   try {
     const text = await recipeIn(new Uint8Array(await file.arrayBuffer()));
     const { recipe: found, network, notes } = restored(text, site);
+    await hold(file);
     recipe = found;
     $("#network").value = network;
     show();
-    await hold(file);
     // Refine further would paint examples into it that it was not made from.
     for (const role of Object.keys(files)) if (coming[role] || pressed(role)) empty(role);
     say([RESTORED, ...notes].join(" "));
@@ -383,6 +390,7 @@ async function restore(file) {
 }
 
 function busy(yes) {
+  const focused = /** @type {any} */ (document.activeElement);
   $("#paint").disabled = yes;
   $("#stop").disabled = !yes;
   $("#continue").disabled = yes || !result;
@@ -390,13 +398,16 @@ function busy(yes) {
   $("#recipe").disabled = yes;
   $("#download").hidden = yes || !result;
   $("#give").hidden = yes || !result || !inEditor;
+  if (focused?.disabled) $(yes ? "#stop" : "#paint").focus({ preventScroll: true }); // it would be lost
 }
 
-function say(text, trouble = false) {
+/** Says a sentence; one of many that follow each other `often` is not read out. */
+function say(text, trouble = false, often = false) {
   status = (trouble && forbidden) || text;
+  $("#status").ariaLive = often ? "off" : "polite";
   $("#status").textContent = status;
   $("#status").classList.toggle("trouble", trouble);
-  if (trouble) $("#status").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  if (trouble) $("#status").scrollIntoView({ block: "nearest" });
 }
 
 function plot() {

@@ -5,7 +5,7 @@
 /** What the page does as the toolkit does. Of a recipe's other fields it knows only the usual value. */
 const KNOWN = new Set([
   "content_layers", "content_weight", "style_layers", "style_weight", "style_scale", "size", "start", "seed",
-  "iterations", "early_stop", "levels", "coarsest", "optimizer",
+  "iterations", "early_stop", "levels", "coarsest",
 ]);
 
 /** The browser computes in float32, and fingerprints tell of what is past. */
@@ -38,7 +38,10 @@ export function restored(text, site) {
     if (!KNOWN.has(name)) notes.push(`${words(name)} is ${show(value)} in it; this page knows only ${show(usual)}.`);
     else recipe[name] = (name.endsWith("_layers") ? layers : checked)(name, value, usual, site.limits, notes);
   }
-  if (recipe.start === "image") recipe.start = site.recipe.start; // what Refine further does
+  if (recipe.start === "image") {
+    for (const name of ["start", "levels", "coarsest"]) recipe[name] = site.recipe[name]; // Refine further changed them
+    notes.push("This picture went on from another painting: Paint begins anew.");
+  }
   const network = site.networks.find(({ fingerprint }) => fingerprint === given.made_from?.network);
   if (!network) notes.push("It was made with a network that is not offered here.");
   return { recipe, network: (network ?? site.networks[0]).name, notes };
@@ -57,7 +60,8 @@ function checked(name, value, usual, limits, notes) {
 
 /** Weights of layers that the page compares; the usual ones, with a note, when a recipe compares others. */
 function layers(name, value, usual, _, notes) {
-  if (typeof value !== "object" || !Object.values(value).every((weight) => weight >= 0 && weight < Infinity))
+  const isWeight = (weight) => Number.isFinite(weight) && weight >= 0;
+  if (value?.constructor !== Object || !Object.values(value).every(isWeight))
     throw new Error(`The recipe in this picture is damaged: ${words(name)} cannot be ${show(value)}.`);
   const unknown = Object.keys(value).filter((layer) => value[layer] > 0 && !(layer in usual));
   if (!unknown.length) return value;

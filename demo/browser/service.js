@@ -20,6 +20,7 @@ async function isolated(/** @type {Request} */ request) {
     if (kept) return kept;
     throw error;
   });
+  if (!response.status) return response; // nobody may look into it: a redirect, say
   const headers = new Headers(response.headers);
   for (const [name, value] of HEADERS) headers.set(name, value);
   const { status, statusText } = response;

@@ -1,7 +1,7 @@
 /** A transfer, as a stream of progress that can be left at any point with the best image in hand. */
 
 /** @import { Constants, Network, Picture, Pictures, Recipe } from "./types.d.ts" */
-import { Adam, EarlyStop, LBFGS } from "./optimizer.js";
+import { EarlyStop, LBFGS } from "./optimizer.js";
 import { fingerprint, fit, round } from "./image.js";
 import { enlarged, levels, startImage } from "./pyramid.js";
 import { preconditioner } from "./preconditioner.js";
@@ -18,8 +18,6 @@ import { objectiveOf } from "./objective.js";
  * @param {(lost: boolean) => Promise<import("./engine.js").Engine>} engineFor  another one when the present was lost
  */
 export async function* synthesis(recipe, images, network, constants, engineFor) {
-  if (!(recipe.optimizer in OPTIMIZERS))
-    throw new Error(`This page has no optimizer ${recipe.optimizer}: choose ${Object.keys(OPTIMIZERS).join(" or ")}.`);
   const stages = levels(recipe, images.content, constants);
   const { width, height } = stages[0], least = Math.max(...Object.values(network.strides)); // less is pooled away
   if (Math.min(width, height) < least)
@@ -35,7 +33,10 @@ export async function* synthesis(recipe, images, network, constants, engineFor) 
       throw new Error("The style picture is too small for the network: choose a larger size or another picture.");
     const start = startImage(recipe, stage, { ...images, content, style }, constants);
     const { data } = best ? enlarged(best, start) : start;
-    const optimizer = OPTIMIZERS[recipe.optimizer](data, stage, constants), earlyStop = new EarlyStop(constants);
+    // The last pairs would hardly be used.
+    const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(stage.iterations / 2)));
+    const precondition = preconditioner(stage.height, stage.width, constants.Preconditioner);
+    const optimizer = new LBFGS(data, pairs, precondition, constants), earlyStop = new EarlyStop(constants);
     const image = { width: stage.width, height: stage.height, data: optimizer.best };
     best = image;
     /** @type {any} */ let objective = null;
@@ -67,16 +68,6 @@ export async function* synthesis(recipe, images, network, constants, engineFor) 
     }
   }
 }
-
-/** By the recipe's word for it, what makes an optimiser from a start, a stage and the constants. */
-const OPTIMIZERS = {
-  adam: (data, _, constants) => new Adam(data, constants),
-  lbfgs: (data, { width, height, iterations }, constants) => {
-    // The last pairs would hardly be used.
-    const pairs = Math.max(1, Math.min(constants.pairs, Math.ceil(iterations / 2)));
-    return new LBFGS(data, pairs, preconditioner(height, width, constants.Preconditioner), constants);
-  },
-};
 
 /** The recipe of a result, with the fingerprints of what it was made from. */
 export async function withIngredients(recipe, /** @type {Pictures} */ { content, style, start }, { toolkit }, network) {

@@ -8,7 +8,7 @@ export type Pictures = { content: Picture; style: Picture; start?: Picture };
 /** The fields of toolkit/synthesis/recipe.py that the page computes with; the others travel along. */
 export type Recipe = { [field: string]: any } & Record<"content_layers" | "style_layers", Record<string, number>> &
   Record<"content_weight" | "style_weight" | "style_scale" | "size" | "seed" | "iterations" | "levels" | "coarsest", number> &
-  { early_stop: boolean; optimizer: string; start: string };
+  { early_stop: boolean; start: string };
 
 /** A file to fetch, and its hash as in `<script integrity>`. */
 export type Download = { name: string; address: string; bytes: number; integrity: string };
@@ -21,7 +21,7 @@ export type Network = Download & Record<"content_layers" | "style_layers", strin
 /** Of the toolkit's classes and modules, by name. */
 export type Constants = {
   LBFGS: Record<"FIRST_STEP" | "LARGEST_STEP" | "RISE" | "SMALLEST_STEP", number>;
-  CurvaturePairs: { LEAST_PRODUCT: number }; Adam: Record<"STEP_SIZE" | "MEMORY", number>;
+  CurvaturePairs: { LEAST_PRODUCT: number };
   EarlyStop: Record<"ITERATIONS" | "GAIN", number>; Preconditioner: Record<"POWER" | "FINEST" | "COARSEST", number>;
   pyramid: { ITERATION_SHARES: Record<number, number[]> } & Record<"MIN_SHORT_SIDE" | "NOISE", number>;
   pairs: number;

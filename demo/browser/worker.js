@@ -16,6 +16,8 @@ let stopping = new AbortController();
 let running = Promise.resolve();
 /** @type {{engine: Engine, network: string} | null} The engine of the last painting, and the name of its network. */
 let kept = null;
+/** Whether WebGPU could not start: each further try would leave a runtime behind. */
+let failed = false;
 
 addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) =>
   postMessage({ type: "forbidden", effectiveDirective, blockedURI }),
@@ -40,13 +42,15 @@ async function paint({ site, networkName, wanted, recipe, files }) {
 
 async function painted(/** @type {Site} */ site, network, wanted, recipe, /** @type {Pictures} */ images) {
   const [full] = Object.values(network.channels);
-  const way = await chosenWay(wanted, 4 * full * recipe.size ** 2);
+  const way = await chosenWay(failed ? "wasm" : wanted, 4 * full * recipe.size ** 2);
+  let began = 0;
+  const seconds = () => (performance.now() - began) / 1000;
   const engineFor = async (lost) => {
     const engine = await ready(lost ? "wasm" : way, site, network);
+    if (!lost) began = performance.now(); // fetching is no painting
     postMessage({ type: "engine", about: engine.about, lost });
     return engine;
   };
-  const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
   /** @type {any} */ let last = null;
   let shown = -Infinity, trouble = "", restart = false;
   try {
@@ -75,13 +79,14 @@ async function ready(way, site, network) {
   if (kept && kept.network === network.name && kept.engine.way === way) return kept.engine;
   await kept?.engine.release();
   kept = null;
-  const tell = (text) => postMessage({ type: "status", text });
+  const tell = (text, often = false) => postMessage({ type: "status", text, often });
   try {
     const engine = await Engine.start(way, site, network, stopping.signal, tell);
     kept = { network: network.name, engine };
     return engine;
   } catch (error) {
     if (!(error instanceof LostError)) throw error;
+    failed = true;
     return ready("wasm", site, network);
   }
 }

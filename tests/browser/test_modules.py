@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from toolkit.optimize import LBFGS, Adam, EarlyStop, Evaluation
+from toolkit.optimize import LBFGS, EarlyStop, Evaluation
 from toolkit.pictures.formats import encoded, read_recipe
 from toolkit.pictures.io import cover, fit, open_image, resize
 from toolkit.synthesis import Inputs, MadeFrom, Recipe, Result
@@ -49,14 +49,13 @@ def valley(x):
     return Evaluation((w * (d**2 + d**4)).sum(), {}, gradient)
 
 
-@pytest.mark.parametrize("call", ["LBFGS(start, 4, v => v, constants)", "Adam(start, constants)"])
-def test_optimisers_take_the_toolkits_steps(modules, facts, call):
+def test_the_optimiser_takes_the_toolkits_steps(modules, facts):
     start = torch.rand(12, generator=torch.Generator().manual_seed(0))
     found = modules(
         "optimizer.js",
         f"""async ([start, constants]) => {{
           start = Float32Array.from(start);
-          const optimizer = new m.{call}, points = [];
+          const optimizer = new m.LBFGS(start, 4, v => v, constants), points = [];
           for (let i = 0; i < 25; i++) {{
             const {{ objective }} = await optimizer.step({VALLEY});
             points.push([objective, [...optimizer.point], [...optimizer.best]]);
@@ -66,7 +65,7 @@ def test_optimisers_take_the_toolkits_steps(modules, facts, call):
         [start.tolist(), facts["constants"]],
     )
     point = start.clone()
-    optimizer = LBFGS(point, pairs=4) if "LBFGS" in call else Adam(point)
+    optimizer = LBFGS(point, pairs=4)
     for objective, here, best in found:
         assert optimizer.step(valley).objective == pytest.approx(objective, rel=1e-3)
         torch.testing.assert_close(torch.tensor(here), point, rtol=1e-3, atol=1e-4)
@@ -93,16 +92,11 @@ def test_a_step_that_fails_can_be_made_again(modules, facts):
     assert same
 
 
-@pytest.mark.parametrize("optimizer", ["LBFGS(new Float32Array(3), 4, v => v, c)", "Adam(new Float32Array(3), c)"])
-def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules, facts, optimizer):
-    step = f"new m.{optimizer}.step(() => ({{ objective: NaN, gradient: new Float32Array(3) }}))"
+def test_an_optimisation_that_diverges_is_told_in_a_sentence(modules, facts):
+    optimizer = "new m.LBFGS(new Float32Array(3), 4, v => v, c)"
+    step = f"{optimizer}.step(() => ({{ objective: NaN, gradient: new Float32Array(3) }}))"
     told = modules("optimizer.js", f"c => {step}.catch(e => e.message)", facts["constants"])
     assert told == "The optimisation diverged: choose a lower strength."
-
-
-def test_an_optimiser_that_the_page_has_not_is_refused(modules):
-    told = modules("synthesis.js", 'c => m.synthesis({ optimizer: "sgd" }).next().catch(e => e.message)', None)
-    assert told == "This page has no optimizer sgd: choose adam or lbfgs."
 
 
 def test_levels_end_as_early_as_the_toolkits(modules, facts):
@@ -249,7 +243,7 @@ def restore(modules, facts, text):
 
 def test_a_recipe_of_the_toolkit_is_taken_over_field_by_field(modules, facts):
     recipe = Recipe.preset(
-        "transfer", size=200, iterations=7, style_weight=33.5, seed=5, start="noise", levels=2, optimizer="adam",
+        "transfer", size=200, iterations=7, style_weight=33.5, seed=5, start="noise", levels=2,
         style_scale=0.5, content_weight=2.0, early_stop=False, style_layers={"relu1_1": 1.0, "relu3_1": 0.25},
         finish=0.0, total_variation_weight=0.0, coarsest=64,
     )  # fmt: skip
@@ -262,17 +256,27 @@ def test_a_recipe_of_the_toolkit_is_taken_over_field_by_field(modules, facts):
 
 
 def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):
-    recipe = Recipe.preset("transfer", colour="luminance", size=4000, content_layers={"relu2_2": 1.0}, start="image")
+    fields = {"colour": "luminance", "optimizer": "adam", "size": 4000, "content_layers": {"relu2_2": 1.0}}
+    recipe = Recipe.preset("transfer", **fields)
     found = restore(modules, facts, recipe.to_json())
     assert found["notes"] == [
         "It compares relu2_2, which this page cannot: the usual layers are compared instead.",
         "Finish is 1 in it; this page knows only 0.",
         "Colour is luminance in it; this page knows only style.",
         "Size is 4000 in it; here it is 1024.",
+        "Optimizer is adam in it; this page knows only lbfgs.",
         "Total variation weight is 40 in it; this page knows only 0.",
         "It was made with a network that is not offered here.",
     ]
-    assert found["recipe"]["content_layers"] == {"relu4_2": 1.0} and found["recipe"]["start"] == "content"
+    assert found["recipe"]["content_layers"] == {"relu4_2": 1.0} and found["recipe"]["optimizer"] == "lbfgs"
+
+
+def test_a_picture_that_went_on_from_another_is_begun_anew_with_all_levels(modules, facts):
+    made_from = {"network": facts["networks"][0]["fingerprint"]}
+    refined = {**facts["recipe"], "start": "image", "levels": 1, "coarsest": 64, "size": 96, "made_from": made_from}
+    found = restore(modules, facts, json.dumps(refined))
+    assert found["recipe"] == {**facts["recipe"], "size": 96}
+    assert found["notes"] == ["This picture went on from another painting: Paint begins anew."]
 
 
 @pytest.mark.parametrize(
@@ -289,6 +293,18 @@ def test_what_the_page_cannot_do_of_a_recipe_is_said(modules, facts):
             '{"synthesis": "transfer", "style_layers": {"relu1_1": "x"}}',
             'The recipe in this picture is damaged: Style layers cannot be {"relu1_1":"x"}.',
         ),
+        (
+            '{"synthesis": "transfer", "content_layers": {"relu4_2": null}}',
+            'The recipe in this picture is damaged: Content layers cannot be {"relu4_2":null}.',
+        ),
+        (
+            '{"synthesis": "transfer", "content_layers": null}',
+            "The recipe in this picture is damaged: Content layers cannot be null.",
+        ),
+        (
+            '{"synthesis": "transfer", "content_layers": [1]}',
+            "The recipe in this picture is damaged: Content layers cannot be [1].",
+        ),
     ],
 )
 def test_a_recipe_that_is_none_is_told_in_a_sentence(modules, facts, text, sentence):
@@ -300,6 +316,10 @@ def test_errors_of_browser_and_runtime_become_sentences(modules):
     script = "() => [new RangeError('Array buffer allocation failed'), 31415926, new Error('ours'), new TypeError('x')]"
     assert modules("errors.js", f"() => ({script})().map(e => m.explained(e).message)") == [
         memory, memory, "ours", "Something went wrong: x",
+    ]  # fmt: skip
+    script = """() => ["failed to allocate a buffer of size 8.", "no such kernel"].map(text => new Error(text))"""
+    assert modules("errors.js", f"() => ({script})().map(e => m.foreign(e).message)") == [
+        memory, "Something went wrong: no such kernel",
     ]  # fmt: skip
 
 
@@ -331,6 +351,14 @@ def test_a_link_says_what_differs_and_is_read_as_it_was_written(modules, facts):
     assert usual == "?"
 
 
-@pytest.mark.parametrize("search", ["", "?engine=wasm", "?here", "?network=nowhere", "?style=nothing"])
+@pytest.mark.parametrize("search", ["", "?engine=wasm", "?here", "?style=nothing"])
 def test_an_address_that_says_nothing_of_settings_is_no_link(modules, facts, search):
     assert modules("link.js", "a => m.linked(a.search, a.site)", {"search": search, "site": facts}) is None
+
+
+@pytest.mark.parametrize("search", ["?network=nowhere", "?network=nowhere&size=96"])
+def test_a_link_with_a_network_that_is_not_offered_is_noted_as_a_picture_is(modules, facts, search):
+    said = modules("link.js", "a => m.linked(a.search, a.site)", {"search": search, "site": facts})
+    found = restore(modules, facts, said["recipe"])
+    assert found["notes"] == ["It was made with a network that is not offered here."]
+    assert found["network"] == facts["networks"][0]["name"]

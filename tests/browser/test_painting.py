@@ -148,10 +148,14 @@ def test_stop_continue_larger_and_restore(visit, drop, pictures, tmp_path, capsy
     assert page.is_enabled("#continue") and page.is_visible("#download")
     page.locator("[data-examples=content] button").first.click()  # which it was not made from
     page.wait_for_selector("[data-examples=content] [aria-pressed=true]")
+    example = page.get_attribute("[data-role=content] .picture img", "src")
     assert drop(page, "h1", tmp_path / "larger.png")
     page.wait_for_selector("[data-examples=content] [aria-pressed=true]", state="detached")
+    assert not page.evaluate("example => fetch(example).then(() => true, () => false)", example)  # let go of
     page.click("#continue")
     wait_for(page, "Choose a photograph first.")
+    page.click("#larger")
+    assert page.input_value("#size") == "128"  # nothing is painted
     assert main(["inspect", str(tmp_path / "larger.png")]) == 0
     assert json.loads(capsys.readouterr().out)["size"] == 128
 
@@ -247,6 +251,28 @@ def test_a_lost_graphics_processor_costs_nothing(gpu_page, pictures, tmp_path):
     assert saved(page, tmp_path / "painted.png").start == "content"
 
 
+def test_a_graphics_processor_that_cannot_start_is_tried_once(visit, pictures):
+    page = visit()
+    set_up(page, pictures)
+    worker_of(page).evaluate(
+        """async () => {
+          const limits = { maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 };
+          const gpu = { requestAdapter: async () => ({ limits }) };
+          Object.defineProperty(navigator, "gpu", { value: gpu });
+          const { Engine, LostError } = await import("/engine.js"), start = Engine.start;
+          self.started = [];
+          Engine.start = (way, ...given) => {
+            self.started.push(way);
+            if (way === "webgpu") throw new LostError();
+            return start(way, ...given);
+          };
+        }"""
+    )
+    for _ in range(2):
+        assert paint(page).startswith("Done after 5 iterations")
+    assert worker_of(page).evaluate("self.started") == ["webgpu", "wasm"]  # and that one goes on
+
+
 def test_without_headers_a_service_worker_gives_the_page_threads(visit, serve_folder, site, pictures):
     with serve_folder(site, {}) as address:
         page = visit(to=address, service_workers="allow")
@@ -261,6 +287,13 @@ def test_without_headers_a_service_worker_gives_the_page_threads(visit, serve_fo
         assert page.inner_text("#engine") == (
             "Computing with your processor (WebAssembly, 1 thread). This page's host allows no more threads."
         )
+
+
+def test_the_service_worker_lets_a_host_redirect(visit, address):
+    page = visit(service_workers="allow")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    page.goto(f"{address}languages")
+    assert page.url == f"{address}languages/"
 
 
 def test_the_runtime_may_come_from_elsewhere(visit, make_site, serve_folder, runtime, pictures):
@@ -299,6 +332,21 @@ def test_files_are_fetched_once_and_kept(visit, pictures):
     assert paint(page).startswith("Done")
 
 
+def test_the_time_that_fetching_takes_is_not_counted(visit, pictures):
+    page = visit()
+    set_up(page, pictures)
+    worker_of(page).evaluate(
+        """async () => {
+          const { Engine } = await import("/engine.js"), start = Engine.start, now = performance.now.bind(performance);
+          Engine.start = async (...given) => {
+            performance.now = () => now() + 3_600_000;
+            return start(...given);
+          };
+        }"""
+    )
+    assert re.fullmatch(r"Done after 5 iterations in \d+ s\.", paint(page))
+
+
 def test_without_a_connection_the_page_says_so(visit, pictures):
     page = visit()
     page.route("**/networks/*", lambda route: route.abort())
@@ -321,7 +369,11 @@ def test_what_cannot_be_painted_is_told_in_a_sentence(visit, pictures, picture, 
     assert paint(page) == "This browser lacks WebAssembly SIMD, which painting needs: use a newer one."
 
 
-def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_painted(visit, pictures):
+@pytest.mark.parametrize(
+    "thrown",
+    ["new RangeError('Array buffer allocation failed')", "new Error('failed to allocate a buffer of size 8.')"],
+)
+def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_painted(visit, pictures, thrown):
     page = visit()
     set_up(page, pictures)
     worker_of(page).evaluate(
@@ -329,10 +381,10 @@ def test_when_memory_runs_out_the_best_picture_is_kept_and_a_smaller_one_can_be_
           const { Engine } = await import("/engine.js"), run = Engine.prototype.run;
           let runs = 0;
           Engine.prototype.run = function (...given) {
-            if (++runs > 4) this.session.run = () => Promise.reject(new RangeError("Array buffer allocation failed"));
+            if (++runs > 4) this.session.run = () => Promise.reject(THROWN);
             return run.apply(this, given);
           };
-        }"""
+        }""".replace("THROWN", thrown)
     )
     sentence = "There is not enough memory for this size: choose a smaller one."
     assert re.fullmatch(rf"Ended after 2 iterations in \d+ s. {sentence}", paint(page))
@@ -499,6 +551,80 @@ def test_an_example_on_its_way_is_waited_for(visit, pictures):
     wait_for(page, "Done after 5 ")
 
 
+#: Chooses an example and paints at once.
+CHOOSE_AND_PAINT = """() => {
+  for (const button of ["[data-examples=content] button:not([aria-pressed=true])", "#paint"])
+    document.querySelector(button).click();
+}"""
+
+
+def test_an_example_on_its_way_takes_the_place_of_the_picture_before_it(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures)
+    page.evaluate(CHOOSE_AND_PAINT)
+    wait_for(page, "Done after 5 iterations")
+    saved(page, tmp_path / "painted.png")
+    assert made_from(tmp_path / "painted.png").content != pixels_fingerprint(open_image(pictures[0]))
+
+
+def test_an_example_that_does_not_come_is_told_and_the_photograph_stays(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures)
+    assert paint(page).startswith("Done after 5 iterations")
+    saved(page, tmp_path / "painted.png")
+    page.route("**/examples/content/*.jpg", lambda route: route.abort())
+    page.evaluate(CHOOSE_AND_PAINT)
+    wait_for(page, "could not be fetched: check the connection.")
+    assert page.is_enabled("#paint")
+    page.set_input_files("#recipe", tmp_path / "painted.png")
+    wait_for(page, "The controls now show this picture's recipe.")
+    assert paint(page).startswith("Done after 5 iterations")
+    saved(page, tmp_path / "again.png")
+    assert made_from(tmp_path / "again.png").content == pixels_fingerprint(open_image(pictures[0]))
+
+
+def test_by_keyboard_painting_is_started_and_stopped_without_losing_the_place(visit, pictures):
+    page = visit()
+    set_up(page, pictures, iterations=1000)
+    slow_down(page, 50)
+    page.focus("#paint")
+    page.keyboard.press("Enter")
+    wait_for(page, "Iteration ")
+    assert page.evaluate("document.activeElement.id") == "stop"
+    page.keyboard.press("Enter")
+    assert status(page).startswith("Stopped after ")
+    page.wait_for_selector("#paint:focus")
+
+
+def test_what_changes_all_the_time_is_not_read_out(visit, pictures):
+    page = visit()
+    page.evaluate(
+        """() => {
+          self.said = {};
+          const status = document.querySelector("#status");
+          new MutationObserver(() => { said[status.textContent.split(" ")[0]] = status.ariaLive; })
+            .observe(status, { childList: true });
+        }"""
+    )
+    set_up(page, pictures)
+    assert paint(page).startswith("Done after 5 iterations")
+    expected = {"Starting": "polite", "Fetching": "off", "Iteration": "off", "Done": "polite"}
+    assert page.evaluate("said") == expected
+
+
+@pytest.mark.parametrize(("wish", "behaviour"), [("reduce", "auto"), ("no-preference", "smooth")])
+def test_the_page_glides_only_for_those_who_like_motion(visit, wish, behaviour):
+    page = visit(reduced_motion=wish)
+    page.evaluate(
+        """() => {
+          const usual = () => getComputedStyle(document.documentElement).scrollBehavior;
+          Element.prototype.scrollIntoView = ({ behavior }) => (self.glides = behavior ?? usual());
+        }"""
+    )
+    page.evaluate(CHOOSE_AND_PAINT)
+    assert page.wait_for_function("() => self.glides").json_value() == behaviour
+
+
 def test_by_keyboard_on_a_phone_in_the_dark(visit, pictures):
     page = visit(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -531,6 +657,30 @@ def test_a_tab_loaded_again_has_its_pictures_settings_and_result(visit, pictures
     assert page.input_value("#iterations") == "4" and page.input_value("#network") == "tiny"
     assert paint(page).startswith("Done after 4 iterations")
     assert (saved(page, tmp_path / "again.png"), made_from(tmp_path / "again.png")) == before
+
+
+def test_a_picture_that_is_cut_off_is_told_and_changes_nothing(visit, pictures, tmp_path):
+    page = visit()
+    set_up(page, pictures)
+    assert paint(page).startswith("Done after 5 iterations")
+    before = saved(page, tmp_path / "painted.png")
+    whole = (tmp_path / "painted.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: whole.index(b"IDAT") - 4])
+    set_value(page, "size", 96)
+    page.set_input_files("#recipe", tmp_path / "cut.png")
+    wait_for(page, "This picture is damaged: use the file as it was saved.")
+    page.reload()
+    page.wait_for_selector("#download:visible")
+    assert page.input_value("#size") == "96" and saved(page, tmp_path / "kept.png") == before
+
+
+def test_a_kept_picture_that_cannot_be_shown_is_dropped(visit):
+    page = visit()
+    set_value(page, "size", 96)
+    page.evaluate("async () => (await import('/memory.js')).keepFile('result', new Blob(['no picture']))")
+    page.reload()
+    page.wait_for_selector("main:not([hidden])")
+    assert page.input_value("#size") == "96" and page.is_disabled("#continue")
 
 
 def test_a_page_left_while_it_paints_asks_and_keeps_what_there_is(visit, pictures, tmp_path):
@@ -569,8 +719,19 @@ def test_a_link_of_either_page_opens_this_one_with_its_settings_and_example(visi
     assert other.input_value("#size") == "64"  # what was set after the link was opened
 
 
-def test_a_link_that_was_cut_is_told(visit):
-    wait_for(visit("?size=96&optimizer=lbf"), "This link can't be used: copy it whole.")
+@pytest.mark.parametrize("cut", ["?size=96&start=nois", "?content_layers=relu4_2=x"])
+def test_a_link_that_was_cut_is_told(visit, cut):
+    wait_for(visit(cut), "This link can't be used: copy it whole.")
+
+
+def test_a_seed_beyond_the_largest_is_not_taken(visit, facts):
+    page = visit()
+    page.get_by_text("Share and restore").click()
+    for more, taken in ((0, True), (1, False)):
+        set_value(page, "seed", facts["limits"]["seed"]["most"] + more)
+        page.click("#link")
+        assert ("seed=" in page.inner_text("#address")) is taken
+        set_value(page, "seed", 0)
 
 
 @pytest.fixture

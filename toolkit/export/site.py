@@ -16,7 +16,7 @@ from ..errors import ToolkitError
 from ..fields import described
 from ..network import Network, fingerprint
 from ..network.geometry import strides
-from ..optimize import LBFGS, Adam, EarlyStop
+from ..optimize import LBFGS, EarlyStop
 from ..optimize.lbfgs import CurvaturePairs
 from ..pictures.io import example_photographs, open_picture, to_picture
 from ..synthesis import pyramid
@@ -129,7 +129,7 @@ def _limits() -> dict[str, Any]:
 
 def _constants() -> dict[str, Any]:
     """What the page computes with as the toolkit does: the constants of these classes and of the pyramid."""
-    homes = {kind.__name__: kind for kind in (LBFGS, CurvaturePairs, Adam, EarlyStop, Preconditioner)}
+    homes = {kind.__name__: kind for kind in (LBFGS, CurvaturePairs, EarlyStop, Preconditioner)}
     constants: dict[str, Any] = {
         name: {constant: value for constant, value in vars(home).items() if constant.isupper()}
         for name, home in {**homes, "pyramid": pyramid}.items()
