@@ -27,6 +27,7 @@ from demo.gradio_internals import remove_from_queue, tools_for_assistants
 from demo.hosting import AssistantsLogin, check_address, folder_for_files, pass_proxies_by
 from demo.jobs import LOG, Jobs
 from demo.languages import LANGUAGES, names
+from demo.notes import notes_passed_on
 from demo.on_device import on_device, redirected
 from demo.settings import Settings, read_settings
 from demo.tabs.amalgamate import amalgamate_tab
@@ -36,6 +37,7 @@ from demo.tabs.reconstruct import reconstruct_tab
 from demo.tabs.study import study_tab
 from demo.tabs.transfer import TransferTab
 from demo.theme import LOOK
+from demo.visits import CLEANING
 from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
 from toolkit.network import Network, find_network, normalized_for
@@ -56,9 +58,6 @@ This server does the painting. You can also [paint on your own device]({address}
 #: Shown above the login. A browser may keep no cookie of a page in a frame, and Gradio then says nothing.
 LOGIN = "If this form comes back though name and password are right, open this page in a tab of its own: your browser \
 keeps no login for a page in a frame of another site."
-
-#: Longest time in seconds between two looks for images to delete.
-CLEANING = 600
 
 #: Most sessions that Gradio remembers, the last ones: it forgets none by itself whose visitor has left.
 SESSIONS = 200
@@ -112,10 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(arguments)
     keep_freed_memory()
     try:
-        with unbroken_printing(), warnings_as_notes(), folder_for_files(), stopped_like_ctrl_c():
+        with unbroken_printing(), warnings_as_notes(), notes_passed_on(), folder_for_files(), stopped_like_ctrl_c():
+            check_address(settings.host, settings.port)
             context = _context(settings)
             own_device = [] if settings.on_device == "off" else [on_device(context.networks, settings.runtime)]
-            check_address(settings.host, settings.port)
             pass_proxies_by(settings.host)
             _serve(settings, context, own_device)
     except ToolkitError as error:

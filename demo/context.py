@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from toolkit.atlas import Atlas
 from toolkit.errors import ToolkitError
@@ -41,6 +42,11 @@ class Context:
     def visits(self) -> Visits:
         """The visits to the page that this is the context of."""
         return Visits(self.settings.keep)
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """Options of events that compute: they wait in one line for the slots."""
+        return {"concurrency_id": "device", "concurrency_limit": self.jobs.slots}
 
     def network(self, name: str) -> Network:
         """The network of that name.

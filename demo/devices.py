@@ -19,7 +19,7 @@ def slots(names: Sequence[str], jobs: int) -> list[str]:
     """
     devices = [device for name in names for device in _devices(name)] * jobs
     if set(devices) == {"cpu"}:
-        torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+        torch.set_num_threads(max(1, torch.get_num_threads() // len(devices)))
     return devices
 
 

@@ -168,5 +168,8 @@ def _explained(name: str) -> Iterator[None]:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as error:
         number = log_fault(name, error)
-        sentence = f"This request could not be used: send images as files, and a value for every input (log {number})."
+        sentence = (
+            f"This did not work (log {number}): load the page again, and retry. "
+            "Scripts send images as files, and a value for every input."
+        )
         raise gr.Error(sentence, print_exception=False) from error

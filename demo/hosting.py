@@ -33,9 +33,9 @@ def check_address(host: str, port: int) -> None:
 
 def pass_proxies_by(host: str) -> None:
     """Has this process reach its own page directly, whatever proxy the environment names."""
-    for name in ("NO_PROXY", "no_proxy"):
-        named = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
-        os.environ[name] = ",".join(filter(None, (named, "localhost", "127.0.0.1", "::1", host)))
+    named = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    direct = ",".join(filter(None, (named, "localhost", "127.0.0.1", "::1", host)))
+    os.environ |= {"NO_PROXY": direct, "no_proxy": direct}
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class Job:
         """Whether it was stopped or its time is up."""
         return self.stop.is_set() or self.elapsed > self.max_seconds
 
+    def left(self, seconds: float) -> float:
+        """Seconds until it ends, where its work would take so many more."""
+        return max(min(seconds, self.max_seconds - self.elapsed), 0)
+
     @property
     def ending(self) -> str:
         """How it ends, if it ends now: ``Done``, ``Stopped`` or ``Time is up``."""

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     device: SomeNames = field(("auto",), "devices to compute on; auto means all GPUs, or the CPU", metavar="NAME,...")
     jobs: int = field(1, "jobs at a time on each device; on a CPU they share its cores", metavar="N", ge=1)
     max_size: int = field(1024, "longest side that a visitor may ask for", metavar="PIXELS", ge=1)
-    max_iterations: int = field(1000, "iterations that a job may take", metavar="N", ge=1)
+    max_iterations: int = field(1000, "iterations that each picture may take", metavar="N", ge=1)
     max_frames: int = field(100, "frames of a clip that a job may paint", metavar="N", ge=1)
     max_seconds: int = field(600, "time that a job may take; its image so far is kept", metavar="SECONDS", ge=1)
     max_queue: int = field(40, "visitors who may wait in the queue", metavar="N", ge=1)
@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     )
     mcp: bool = field(False, "offer the endpoints as tools over the Model Context Protocol; needs gradio[mcp]")
     open: bool = field(False, "open the page in the browser")
+
+    def within(self, size: int, iterations: int) -> dict[str, int]:
+        """A size and a number of iterations within the limits, by field."""
+        return {"size": min(size, self.max_size), "iterations": min(iterations, self.max_iterations)}
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> Settings:

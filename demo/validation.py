@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 def checked(control: Any, value: Any) -> Any:
     """The value to use: within the control's limits, and the control's own when nothing was sent.
 
-    Files become the paths of what was uploaded; nothing opens them here.
+    Files become the paths of what was uploaded; only an image editor's are opened here.
 
     Raises:
         ToolkitError: when the value cannot be used.
@@ -106,6 +106,8 @@ def _file(_: Any, value: Any) -> str | None:
 
 def _files(control: Any, values: Sequence[Any] | None) -> list[str | None]:
     """Of a gallery, whose items have captions, or of a plain list."""
+    if any("video" in value for value in values or []):
+        raise ToolkitError(f"{control.label}: send images, not videos.")
     return [_file(control, value.get("image", value)) for value in values or []]
 
 
@@ -137,7 +139,6 @@ KINDS: dict[type, Kind] = {
     gr.Video: Kind(_file, lambda _: gr.FileData),
     gr.File: Kind(_file, lambda _: gr.FileData),
     gr.Gallery: Kind(_files, lambda _: list[gr.FileData]),
-    gr.ImageSlider: Kind(_files, lambda _: list[gr.FileData]),
     gr.ImageEditor: Kind(_painting, lambda _: Painting),
     gr.State: Kind(lambda _, value: value, lambda _: Any),
 }

@@ -1,12 +1,15 @@
 """Visits: what jobs have shown to a visitor, kept while the page is away, so that a page loaded again finds it."""
 
+import collections
 import contextvars
+import math
 import os
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,12 @@ GRACE = 30.0
 
 #: Most jobs of a visitor that are kept; older ones are forgotten.
 MOST = 24
+
+#: Steps for which a file stays that another has replaced: a browser may be fetching it.
+STAY = 4
+
+#: Longest time in seconds between two looks for what to delete.
+CLEANING = 600
 
 #: Wakes who watches: some job of some visitor has shown more.
 _CHANGED = threading.Condition()
@@ -43,7 +52,7 @@ class Work:
         first: Updates,
     ) -> None:
         self.first = first
-        self.running = True
+        self.ended = math.inf
         self.fault: Exception | None = None
         self.steps_shown = 0
         self._controls = controls
@@ -54,6 +63,11 @@ class Work:
         )
         context = contextvars.copy_context()  # a host that lends a GPU knows its visitor by it
         threading.Thread(target=context.run, args=(self._run, steps, stop), daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return math.isinf(self.ended)
 
     @property
     def shown(self) -> Updates:
@@ -73,16 +87,20 @@ class Work:
         self._folder.cleanup()
 
     def _run(self, steps: Generator[Updates], stop: Callable[[], None]) -> None:
+        end, replaced = stop, collections.deque[list[Any]]()
         try:
-            end = stop
-            for updates in steps:
-                self._show({each: self._kept(value) for each, value in updates.items()})
-                if not self._watchers and time.monotonic() - self._left > GRACE:
-                    end()
-                    end, self._left = steps.close, time.monotonic()  # where a GPU is lent, a job can't be asked
+            with closing(steps):  # a fault's traceback would keep it, and the device that it holds
+                for updates in steps:
+                    replaced.append([self.value(each) for each in updates])
+                    self._show({each: self._kept(value) for each, value in updates.items()})
+                    if len(replaced) > STAY:
+                        self._delete(replaced.popleft())
+                    if not self._watchers and time.monotonic() - self._left > GRACE:
+                        end()
+                        end, self._left = steps.close, time.monotonic()  # where a GPU is lent, a job can't be asked
         except Exception as error:
             self.fault = error
-        self.running = False
+        self.ended = time.monotonic()
         self._show({})
 
     def _show(self, updates: Updates) -> None:
@@ -98,6 +116,14 @@ class Work:
         if isinstance(value, str) and (path := Path(value)).is_absolute() and path.is_file():
             return str(shutil.copy(path, Path(tempfile.mkdtemp(dir=self._folder.name), path.name)))
         return value
+
+    def _delete(self, value: Any) -> None:
+        """Deletes the copies of files in a value."""
+        if type(value) in (list, tuple):
+            for each in value:
+                self._delete(each)
+        elif isinstance(value, str) and (path := Path(value)).is_relative_to(self._folder.name):
+            shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def watch(works: Sequence[Work]) -> Iterator[Updates]:
@@ -127,7 +153,7 @@ class Visits:
     Create it within the page's ``gr.Blocks``.
 
     Args:
-        keep: seconds after which a visitor who does not come back is forgotten.
+        keep: seconds after its end for which a job is kept.
     """
 
     def __init__(self, keep: float) -> None:
@@ -137,8 +163,8 @@ class Visits:
         self._keep = keep
         self._names: dict[str, str] = {}
         self._works: dict[str, list[Work]] = {}
-        self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
+        threading.Thread(target=self._clean, daemon=True).start()
 
     @property
     def came_back(self) -> Callable[..., Any]:
@@ -151,19 +177,11 @@ class Visits:
 
     def arrive(self, session: str, name: str) -> None:
         """A page was loaded, perhaps again, in the tab of that name."""
-        with self._lock:
-            self._names[session], self._seen[name] = name, time.monotonic()
-            present = set(self._names.values())
-            for other, seen in list(self._seen.items()):
-                if other not in present and time.monotonic() - seen > self._keep:
-                    self._forget(other)
-                    del self._seen[other]
+        self._names[session] = name
 
     def leave(self, session: str) -> None:
         """The page is gone; its tab may load it again."""
-        with self._lock:
-            if name := self._names.pop(session, None):
-                self._seen[name] = time.monotonic()
+        self._names.pop(session, None)
 
     def name(self, session: str) -> str:
         """The visitor's name, which outlives the session; the session itself for whoever has no page."""
@@ -172,9 +190,7 @@ class Visits:
     def add(self, session: str, work: Work) -> None:
         """Adds what a visitor has started."""
         with self._lock:
-            name = self.name(session)
-            self._seen.setdefault(name, time.monotonic())
-            works = self._works.setdefault(name, [])
+            works = self._works.setdefault(self.name(session), [])
             works.insert(0, work)
             for old in works[MOST:]:
                 old.forget()
@@ -194,15 +210,22 @@ class Visits:
                 yield shown
             yield shown | {self._returns: time.time()}
 
-    def forget(self, session: str) -> None:
-        """Forgets the ended jobs of a visitor, and deletes their files."""
+    def forget(self, session: str, component: Any) -> None:
+        """Forgets a visitor's ended jobs that have shown something in a component, and deletes their files."""
         with self._lock:
-            self._forget(self.name(session))
+            self._forget(self.name(session), lambda work: not work.running and work.value(component) is not None)
 
-    def _forget(self, name: str) -> None:
+    def _clean(self) -> None:
+        while True:
+            time.sleep(min(self._keep, CLEANING))
+            with self._lock:
+                for name in list(self._works):
+                    self._forget(name, lambda work: time.monotonic() - work.ended > self._keep)
+
+    def _forget(self, name: str, chosen: Callable[[Work], bool]) -> None:
         works = self._works.pop(name, [])
-        for work in works:
-            if not work.running:
-                work.forget()
-        if going_on := [work for work in works if work.running]:
-            self._works[name] = going_on
+        gone = list(filter(chosen, works))
+        for work in gone:
+            work.forget()
+        if left := [work for work in works if work not in gone]:
+            self._works[name] = left

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import torch
@@ -113,8 +112,7 @@ def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> N
         return {channel: gr.update(maximum=last, value=0), gallery: known, status: told}
 
     chosen = {"layer": layer, "channel": any_channel, "network": network}
-    on_device: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": context.jobs.slots}
-    offer(patches, chosen, sheet, status, gallery, name="atlas", **on_device)
+    offer(patches, chosen, sheet, status, gallery, name="atlas", **context.computing)
     gr.on(
         [show.click, channel.release],
         handler(patches, chosen),
@@ -123,7 +121,7 @@ def atlas_section(context: Context, atlases: Atlases, network: gr.Dropdown) -> N
         preprocess=False,
         api_visibility="private",
         show_progress="minimal",
-        **on_device,
+        **context.computing,
     )
     for changed in (layer.change, network.change):
         listen(changed, follow_layer, {"layer": layer, "network": network}, [channel, gallery, status], **QUICK)

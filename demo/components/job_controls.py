@@ -54,9 +54,9 @@ class JobControls:
     Args:
         context: what the host offers.
         name: of the job, for element ids and the log.
-        run: the button that starts it; ``starts`` may get more.
+        run: the button that starts it.
         stop: the button that stops it.
-        afterwards: buttons that start from a finished result.
+        others: further buttons that start it, or another job of the tab.
         status: shown at first.
     """
 
@@ -64,10 +64,10 @@ class JobControls:
     images: int | None = None
 
     def __init__(
-        self, context: Context, name: str, run: gr.Button, stop: gr.Button, *afterwards: gr.Button, status: str = ""
+        self, context: Context, name: str, run: gr.Button, stop: gr.Button, *others: gr.Button, status: str = ""
     ) -> None:
         self.context, self.name = context, name
-        self.starts, self.stop_button, self.afterwards = [run], stop, afterwards
+        self.starts, self.stop_button = [run, *others], stop
         self.status = gr.Markdown(status, label="Status", elem_id=f"{name}-status", min_height=28, render=False)
         listen(stop.click, self._stop, {}, [], **QUICK)
 
@@ -89,7 +89,7 @@ class JobControls:
 
     def offer(self, function: Callable[..., Iterator[Updates]], controls: Controls, picture: Any, *files: Any) -> None:
         """Offers a job to scripts and assistants: as ``endpoints.offer``; the sentence is the status."""
-        offer(function, controls, picture, self.status, *files, wrap=self._lent, **self._on_device)
+        offer(function, controls, picture, self.status, *files, wrap=self._lent, **self.context.computing)
 
     def connect(
         self,
@@ -116,7 +116,7 @@ class JobControls:
         first = first or {}
         visits = self.context.visits
         downloads = [each for each in outputs if isinstance(each, gr.DownloadButton)]
-        buttons: list[Any] = [*self.starts, *self.afterwards, *downloads, self.stop_button]
+        buttons: list[Any] = [*self.starts, *downloads, self.stop_button]
         visits.may_show(*outputs, *buttons, *first)
 
         def states(running: bool, shown: Updates) -> Updates:
@@ -170,14 +170,10 @@ class JobControls:
             [*outputs, *buttons],
             show_progress="minimal",
             show_progress_on=outputs[0],
-            **self._on_device,
+            **self.context.computing,
         )
         listen(ended.failure, give_up, {"result": outputs[0]}, buttons, **QUICK)
         return ended
-
-    @property
-    def _on_device(self) -> dict[str, Any]:
-        return {"concurrency_id": "device", "concurrency_limit": self.context.jobs.slots}
 
     def _lent(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return lent_gpu.lent(function, self.context, self.images)

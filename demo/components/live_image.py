@@ -59,11 +59,11 @@ class LiveImage(JobControls):
         name: str,
         run: gr.Button,
         stop: gr.Button,
-        *afterwards: gr.Button,
+        *others: gr.Button,
         first: tuple[str, str] | None = None,
         status: str = "",
     ) -> None:
-        super().__init__(context, name, run, stop, *afterwards, status=status)
+        super().__init__(context, name, run, stop, *others, status=status)
         with gr.Tabs(selected="comparison" if first else "image") as self.tabs:
             with gr.Tab("Image", id="image"):
                 self.result = gr.Image(
@@ -200,5 +200,4 @@ def _to_show(synthesis: Synthesis, job: Job, film: Timelapse) -> Iterator[tuple[
 
 
 def _status(progress: Progress, job: Job) -> str:
-    left = max(min(progress.remaining, job.max_seconds - job.elapsed), 0)
-    return f"Iteration {progress.iteration} of {progress.iterations} · {left:.0f} s left"
+    return f"Iteration {progress.iteration} of {progress.iterations} · {job.left(progress.remaining):.0f} s left"

@@ -52,6 +52,7 @@ class MoreStyles:
             self.more_styles = gr.Gallery(
                 label=f"Up to {STYLES - 1} more styles",
                 type="filepath",
+                file_types=["image"],
                 interactive=True,
                 columns=3,
                 height=180,

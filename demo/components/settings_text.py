@@ -22,15 +22,11 @@ def shown(context: Context, recipe: Recipe, made_from: MadeFrom | None = None) -
     """
     if recipe.synthesis != "transfer":
         raise ToolkitError(f"This is the recipe of a {recipe.synthesis}, not of a transfer.")
-    settings = context.settings
-    limited = {
-        "size": min(recipe.size, settings.max_size),
-        "iterations": min(recipe.iterations, settings.max_iterations),
-        "start": recipe.start if recipe.start in STARTS else DEFAULTS.start,
-    }
+    limited = context.settings.within(recipe.size, recipe.iterations)
+    start = recipe.start if recipe.start in STARTS else DEFAULTS.start
     made_by = context.name_of(made_from.network) if made_from else None
     fields = {name: as_text(getattr(recipe, name)) for name in FIELDS}
-    return fields | limited | {"network": made_by or context.default}
+    return fields | limited | {"start": start, "network": made_by or context.default}
 
 
 def query(context: Context, content: str | None, style: str | None, network: str, fields: Mapping[str, Any]) -> str:

@@ -29,8 +29,8 @@ def count_cells(*axes: Axis | None) -> int:
     return cells
 
 
-def within_limits(study: Study, context: Context) -> Study:
-    """The study, if its images are within the host's limits.
+def check_limits(study: Study, context: Context) -> None:
+    """Makes sure that the values along a study's axes are within the host's limits, as those of the controls are.
 
     Raises:
         ToolkitError: when they are not.
@@ -38,9 +38,9 @@ def within_limits(study: Study, context: Context) -> Study:
     settings = context.settings
     if max(study.size) > settings.max_size:
         raise ToolkitError(f"Images may have at most {settings.max_size} pixels a side here: use smaller sizes.")
-    if study.total > count_cells(study.rows, study.columns) * settings.max_iterations:
+    varied = [*study.rows.variations, *study.columns.variations]
+    if max(each.fields.get("iterations", 0) for each in varied) > settings.max_iterations:
         raise ToolkitError(f"Images may take at most {settings.max_iterations} iterations here: use smaller numbers.")
-    return study
 
 
 def steps(study: Study, job: Job) -> Iterator[Step]:
@@ -69,5 +69,5 @@ def ending(study: Study, job: Job) -> str:
 
 def status(step: Step, job: Job) -> str:
     """How far the study is."""
-    left = job.elapsed / max(step.done, 1) * (step.total - step.done)
-    return f"Iteration {step.done} of {step.total} · {min(left, job.max_seconds - job.elapsed):.0f} s left"
+    left = job.left(job.elapsed / max(step.done, 1) * (step.total - step.done))
+    return f"Iteration {step.done} of {step.total} · {left:.0f} s left"

@@ -15,7 +15,6 @@ from ..jobs import Job
 from .four_ways import SMALL
 from .images import opened, opened_with_alpha
 from .regions import STYLES, masks, style_masks
-from .study_progress import within_limits
 
 #: Names of the inputs that are images.
 IMAGES = ("content", "style", "more_styles", "regions", "style_parts")
@@ -49,9 +48,9 @@ def small_study(context: Context, job: Job, axis: Axis, network: str, **values: 
     images, fields = _images_and_fields(values)
     set_by_axis = set().union(*(each.fields for each in axis.variations))
     kept = {name: value for name, value in fields.items() if name not in set_by_axis}
-    recipe = Recipe.preset("transfer", **kept, **SMALL)
+    recipe = Recipe.preset("transfer", **kept, **context.settings.within(**SMALL))
     images["content"] = images["content"][:, :3]
-    return within_limits(Study(context.network(network), recipe, axis, **images, device=job.device), context)
+    return Study(context.network(network), recipe, axis, **images, device=job.device)
 
 
 def synthesis_of(

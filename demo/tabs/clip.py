@@ -28,6 +28,7 @@ from ..endpoints import Updates
 from ..examples import CLIP_RATE, clip_file
 from ..examples.finished import MOVING
 from ..jobs import Job
+from ..notes import notes_on
 
 INTRODUCTION = """\
 Each frame goes on from the painted frame before it, carried along by the motion in the clip: strokes stay where they
@@ -117,8 +118,8 @@ def clip_tab(context: Context) -> None:
                     fps=fps,
                     recipe=Recipe.preset("transfer", style_weight=STRENGTHS[strength], **fields),
                 )
-                trouble, names = "", {clip: "The clip", folder: "The server"}
-                with _without_paths(names):
+                names = {f" {clip}": " the clip", clip: "The clip", folder: "The server"}
+                with _without_paths(names), notes_on(clip) as notes:
                     painting = ClipPainting(what, context.network(network))
                     try:
                         for shown in _to_show(painting, job):
@@ -127,15 +128,16 @@ def clip_tab(context: Context) -> None:
                     except ToolkitError as error:
                         if not painting.times:
                             raise
-                        trouble = f" {_named(str(error), names)}"
+                        notes.append(str(error))
                     if not painting.times:
                         raise ToolkitError(f"{job.ending} before the first frame was done.")
                     painting.save(path)
                 count = len(painting.times)
                 job.notes |= {"frames": count, "size": what.recipe.size}
+                told = "".join(f" {_named(note, names)}" for note in dict.fromkeys(notes))
                 yield {
                     film: str(path),
-                    controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.{trouble}",
+                    controls.status: f"{job.ending}: {count} frames in {job.elapsed:.0f} s.{told}",
                     views: gr.update(selected="film"),
                 }
 
@@ -184,5 +186,4 @@ def _to_show(painting: ClipPainting, job: Job) -> Iterator[Progress]:
 
 
 def _status(progress: Progress, job: Job) -> str:
-    left = max(min(progress.remaining, job.max_seconds - job.elapsed), 0)
-    return f"Frame {progress.frame} of {progress.frames} · {left:.0f} s left"
+    return f"Frame {progress.frame} of {progress.frames} · {job.left(progress.remaining):.0f} s left"

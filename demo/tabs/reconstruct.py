@@ -17,7 +17,7 @@ from ..components.controls import follow, network_choice, relu_layers, size_and_
 from ..components.finished import MADE_BEFORE, sheet
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, start_and_stop
-from ..components.study_progress import ending, status, steps, within_limits
+from ..components.study_progress import check_limits, ending, status, steps
 from ..components.tour import add_tour
 from ..context import Context
 from ..endpoints import Updates
@@ -92,7 +92,7 @@ def reconstruct_tab(context: Context) -> None:
                 styles=[original] if what == "style" else [],
                 device=job.device,
             )
-            within_limits(study, context)
+            check_limits(study, context)
             with tempfile.TemporaryDirectory() as folder:
                 for step in steps(study, job):
                     yield {gallery: _pictures(study, Path(folder), step), job_controls.status: status(step, job)}

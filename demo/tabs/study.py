@@ -19,7 +19,7 @@ from ..components.finished import MADE_BEFORE
 from ..components.finished import sheet as finished_sheet
 from ..components.images import as_file, examples, image_input, named, opened
 from ..components.job_controls import JobControls, start_and_stop
-from ..components.study_progress import count_cells, status, steps, within_limits
+from ..components.study_progress import check_limits, count_cells, status, steps
 from ..components.tour import add_tour
 from ..context import Context
 from ..endpoints import Updates, listen
@@ -113,7 +113,7 @@ def study_tab(context: Context, transfer: TransferTab) -> None:
                 styles=[] if synthesis == "reconstruction" else [opened(style, "style")],
                 device=job.device,
             )
-            within_limits(study, context)
+            check_limits(study, context)
             with tempfile.TemporaryDirectory() as folder:
                 preview, numbers = Path(folder) / "study.jpg", Path(folder) / "study.json"
                 yield {grid: as_file(sheet(study), preview), made: Made()}

@@ -79,10 +79,10 @@ class TransferTab:
             self.stop,
             self.further,
             self.larger,
+            self.ways.run,
             first=self.finished[0],
             status=FINISHED_STATUS,
         )
-        self.live.starts.append(self.ways.run)
         with self.live.tabs, gr.Tab("Four ways", id="ways"):
             self.ways.gallery.render()
         with gr.Column(elem_classes="strips"):
@@ -195,13 +195,16 @@ class TransferTab:
 
     def show_own(self, event: gr.SelectData, request: gr.Request) -> Updates:
         """One of the visitor's own pictures comes into view, with its recipe."""
-        before, after, whole = self.made_by(request)[event.index]
+        made = self.made_by(request)
+        if event.index >= len(made):
+            raise ToolkitError("This picture is no longer on the server: make it again.")
+        before, after, whole = made[event.index]
         recipe = settings_text.shown(self.context, *recipe_of(after))
         return {**self.live.shows(before, after, RESTORED, whole), **self.choices.shows(recipe)}
 
     def clear(self, request: gr.Request) -> Updates:
-        """Forgets the visitor's own pictures, and deletes them."""
-        self.context.visits.forget(session(request))
+        """Forgets what the visitor has made in this tab, and deletes it."""
+        self.context.visits.forget(session(request), self.live.status)
         return self.show_made(request)
 
     # Events

@@ -102,10 +102,7 @@ def _quickest(context: Context) -> str:
 
 
 def _study(context: Context, job: Job, synthesis: Any, rows: Axis, columns: Axis, **images: Any) -> Study:
-    settings = context.settings
-    recipe = Recipe.preset(
-        synthesis, size=min(SIZE, settings.max_size), iterations=min(ITERATIONS, settings.max_iterations)
-    )
+    recipe = Recipe.preset(synthesis, **context.settings.within(SIZE, ITERATIONS))
     return Study(context.network(_quickest(context)), recipe, rows, columns, **images, device=job.device)
 
 

@@ -10,9 +10,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from toolkit.errors import ToolkitError
+from demo.notes import notes_passed_on
+from toolkit.errors import ToolkitError, WriteError
 from toolkit.jobs.clip import ClipPainting
-from toolkit.pictures.clips import open_clip
+from toolkit.pictures.clips import open_clip, save_clip
 from toolkit.pictures.formats import read_recipe
 
 SMALL = {"size": 64, "iterations": 10}
@@ -141,6 +142,19 @@ def test_a_clip_that_breaks_in_the_middle_keeps_the_frames_that_are_done(client,
     assert status.startswith("Done: 2 frames in ")
     assert status.endswith(" The clip is damaged, says The server/clip.frames.")
     assert len(list(open_clip(film).frames)) == 2
+
+
+def test_a_clip_whose_sound_cannot_be_read_is_painted_and_the_visitor_is_told(client, monkeypatch):
+    def save_or_fail(path, frames, rate, sound=None):
+        if sound:
+            raise WriteError("The sound is damaged.")
+        save_clip(path, frames, rate)
+
+    monkeypatch.setattr("toolkit.jobs.clip.save_clip", save_or_fail)
+    with notes_passed_on():
+        _, status, _ = client.predict(**SMALL, seconds=0.2, fps=10, api_name="/paint_clip")
+    assert status.startswith("Done: 2 frames in ")
+    assert status.endswith(" s. The sound of the clip can't be read: the film has none.")
 
 
 def test_without_pictures_those_of_the_page_are_taken(client):

@@ -19,7 +19,7 @@ RECIPE = "drop an image made here to use its recipe"
 
 UNKNOWN = "is not a picture in a known format: use PNG, JPEG or WebP."
 DAMAGED = "could not be read (damaged or cut short)."
-UNUSABLE = "This request could not be used: send images as files, and a value for every input"
+UNUSABLE = "This did not work (log "
 TOO_LARGE = "pixels that are read: scale it down."
 
 #: Gradio itself refused, before the endpoint, and says nothing.
@@ -156,6 +156,7 @@ WISHES = [
     ("transfer", {"regions": {"background": None, "layers": [{"path": __file__}], "composite": None}}, UNUSABLE),
     ("transfer", {"more_styles": "all"}, UNUSABLE),
     ("transfer", {"more_styles": [{"image": {"path": __file__}, "caption": None}]}, UNUSABLE),
+    ("transfer", {"more_styles": [{"video": {"path": "clip.mp4"}}]}, "Up to 3 more styles: send images, not videos."),
     ("transfer", {"content": None}, "There is no content image yet: choose one, or an example."),
     ("four_ways", {"by": "mood"}, "What varies cannot be 'mood': choose one of strength and stroke size"),
     ("four_ways", {"style_layers": "relu9_9"}, "Unknown layer 'relu9_9' of vgg19: did you mean"),
@@ -191,6 +192,7 @@ WISHES = [
         "Images may have at most 512 pixels a side here: use smaller sizes.",
     ),
     ("study", {"columns": "iterations", "column_values": "99999"}, "Images may take at most 1000 iterations here"),
+    ("study", {"columns": "iterations", "column_values": "1,2,1001"}, "Images may take at most 1000 iterations here"),
     ("study", {"columns": "normalization", "column_values": "original"}, "Rows and columns both set"),
     ("atlas", {"layer": "relu9_1"}, "Layer cannot be 'relu9_1': choose one of relu1_1"),
     ("atlas", {"channel": "first"}, "Channel must be a number."),
@@ -417,6 +419,11 @@ def test_regions_of_what_is_no_picture_are_refused(stranger, name):
 @pytest.mark.parametrize("data", [b"II*\0" + bytes(40), saved(noise((9, 9)), "TIFF"), REFUSED["bomb.png"][0]])
 def test_what_is_no_result_is_not_converted(stranger, data):
     assert stranger.refusal("_converted", **{"the picture in 16 bits": stranger.upload("whole.tif", data)})
+
+
+def test_a_click_on_a_picture_that_was_deleted_since_is_refused_in_a_sentence(stranger):
+    told = stranger.refusal("show_own", clicked={"index": 0, "value": None})
+    assert told == "This picture is no longer on the server: make it again."
 
 
 @pytest.mark.parametrize("index", [[5, 5], [-1e99, 1e99], "here", None, [1], {"x": 1}])

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from demo.jobs import Jobs
+from demo.jobs import Job, Jobs
 from toolkit.errors import ToolkitError
 
 
@@ -75,6 +75,12 @@ def test_a_job_ends_when_its_time_is_up():
     with Jobs(["cpu"], max_seconds=0.01).run("a", "x") as job:
         time.sleep(0.02)
         assert job.should_end and job.ending == "Time is up"
+
+
+def test_what_is_left_of_a_job_is_what_its_work_or_its_time_leaves_and_never_less_than_nothing():
+    assert Job("cpu", float("inf")).left(7) == 7
+    assert 0 < Job("cpu", 60).left(1000) <= 60
+    assert Job("cpu", 0).left(7) == Job("cpu", 60).left(-1) == 0
 
 
 def leave(job):

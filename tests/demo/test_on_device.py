@@ -89,9 +89,9 @@ def test_behind_a_proxy_all_addresses_begin_with_its_path_and_headers_are_on_its
         assert httpx.get(f"{address}on-device/site.json", timeout=60).json()["server"] == "../?here"
 
 
-def test_what_is_no_choice_and_what_is_no_runtime_is_told_in_a_sentence(capsys, tmp_path):
+def test_what_is_no_choice_and_what_is_no_runtime_is_told_in_a_sentence(capsys, free_port, tmp_path):
     with pytest.raises(SystemExit):
         read_settings(["--on-device", "maybe"])
     assert "--on-device: invalid choice: 'maybe' (choose from 'default', 'offered', 'off')" in capsys.readouterr().err
-    assert main(["--network", "vgg19-small", "--runtime", str(tmp_path)]) == 2
+    assert main(["--network", "vgg19-small", "--port", str(free_port()), "--runtime", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: There is no ort.wasm.bundle.min.mjs in ")

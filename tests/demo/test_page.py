@@ -244,6 +244,16 @@ def test_one_of_four_ways_is_chosen_and_gone_on_from_and_kept_in_the_strip(visit
     expect(page.locator("#own")).not_to_be_visible()
 
 
+def test_four_ways_of_nothing_leave_what_is_in_view_to_be_gone_on_from(visit, expect):
+    page = visit()
+    page.locator("#content").get_by_label("Remove Image").click()
+    page.click("#ways")
+    wait_for_status(page, "There is no content image yet")
+    is_ready(page, "#ways")
+    for name in ("#continue", "#larger"):
+        expect(page.locator(name)).to_be_enabled()
+
+
 def test_a_link_opens_the_page_with_the_same_settings_and_a_pasted_recipe_too(visit, settle, expect, context):
     page = visit()
     page.locator("#finished .thumbnail-item").nth(2).click()

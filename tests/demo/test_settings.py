@@ -6,23 +6,28 @@ import importlib
 import io
 import json
 import os
+import re
 import socket
 import sys
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 import gradio as gr
 import httpx
 import pytest
-from gradio_client import Client
+import torch
+from gradio_client import Client, handle_file
 from PIL import Image
 
 from demo import lent_gpu
 from demo.app import files_of, main
-from demo.hosting import FOLDER, folder_for_files
+from demo.devices import slots
+from demo.hosting import FOLDER, folder_for_files, pass_proxies_by
 from demo.settings import read_settings
-from toolkit.network import Architecture
+from toolkit.network import Architecture, find_network
+from toolkit.pictures.clips import Frame, save_clip
 
 
 @pytest.fixture(autouse=True)
@@ -115,11 +120,9 @@ def test_a_wrong_variable_is_told_as_a_wrong_option(monkeypatch, capsys):
     assert "--keep must be a whole number, not 'long'" in capsys.readouterr().err
 
 
-def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys):
-    from demo.app import main
-
-    assert main(["--network", "vgg99"]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+def test_a_network_that_is_not_there_is_told_in_one_sentence(capsys, free_port):
+    assert main(["--network", "vgg99", "--port", str(free_port())]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no network ")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +162,16 @@ def test_run_as_spaces_do_behind_a_login_it_is_healthy_and_logs_json(hosted):
         time.sleep(0.05)
     assert [entry["what"] for entry in logged] == ["transfer"]
     assert logged[0].keys() == {"job", "what", "device", "size", "iterations", "seconds", "ending"}
+
+
+def test_a_visitor_is_told_that_a_clip_was_cut_short(hosted, tmp_path):
+    path, rate = tmp_path / "clip.mp4", Fraction(10)
+    noise = torch.randint(0, 256, (30, 1, 3, 64, 64), dtype=torch.uint8)
+    save_clip(path, [Frame(number / rate, image) for number, image in enumerate(noise)], rate)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    client = Client(hosted[0], verbose=False, auth=("me", "secret"))
+    _, status, _ = client.predict(clip=handle_file(path), seconds=3, size=64, iterations=1, api_name="/paint_clip")
+    assert re.search(r" s\. The clip is damaged after \d\.\d seconds: what comes before is taken\.$", status), status
 
 
 def test_an_assistant_logs_in_finds_the_tools_and_paints_whatever_proxy_there_is(hosted):
@@ -261,13 +274,29 @@ def test_the_work_for_a_pixel_is_that_of_the_convolutions():
     assert lent_gpu.multiplications(architecture) == 9 * (3 * 2 + 2 * 4 / 4)
 
 
-def test_an_address_that_is_taken_is_told_in_one_sentence(capsys):
+def test_an_address_that_is_taken_is_told_in_one_sentence_before_anything_is_loaded(capsys, monkeypatch):
+    monkeypatch.delattr("demo.app.load_normalized")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--network", "vgg19-small", "--port", str(port)]) == 2
     assert capsys.readouterr().err == (
         f"error: Can't listen on 127.0.0.1:{port} (Address already in use): choose another --port or --host.\n"
     )
+
+
+def test_each_host_that_is_reached_directly_is_named_once(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    pass_proxies_by("0.0.0.0")
+    expected = "example.org,localhost,127.0.0.1,::1,0.0.0.0"
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == expected
+
+
+@pytest.mark.parametrize(("names", "jobs"), [(["cpu"], 4), (["cpu", "cpu"], 2), (["cpu"] * 4, 1)])
+def test_all_jobs_on_a_cpu_share_its_cores(monkeypatch, names, jobs):
+    given = []
+    monkeypatch.setattr("torch.get_num_threads", lambda: 8)
+    monkeypatch.setattr("torch.set_num_threads", given.append)
+    assert slots(names, jobs) == ["cpu"] * 4 and given == [2]
 
 
 def test_files_are_kept_in_a_folder_of_ones_own(tmp_path, monkeypatch, capsys):
@@ -283,7 +312,8 @@ def test_files_are_kept_in_a_folder_of_ones_own(tmp_path, monkeypatch, capsys):
 
 
 def test_two_networks_of_one_name_are_refused(capsys, free_port):
-    assert main(["--network", "vgg19-small,vgg19-small", "--port", str(free_port())]) == 2
+    both = f"vgg19-small,{find_network('vgg19-small')}"
+    assert main(["--network", both, "--port", str(free_port())]) == 2
     assert capsys.readouterr().err == "error: Two networks are named vgg19-small: rename one of the files.\n"
 
 

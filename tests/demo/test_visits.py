@@ -6,7 +6,8 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from demo.visits import Visits, Work, watch
+from demo.jobs import Jobs
+from demo.visits import STAY, Visits, Work, watch
 from toolkit.errors import ToolkitError
 
 
@@ -71,6 +72,45 @@ def test_files_outlive_the_folder_that_the_job_wrote_them_to(tmp_path, monkeypat
     assert work.value("image") == str(path) and work.value("film") is None
     work.forget()
     assert not path.exists()
+
+
+def test_files_that_others_replace_are_deleted_once_they_may_have_been_fetched(tmp_path):
+    preview, look, shown = tmp_path / "preview.jpg", threading.Event(), []
+
+    def steps():
+        for number in range(STAY + 4):
+            preview.write_text(str(number))
+            yield {"image": str(preview), "strip": [(str(preview), "caption")], "status": f"{number}"}
+            shown.append([work.value("image"), work.value("strip")[0][0]])
+        yield {"film": str(preview)}
+
+    def start():
+        look.wait()
+        yield from steps()
+
+    work = begun(start())
+    look.set()
+    ended(work)
+    kept = [[Path(path).read_text() if Path(path).exists() else "" for path in pair] for pair in shown]
+    assert kept == [["", ""]] * 4 + [[str(number)] * 2 for number in range(4, STAY + 4)]
+    assert len(list(Path(shown[-1][0]).parents[1].rglob("preview.jpg"))) == 2 * STAY + 1
+
+
+def test_a_job_whose_files_cannot_be_kept_gives_its_place_back(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError("No space left on device")
+
+    (tmp_path / "preview.jpg").touch()
+    monkeypatch.setattr("shutil.copy", full)
+    jobs = Jobs(["cpu"])
+
+    def steps():
+        with jobs.run("tab", "transfer"):
+            yield {"image": str(tmp_path / "preview.jpg")}
+
+    work = Work(steps(), lambda: None, no_buttons, {})
+    assert ended(work) == {"running": False}
+    assert isinstance(work.fault, OSError) and jobs.running == 0
 
 
 def test_a_fault_is_kept_with_what_was_shown_before():
@@ -139,16 +179,17 @@ def test_a_tab_finds_its_jobs_under_another_session_and_no_other_tab_does(visits
     assert list(visits.show_again("stranger")) == [{}]
 
 
-def test_a_visitor_forgets_what_has_ended_and_keeps_what_runs(visits):
+def test_a_visitor_forgets_what_has_ended_in_one_place_and_keeps_what_runs_and_what_is_elsewhere(visits):
     proceed = threading.Event()
     running = begun({"image": n} for n in range(2) if n == 0 or proceed.wait())
-    done = begun([{"image": 1}])
-    ended(done)
+    next(watch([running]))
+    done, elsewhere = begun([{"image": 1}]), begun([{"grid": 1}])
+    ended(done), ended(elsewhere)
     visits.arrive("session", "tab")
-    for work in (done, running):
+    for work in (done, elsewhere, running):
         visits.add("session", work)
-    visits.forget("session")
-    assert visits.works("session") == [running]
+    visits.forget("session", "image")
+    assert visits.works("session") == [running, elsewhere]
     proceed.set()
     ended(running)
 
@@ -162,15 +203,20 @@ def test_only_the_last_jobs_of_a_visitor_are_kept(visits, monkeypatch):
     assert visits.works("session") == [works[2], works[1]]
 
 
-def test_visitors_who_stay_away_are_forgotten(monkeypatch):
+def test_what_ended_long_ago_is_deleted_though_nobody_arrives_or_leaves(tmp_path, monkeypatch):
     with gr.Blocks():
-        visits = Visits(keep=0)
-    for name in ("gone", "present"):
-        work = begun([{"image": 1}])
-        ended(work)
-        visits.arrive(name, f"tab of {name}")
-        visits.add(name, work)
-    visits.leave("gone")
-    visits.arrive("new", "new tab")
-    visits.arrive("gone again", "tab of gone")
-    assert visits.works("gone again") == [] and len(visits.works("present")) == 1
+        visits = Visits(keep=0.2)
+    (tmp_path / "image.png").touch()
+    proceed, deleted = threading.Event(), threading.Event()
+    done = begun([{"image": str(tmp_path / "image.png")}])
+    running = begun({"image": n} for n in range(2) if n == 0 or proceed.wait())
+    ended(done)
+    forget = done.forget
+    monkeypatch.setattr(done, "forget", lambda: forget() or deleted.set())
+    visits.arrive("session", "tab")
+    for work in (done, running):
+        visits.add("session", work)
+    assert deleted.wait(60)
+    assert visits.works("session") == [running] and not Path(done.value("image")).exists()
+    proceed.set()
+    ended(running)
