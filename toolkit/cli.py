@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             where = f"Could not read or write {error.filename}: " if error.filename else ""
             return _ended(error, f"error: {where}{error.strerror or error}.", 2)
         except KeyboardInterrupt as error:
-            return _ended(error, f"Interrupted: {error.args[0] if error.args else 'nothing was written.'}", 130)
+            return _ended(error, f"Interrupted: {error.args[0]}" if error.args else "Interrupted.", 130)
 
 
 def _run(job: jobs.Job, as_json: bool) -> int:

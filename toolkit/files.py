@@ -120,10 +120,15 @@ def save_somewhere(path: Path, write: Callable[[Path], None], *, overwrite: bool
         raise
 
 
+def numbered(path: Path) -> Iterator[Path]:
+    """A path, and others beside it: their names are numbered from 2 on."""
+    yield path
+    yield from (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+
+
 def _claimed(path: Path) -> Path:
     """The first free of the numbered names; an empty file now holds its place, as others may be looking too."""
-    for number in itertools.count(1):
-        free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+    for free in numbered(path):
         try:
             free.touch(exist_ok=False)
         except FileExistsError:
@@ -141,6 +146,8 @@ def decoded(content: bytes) -> str:
         UnicodeDecodeError: when they are no text.
     """
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not marked and (zero := content.find(0)) >= 0:  # of UTF-16 without a mark, or of no text
+        raise UnicodeDecodeError("utf-8", content, zero, zero + 1, "a character of zero")
     return content.decode("utf-16" if marked else "utf-8-sig")
 
 

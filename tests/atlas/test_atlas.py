@@ -138,6 +138,14 @@ def test_its_steps_count_the_images_read_and_cut(tiny_network, images):
     assert steps[-2].done == steps[-2].total and all(step.atlas is None for step in steps[:-1])
 
 
+def test_images_of_one_name_are_told_apart(tiny_network, images, tmp_path):
+    (tmp_path / "x.png").write_text("no image")
+    first, second, third = (Held("x.png", each.held) for each in images[:3])
+    (broken,) = list_images(tmp_path)
+    *_, last = measure(tiny_network(), [first, broken, second, third], LAYERS)
+    assert same(last.atlas, made(tiny_network(), [first, second, third])) and list(last.skipped) == ["x.png (image 2)"]
+
+
 def test_example_images_are_whole_and_in_parts_that_differ(tmp_path):
     pictures(1, side=520)[0].save(tmp_path / "drawn.png")
     images = example_images([tmp_path / "drawn.png"])
@@ -186,7 +194,7 @@ def test_an_interrupted_command_writes_nothing(desk, monkeypatch, capsys):
 
     monkeypatch.setattr("toolkit.atlas.atlas.cut", interrupted)
     assert main([*COMMAND, "x.atlas"]) == 130
-    assert "Interrupted: nothing was written." in capsys.readouterr().err
+    assert "Interrupted.\n" in capsys.readouterr().err
     assert not list(desk.glob("x.atlas*"))
 
 

@@ -9,9 +9,9 @@ from toolkit.bench import bench_normalize, bench_transfer, memory, step
 from toolkit.bench.step import operations, photographlike
 from toolkit.bench.textbook import AS_TEXTBOOK, Textbook
 from toolkit.cli import main
-from toolkit.data.sources import Example
 from toolkit.device import in_words
 from toolkit.network import save_network
+from toolkit.normalize import example_stream
 from toolkit.pictures.formats import save_image
 from toolkit.synthesis import Inputs, Objective, Recipe
 
@@ -58,7 +58,7 @@ def test_the_textbook_judges_what_it_would_save(tiny_network):
 
 
 def test_a_measuring_pass_finds_what_hooks_find(tiny_network):
-    found = bench_normalize(tiny_network(), [Example("coffee"), Example("chelsea")], torch.device("cpu"))
+    found = bench_normalize(tiny_network(), example_stream().entries[:2], torch.device("cpu"))
     assert found["largest_difference"] < 1e-4
     assert found["speedup_float32"] == pytest.approx(
         found["float32_images_per_second"] / found["textbook_images_per_second"]

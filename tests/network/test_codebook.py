@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from toolkit.network import quantize
+from toolkit.network.codebook import quantize
 
 
 def weights(seed, shape=(40, 30, 3, 3)):

@@ -12,16 +12,9 @@ import torch
 from toolkit import files
 from toolkit.choices import Storage
 from toolkit.errors import DamagedFileError, ToolkitError
-from toolkit.network import (
-    fingerprint,
-    load_network,
-    original,
-    quantize,
-    rescale,
-    rounded,
-    save_network,
-    scales,
-)
+from toolkit.network import fingerprint, load_network, original, rescale, rounded, save_network
+from toolkit.network.codebook import quantize
+from toolkit.network.rescale import scales
 
 
 @pytest.fixture

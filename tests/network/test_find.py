@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub.errors import HTTPError
 
 from toolkit.files import sha256
 from toolkit.network import DEFAULT_NETWORK, Architecture, find_network, fingerprint, load_network, save_network
@@ -79,6 +80,22 @@ def test_own_networks_go_by_their_names_from_anywhere(tiny_network, tmp_path, mo
         save_network(tiny_network("vgg11"), tmp_path / "normalized-vgg" / f"{name}.safetensors")
     assert load_network("Mine").architecture.name == "vgg11"
     assert load_network("vgg19-small").architecture.name == "vgg19"  # what comes along goes first
+
+
+def test_a_network_may_be_called_like_somebodys_home(tiny_network, tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    assert refused("~old").startswith("There is no network file ~old, and none of that name in")
+    save_network(tiny_network("vgg11"), tmp_path / "~old")
+    assert load_network("~old").architecture.name == "vgg11"
+
+
+@pytest.mark.parametrize("error", [HTTPError("the server hung up"), RuntimeError("a part is missing")])
+def test_a_download_from_the_hub_that_breaks_off_is_told(monkeypatch, refused, error):
+    def broken(*_, **options):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", broken)
+    assert refused("hf://me/mine") == "hf://me/mine is not in the cache, and the hub can't be reached: try again later."
 
 
 def test_unknown_names_are_refused_with_the_nearest(tmp_path, refused):

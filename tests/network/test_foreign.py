@@ -95,8 +95,9 @@ def test_a_state_dict_that_is_not_a_whole_vgg_is_refused(tiny_network, tmp_path,
     assert sentence in refused(tmp_path / "w.pth", convention="caffe")
 
 
-def test_other_things_than_weights_are_refused(tmp_path, refused):
-    (tmp_path / "text.pth").write_text("hello, I am no network")
+@pytest.mark.parametrize("letter", "h0.GRaestu")
+def test_other_things_than_weights_are_refused(tmp_path, refused, letter):
+    (tmp_path / "text.pth").write_text(f"{letter} is how this text begins")
     assert refused(tmp_path / "text.pth").startswith(str(tmp_path / "text.pth"))
 
 

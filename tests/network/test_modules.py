@@ -45,6 +45,20 @@ def other():
 
 def none():
     return "seeded"
+
+
+def asking(seed):
+    return seeded(seed)
+
+
+class Picky(nn.Conv2d):
+    def forward(self, x):
+        torch._assert(x.shape[-1] == 224, "Wrong image width!")
+        return super().forward(x)
+
+
+def picky():
+    return nn.Sequential(Picky(3, 4, 3))
 """
 
 LAYERS = "relu1_1=1,relu4_2=2,relu5_1=3"
@@ -120,6 +134,21 @@ def test_files_know_their_weights_and_choose_no_code(measured):
     assert again.provenance["normalization"]["images"] == 5 and again.provenance["source"] == "own_nets:seeded"
     assert again.fingerprint != load_network("own_nets:seeded@own.scales", normalized=False).fingerprint
     assert (measured / "own.scales").stat().st_size < 10_000
+
+
+def test_an_at_sign_in_a_path_is_no_mark(measured, capsys):
+    place = measured / "me@work" / "own.scales"
+    place.parent.mkdir()
+    (measured / "own.scales").rename(place)
+    assert load_network(f"own_nets:seeded@{place}").mean_activations
+    with pytest.raises(ToolkitError, match=f"name both, own_nets:seeded@{place}"):
+        load_network(str(place))
+    assert main(["inspect", str(place)]) == 0
+
+
+def test_a_comparison_is_of_vggs(measured, capsys):
+    assert main(["compare", "own.scales", "own.scales"]) == 2
+    assert "own.scales holds no mean activations of a VGG: name a .scales file that" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["own.scales", "own_nets:seeded@own.scales"])
@@ -202,6 +231,9 @@ def test_what_it_cannot_do_is_said(desk, capsys, monkeypatch):
         "normalize own_nets:absent images -o x.scales --layers 1": "Could not make own_nets:absent",
         "normalize absent_nets:net images -o x.scales --layers 1": "install its package",
         "normalize own_nets:none images -o x.scales --layers 1": "gives no PyTorch module, but a str",
+        "normalize own_nets:asking images -o x.scales --layers 1": "'seed'): name a function that takes no arguments.",
+        "normalize own_nets:picky images -o x.scales --layers 0": "of one size only (Wrong image width!): name",
+        "normalize torch.nn:ReLU images -o x.scales --layers 0": "ReLU has no weights, so it is no network: name",
         "normalize timm/resnet18 images -o x.scales --layers 1": "Could not make timm/resnet18",
         "transfer images/0.png painting.png --network own_nets:seeded@absent.scales": "There is no file absent.scales",
         "transfer images/0.png painting.png --network own_nets:seeded --pooling max": "its pooling can't be chosen",

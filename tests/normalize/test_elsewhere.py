@@ -190,7 +190,7 @@ def test_a_column_that_is_not_there_is_told(root):
 
 
 def test_text_that_is_no_image_is_skipped_and_told(tmp_path):
-    pq.write_table(pa.table({"image": ["a cat, asleep", None]}), tmp_path / "x.parquet")
+    pq.write_table(pa.table({"image": ["a cat, asleep", "café", None]}), tmp_path / "x.parquet")
     reasons = set(ImageStream(list_images(tmp_path / "x.parquet"))[0].skipped.values())
     assert {reason.split("x.parquet ")[1] for reason in reasons} == {
         "holds text that is neither a path nor base64.",

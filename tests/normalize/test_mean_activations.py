@@ -8,7 +8,7 @@ from toolkit.cli import main
 from toolkit.data.sources import list_images
 from toolkit.data.stream import ImageStream
 from toolkit.errors import ToolkitError, ToolkitWarning
-from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network
+from toolkit.network import CONVENTIONS, fingerprint, load_network, save_network, save_scales
 from toolkit.normalize import MeanActivations, Pass, apply, load_normalized, normalize
 from toolkit.normalize.comparison import agreement, implied_mean_activations
 
@@ -164,6 +164,20 @@ def test_shipped_mean_activations_are_found_by_the_weights(shared_data):
     assert network.pooling == "average" and network.provenance["normalization"]["images"] == 400
     with pytest.warns(ToolkitWarning, match="vgg19-caffe-gatys.scales fit its weights"):
         load_normalized(source, convention="caffe", pooling="max")
+
+
+def test_mean_activations_of_other_networks_are_passed_over(tiny_network, work, tmp_path, monkeypatch, residual):
+    own = tmp_path / "normalized-vgg"
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: tmp_path / name)
+    own.mkdir()
+    (own / "a.scales").write_text("damaged")
+    residual.provenance = {"source": "own_nets:residual", "normalization": {}}
+    save_scales(residual, own / "b.scales")
+    (known,), _ = work.mean_activations([tiny_network()], {})
+    known.save(own / "c.scales")
+    save_network(tiny_network(), tmp_path / "plain.safetensors")
+    with pytest.warns(ToolkitWarning, match="the mean activations in c.scales fit its weights and were used"):
+        assert load_normalized(tmp_path / "plain.safetensors").mean_activations
 
 
 @pytest.mark.filterwarnings("error")

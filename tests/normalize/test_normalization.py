@@ -198,7 +198,7 @@ def test_mistakes_are_told_in_a_sentence(tiny_network, folder, held_out, tmp_pat
     with pytest.raises(ToolkitError, match=r".*bare holds no images, such as .jpg"):
         list_images(tmp_path / "bare")
     broken = ImageStream([entry for entry in list_images(folder) if entry.name in ("broken.jpg", "empty.png")])
-    with pytest.raises(ToolkitError, match="No image could be read, so there is nothing to measure"):
+    with pytest.raises(ToolkitError, match=r"No image could be read; the first: broken.jpg could not be read"):
         normalize([tiny_network()], Pass(broken, partials=tmp_path / "x"), held_out)
     assert not list(tmp_path.glob("x*"))  # which would refuse other images
     result, _ = normalized(tiny_network(), folder, held_out)

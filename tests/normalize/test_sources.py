@@ -1,8 +1,10 @@
 """Images are found in folders, archives and lists, and read in place whatever is wrong with some of them."""
 
+import contextlib
 import io
 import os
 import tarfile
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +66,23 @@ def test_an_archive_cut_short_gives_what_is_whole(archive):
     assert list(chunk.skipped.values()) == ["4.jpeg is cut short, as data.tar ends there: fetch the archive again."]
 
 
+def test_an_archive_cut_short_before_its_last_image_is_told(archive, tmp_path):
+    first = list_images(archive)[0].part
+    archive.write_bytes(archive.read_bytes()[: sum(first) - 100])
+    with pytest.warns(ToolkitWarning, match=r"^data.tar is cut short or damaged: images that were in it are"):
+        assert [entry.name for entry in list_images(archive)] == ["b/2.JPEG"]
+
+
+def test_what_is_no_archive_in_an_archive_is_passed_over_and_told(archive, tmp_path):
+    (tmp_path / "empty").touch()
+    with tarfile.open(tmp_path / "train.tar", "w") as outer:
+        for name, path in (("n01.tar", "empty"), ("._n01.tar", "empty"), ("n02.tar", "data.tar")):
+            outer.add(tmp_path / path, name)
+    with pytest.warns(ToolkitWarning, match=r"^train.tar/n01 is cut short or damaged: images") as told:
+        assert len(list_images(tmp_path / "train.tar")) == 5
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
 def test_a_compressed_archive_is_read_as_a_stream(archive, tmp_path, kind):
     with tarfile.open(archive) as plain, tarfile.open(tmp_path / "data.tar.any", f"w:{kind}") as packed:
@@ -73,9 +92,14 @@ def test_a_compressed_archive_is_read_as_a_stream(archive, tmp_path, kind):
     assert [entry.name for entry in entries] == [entry.name for entry in list_images(archive)]
     for one, other in zip([*entries, entries[0]], [*list_images(archive), list_images(archive)[0]], strict=True):
         assert np.array_equal(np.array(one.picture()), np.array(other.picture()))
-    (tmp_path / "data.tar.any").write_bytes((tmp_path / "data.tar.any").read_bytes()[:-900])
+    whole = (tmp_path / "data.tar.any").read_bytes()
+    (tmp_path / "data.tar.any").write_bytes(whole[:-900])
     with pytest.raises(ToolkitError, match=r"data.tar.any is neither .* nor a whole .tar: name one of them"):
         list_images(tmp_path / "data.tar.any")
+    for place in range(300, len(whole) - 300, 300):  # wherever it is damaged
+        (tmp_path / "data.tar.any").write_bytes(whole[:place] + bytes(60) + whole[place + 60 :])
+        with warnings.catch_warnings(record=True) as told, contextlib.suppress(ToolkitError):
+            assert len(list_images(tmp_path / "data.tar.any")) == 5 or told
 
 
 def test_archives_in_an_archive_are_read_in_place(archive, tmp_path):
@@ -214,6 +238,42 @@ def test_lists_are_read_as_people_have_them(tmp_path, encoding):
         assert entries[1].place == str(tmp_path / "val" / "2.JPEG")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("val.txt", "val/1.JPEG\nval/2.JPEG\n".encode("utf-16-le")),
+        ("val.csv", "file\nval/1.JPEG\n".encode("utf-16-be")),
+        ("val.csv", b"a" * 140_000),
+        ("val.txt", bytes(range(128, 256))),
+    ],
+)
+def test_lists_that_are_none_are_told(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    told = f"{name} is not a list of paths: write them as text in UTF-8, one on each line."
+    with pytest.raises(ToolkitError, match=told):
+        list_images(tmp_path / name)
+
+
+def test_a_folder_may_be_called_like_somebodys_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ToolkitError, match=r"There is no folder or archive ~old: name"):
+        list_images("~old")
+    (tmp_path / "~old").mkdir()
+    picture().save(tmp_path / "~old" / "a.png")
+    assert [entry.name for entry in list_images("~old")] == ["a.png"]
+
+
+def test_images_of_one_name_are_counted_each(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            picture(number).save(tmp_path / folder / f"{number}.png")
+    for damaged in ("a/1.png", "a/2.png", "b/1.png"):
+        (tmp_path / damaged).write_text("no image")
+    chunk = ImageStream(list_images(tmp_path / "a", tmp_path / "b"))[0]
+    assert chunk.images == 6 and list(chunk.skipped) == [f"{n}.png (image {at})" for n, at in ((1, 2), (2, 3), (1, 5))]
+
+
 def test_a_name_that_is_no_text_is_read_and_told(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     (tmp_path / "folder").mkdir()
@@ -245,6 +305,13 @@ def test_too_small_an_image_is_skipped(tmp_path):
     picture(size=(16, 16)).save(tmp_path / "b.png")
     chunk = ImageStream(list_images(tmp_path), "native")[0]
     assert chunk.skipped == {"a.png": "a.png is 16 x 15 pixels, too small: a VGG needs 16."} and len(chunk.batches) == 1
+
+
+@pytest.mark.parametrize("preparation", ["crop", "stretch", "native"])
+def test_too_long_an_image_is_skipped_before_it_is_scaled(tmp_path, preparation):
+    Image.new("RGB", (100_000, 1)).save(tmp_path / "a.png")
+    (reason,) = ImageStream(list_images(tmp_path), preparation)[0].skipped.values()
+    assert reason == "a.png is 100000 x 1 pixels, too long for its breadth: crop it."
 
 
 def test_a_folder_that_cannot_be_read_is_passed_over_with_a_note(tmp_path, monkeypatch):

@@ -121,6 +121,13 @@ def tiff(*pages, **options):
     return file
 
 
+@pytest.mark.parametrize(("white", "bright"), [(65535, 0.003), (1023, 0.003), (1023, 1)])
+def test_a_pgm_says_what_white_is(white, bright):
+    values = (RAMP * bright * white).round().astype(">u2")
+    file = io.BytesIO(f"P5 16 16 {white}\n".encode() + values.tobytes())
+    assert np.abs(open_mask(file)[0, 0].numpy() - values / white).max() <= 0.6 / 255
+
+
 def test_integers_of_32_bits_fill_their_range():
     found = open_image(tiff((RAMP * (2**32 - 1)).astype(np.uint32)))[0, 0].numpy()
     assert np.abs(found - RAMP).max() <= 1 / 255

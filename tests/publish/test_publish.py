@@ -191,6 +191,26 @@ def test_a_hub_out_of_reach_is_told_and_the_folder_is_kept(desk, monkeypatch, ca
     assert text.startswith("error: The hub can't be reached (") and text.endswith("everything is ready in mine.\n")
 
 
+@pytest.mark.parametrize("error", [RuntimeError("Error while uploading"), ValueError("LFS refuses")])
+def test_an_upload_that_breaks_off_is_told_and_the_folder_is_kept(desk, hub, monkeypatch, capsys, error):
+    def broken(*_, **options):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", broken)
+    assert main(PUBLISH) == 2
+    assert f"The hub can't be reached ({error}): try again later; everything is ready in" in capsys.readouterr().err
+
+
+def test_what_an_earlier_run_left_is_not_published_again(desk, capsys):
+    assert main([*PUBLISH, "--dry-run"]) == 0 and (desk / "mine" / "max.scales").exists()
+    assert main(["normalize", "plain.safetensors", "mine/average.scales", "-o", "one.safetensors"]) == 0
+    assert main(["publish", "one.safetensors", *PUBLISH[2:], "--dry-run"]) == 0
+    assert "max.scales" not in (desk / "mine" / "README.md").read_text()
+    assert sorted(path.name for path in (desk / "mine").glob("*.scales")) == ["average.scales"]
+
+
 def test_the_card_is_filled_from_the_file(desk, capsys):
     assert main([*PUBLISH, "--dry-run", "-o", "folder"]) == 0
     assert "published" not in capsys.readouterr().out

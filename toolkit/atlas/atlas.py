@@ -192,11 +192,11 @@ def measure(
     One pass over the images keeps scores and positions only, so memory does not grow with their number. Then the few
     images that matter are read again, and the patches cut out.
 
-    >>> from toolkit.data.sources import Example
+    >>> from toolkit.atlas import example_images
     >>> from toolkit.network import load_network
-    >>> *_, last = measure(load_network("vgg19-small"), [Example("coffee")], ["relu1_1"])
+    >>> *_, last = measure(load_network("vgg19-small"), example_images()[:1], ["relu1_1"])
     >>> [patch.image for patch in last.atlas.patches("relu1_1", channel=3)]
-    ['coffee']
+    ['astronaut']
 
     Args:
         network: on the device to run on; scores of a normalised one are in mean activations.

@@ -71,7 +71,7 @@ def find_strongest(network: Backbone, images: ImageStream, layers: Sequence[str]
     skipped: Mapping[str, str] = {}
     for chunk in images.chunks(range(len(images))):
         entries = range(chunk.number * images.CHUNK, len(images.entries))[: images.CHUNK]
-        numbers = iter([number for number in entries if images.entries[number].name not in chunk.skipped])
+        numbers = iter([number for number in entries if images.label(number) not in chunk.skipped])
         for batch in chunk.batches:
             features = network(batch.to(device).float().div_(255), layers)
             own = [next(numbers) for _ in batch]

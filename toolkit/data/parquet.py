@@ -5,7 +5,6 @@ holds bytes, or bytes and path, or text: paths, or base64.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -107,7 +106,7 @@ def _content(place: str, cell: Any) -> bytes | ToolkitError:
         if not content.lower().endswith(SUFFIXES):
             try:
                 return base64.b64decode(content.rpartition(",")[2], validate=True)  # after data:image/png;base64,
-            except binascii.Error:
+            except ValueError:
                 return ToolkitError(f"A row of {shown(place)} holds text that is neither a path nor base64.")
         content, path = None, content
     if content is None and path:

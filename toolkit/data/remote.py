@@ -83,7 +83,7 @@ def expand(pattern: str) -> list[str]:
     if column:
         return [f"{place}#{column}" for place in expand(file)]
     if not is_remote(pattern):
-        pattern = str(Path(pattern).expanduser())
+        pattern = os.path.expanduser(pattern)  # noqa: PTH111 - a folder may be called ~old
         if os.path.lexists(pattern):
             return [pattern]
     places: list[str] = []

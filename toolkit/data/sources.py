@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from PIL import Image
 from ..errors import DamagedFileError, ToolkitError, ToolkitWarning
 from ..files import IS_POINTER, POINTER, decoded
 from ..pictures.decode import SUFFIXES
-from ..pictures.io import example_photographs, open_picture, to_picture
+from ..pictures.io import open_picture
 from . import parquet, tar
 from .remote import attempt, beside, column_of, expand, in_remote_folder, is_folder, is_remote, read, read_whole, shown
 
@@ -44,17 +45,6 @@ class Source(Protocol):
 
     def picture(self, as_stored: bool = False) -> Image.Image:
         """Opens the image; the argument and errors are those of ``open_picture``."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One of ``example_photographs``."""
-
-    name: str
-
-    def picture(self, as_stored: bool = False) -> Image.Image:
-        """As ``Source``."""
-        return to_picture(example_photographs()[self.name])
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +152,7 @@ def _whole(entry: Entry) -> bytes | ToolkitError:
         return error
 
 
-def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) -> list[Entry]:
+def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0, archives: bool = True) -> list[Entry]:
     """The images in folders, archives, Parquet files and lists.
 
     A source is a path or an address (``https://``, ``hf://``, ``s3://``), or a pattern for several: ``{0..9}``, ``*``.
@@ -173,19 +163,21 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
       as in ``val.parquet#photo``; as bytes, paths or base64.
     - A list (``.txt``, ``.csv``): one path a line, relative to the list; a label may follow it.
 
-    Files with an image's ending count, but hidden ones don't. What is passed over is told in a warning.
+    In folders and archives, files with an image's ending count that are not hidden. Images that are passed over are
+    told in a warning.
 
     Args:
         sources: in this order.
         sample: takes so many at random, the same ones whichever way the images are stored.
         seed: of that choice.
+        archives: whether those of archives and Parquet files in folders count.
 
     Raises:
         ToolkitError: when a source can't be read, or there is no image.
     """
     places = [place for source in sources for place in expand(str(source))]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        entries = list(itertools.chain.from_iterable(threads.map(_images, places)))
+        entries = list(itertools.chain.from_iterable(threads.map(partial(_images, archives=archives), places)))
     if not entries:
         named = " ".join(shown(str(source)) for source in sources)
         raise ToolkitError(f"{named} holds no images, such as .jpg, .png, .webp or .tif files.")
@@ -195,11 +187,11 @@ def list_images(*sources: str | Path, sample: int | None = None, seed: int = 0) 
     return entries
 
 
-def _images(place: str) -> list[Entry]:
+def _images(place: str, archives: bool = True) -> list[Entry]:
     lower = shown(place).lower()
     try:
         if is_folder(place):
-            return _in_folder(place)
+            return _in_folder(place, archives)
         if lower.endswith(LISTS):
             return list(_in_list(place))
         if remedy := REMEDIES.get(PurePosixPath(lower).suffix):
@@ -216,7 +208,7 @@ def _images(place: str) -> list[Entry]:
         raise ToolkitError(f"Could not read {shown(place)}: {error.strerror or error}.") from error
 
 
-def _in_folder(folder: str) -> list[Entry]:
+def _in_folder(folder: str, archives: bool) -> list[Entry]:
     if is_remote(folder):
         base = folder.rstrip("/") + "/"
         files = {place.removeprefix(base): place for place in in_remote_folder(folder)}
@@ -224,7 +216,7 @@ def _in_folder(folder: str) -> list[Entry]:
         files = {str(path.relative_to(folder)): str(path) for path in sorted(_files(Path(folder)))}
     images = [Entry(_text(name), place) for name, place in files.items() if _counts(name)]
     shards = [place for name, place in files.items() if name.lower().endswith(SHARDS) and not _hidden(name)]
-    entries = [*images, *(entry for place in shards for entry in _images(place))]
+    entries = [*images, *(entry for place in shards if archives for entry in _images(place))]
     if not entries and (
         other := [place for name, place in files.items() if PurePosixPath(name.lower()).suffix in REMEDIES]
     ):
@@ -255,11 +247,12 @@ def _files(folder: Path) -> Iterator[Path]:
 def _in_list(place: str) -> Iterator[Entry]:
     content = attempt(place, lambda: read_whole(place)) if is_remote(place) else read_whole(place)
     try:
-        text = decoded(content)
-    except UnicodeDecodeError as error:
-        raise ToolkitError(f"{shown(place)} is not a list of paths: write them as text, one on each line.") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    for name in _in_table(lines) if shown(place).lower().endswith(".csv") else map(_without_label, lines):
+        lines = [line.strip() for line in decoded(content).splitlines() if line.strip() and not line.startswith("#")]
+        names = list(_in_table(lines) if shown(place).lower().endswith(".csv") else map(_without_label, lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        remedy = "write them as text in UTF-8, one on each line."
+        raise ToolkitError(f"{shown(place)} is not a list of paths: {remedy}") from error
+    for name in names:
         path = beside(place, name)
         if "\\" in name and not os.path.lexists(path):  # written on Windows
             path = beside(place, name := name.replace("\\", "/"))
@@ -281,12 +274,16 @@ def _without_label(line: str) -> str:
 
 
 def _in_archive(place: str) -> list[Entry]:
-    members, loose = tar.listing(place)
+    members, loose, broken = tar.listing(place)
     names = {member.name.lower() for member in members}
     masks = [member.name for member in members if _counts(member.name) and _accompanies(member.name, names)]
     archive = shown(place).rpartition("/")[2]
     _pass_over(masks, f"pictures in {archive} accompany others, as masks do in WebDataset")
     _pass_over([name for name in loose if _counts(name)], f"links in {archive} lead to pictures that it does not hold")
+    for each in itertools.filterfalse(_hidden, broken):
+        name = _text(str(PurePosixPath(archive, each)))
+        note = f"{name} is cut short or damaged: images that were in it are missing."
+        warnings.warn(note, ToolkitWarning, stacklevel=2)
     counted = (member for member in members if _counts(member.name) and member.name not in masks)
     return [Entry(_text(name), place, (start, size)) for name, start, size in counted]
 

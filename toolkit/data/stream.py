@@ -1,8 +1,10 @@
 """A stream of images, decoded in worker processes; images that can't be read are skipped and reported."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,6 +21,9 @@ from .sources import Entry, Fetched, Source, fetch
 
 #: In pixels; from a smaller image nothing reaches a VGG's last layers.
 SMALLEST = 16
+
+#: The longer side over the shorter, at most: scaled by the shorter side, a longer image takes gigabytes.
+LONGEST = 1000
 
 
 def crop(picture: Image.Image) -> Image.Image:
@@ -56,7 +61,7 @@ PREPARATIONS: dict[Preparation, Prepared] = {
 class Chunk(NamedTuple):
     """Consecutive images in batches (N, 3, H, W), uint8, of one size each; and the reasons why others were skipped.
 
-    ``lost`` are the archives that could not be read.
+    These go by ``ImageStream.label``. ``lost`` are the archives that could not be read.
     """
 
     number: int
@@ -102,12 +107,13 @@ class ImageStream(Dataset[Chunk]):
         """Decodes one chunk."""
         by_size: dict[tuple[int, ...], list[Tensor]] = {}
         skipped = {}
-        fetched = list(fetch(self.entries[number * self.CHUNK : (number + 1) * self.CHUNK]))
-        for entry in fetched:
+        first = number * self.CHUNK
+        fetched = list(fetch(self.entries[first : first + self.CHUNK]))
+        for place, entry in enumerate(fetched, first):
             try:
                 image = self.image(entry)
             except ToolkitError as error:
-                skipped[entry.name] = str(error)
+                skipped[self.label(place)] = str(error)
             else:
                 by_size.setdefault(tuple(image.shape), []).append(image)
         batches = [
@@ -118,13 +124,26 @@ class ImageStream(Dataset[Chunk]):
         lost = {entry.place for entry in fetched if isinstance(entry, Fetched) and entry.lost}
         return Chunk(number, batches, skipped, lost)
 
+    def label(self, number: int) -> str:
+        """What the image at this index is told from all others by: its name, numbered where the name recurs."""
+        name = self.entries[number].name
+        return f"{name} (image {number + 1})" if name in self._recurring else name
+
+    @cached_property
+    def _recurring(self) -> set[str]:
+        return {name for name, count in Counter(entry.name for entry in self.entries).items() if count > 1}
+
     def image(self, entry: Source) -> Tensor:
         """One image as it is in a batch, (1, 3, H, W), uint8.
 
         Raises:
-            ToolkitError: when it can't be read, or is smaller than ``SMALLEST``.
+            ToolkitError: when it can't be read, is smaller than ``SMALLEST``, or longer than ``LONGEST`` allows.
         """
-        picture = PREPARATIONS[self.preparation].function(entry.picture(self.as_stored))
+        picture = entry.picture(self.as_stored)
+        width, height = picture.size
+        if max(width, height) > LONGEST * min(width, height):
+            raise ToolkitError(f"{entry.name} is {width} x {height} pixels, too long for its breadth: crop it.")
+        picture = PREPARATIONS[self.preparation].function(picture)
         if min(picture.size) < SMALLEST:
             width, height = picture.size
             raise ToolkitError(f"{entry.name} is {width} x {height} pixels, too small: a VGG needs {SMALLEST}.")

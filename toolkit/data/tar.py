@@ -5,6 +5,7 @@ import gzip
 import lzma
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,9 @@ COMPRESSED: dict[bytes, Callable[[str], BinaryIO]] = {
     b"\xfd7zXZ": lzma.open,  # type: ignore[dict-item]
 }
 
+#: What these raise when a file is damaged.
+DAMAGED = (EOFError, lzma.LZMAError, zlib.error)
+
 
 class Member(NamedTuple):
     """A file in an archive: its name, its first byte, and how many it has."""
@@ -33,14 +37,18 @@ class Member(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What an archive holds: its files in their order, and the names of links to what it does not hold."""
+    """What an archive holds: its files in their order, and the names of links to what it does not hold.
+
+    ``broken``: the names of archives that are cut short or damaged, in it or itself (``.``).
+    """
 
     members: list[Member]
     loose: list[str]
+    broken: list[str]
 
 
 def listing(place: str) -> Listing:
-    """The files in an archive, and in archives inside it; the last may be cut short. Links within it are followed.
+    """The files in an archive, and in archives inside it, as far as they go. Links within it are followed.
 
     Raises:
         ToolkitError: when it is no tar, or is compressed and elsewhere.
@@ -50,7 +58,7 @@ def listing(place: str) -> Listing:
     try:
         with unpack(place) if unpack else opened(place, BLOCK) as file:
             return _listing(file, PurePosixPath(), 0)
-    except (tarfile.ReadError, EOFError, lzma.LZMAError) as error:
+    except (tarfile.ReadError, *DAMAGED) as error:
         raise ToolkitError(
             f"{shown(place)} is neither a folder, a list, a .parquet nor a whole .tar: name one of them."
         ) from error
@@ -63,13 +71,13 @@ def contents(place: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
     stream = _stream(place)
     try:
         return [(stream.seek(start), stream.read(stop - start))[1] for start, stop in spans]
-    except (EOFError, lzma.LZMAError) as error:
+    except DAMAGED as error:
         raise OSError("it is cut short or damaged") from error
 
 
 def _listing(file: BinaryIO, folder: PurePosixPath, base: int) -> Listing:
     members: list[Member | None] = []  # None: a link, until its target is known, which may come after it
-    loose: list[str] = []
+    loose, broken = list[str](), list[str]()
     files: dict[str, Member] = {}
     links: dict[str, tuple[int, str]] = {}  # to the place among the members, and the target
     try:
@@ -81,6 +89,7 @@ def _listing(file: BinaryIO, folder: PurePosixPath, base: int) -> Listing:
                     nested = _listing(inside, name.with_suffix(""), base + member.offset_data)  # type: ignore[arg-type]
                     members += nested.members
                     loose += nested.loose
+                    broken += nested.broken
                 elif member.isfile():
                     files[path] = Member(str(name), base + member.offset_data, member.size)
                     members.append(files[path])
@@ -88,9 +97,13 @@ def _listing(file: BinaryIO, folder: PurePosixPath, base: int) -> Listing:
                     beside = posixpath.dirname(path) if member.issym() else ""
                     links[path] = len(members), posixpath.normpath(posixpath.join(beside, member.linkname))
                     members.append(None)
+            file.seek(archive.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # what stands where the end should be is no header
+                broken.append(str(folder))
     except tarfile.ReadError as error:
-        if "unexpected end" not in str(error):
+        if not folder.parts and "unexpected end" not in str(error):
             raise
+        broken.append(str(folder))
     for path, (number, target) in links.items():
         passed = {path}
         while target in links and target not in passed:
@@ -100,7 +113,7 @@ def _listing(file: BinaryIO, folder: PurePosixPath, base: int) -> Listing:
             members[number] = files[target]._replace(name=str(folder / path))
         else:
             loose.append(str(folder / path))
-    return Listing([member for member in members if member is not None], loose)
+    return Listing([member for member in members if member is not None], loose, broken)
 
 
 def _unpacker(place: str) -> Callable[[str], BinaryIO] | None:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -131,12 +131,11 @@ def _pairs(pictures: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:
 
 def _normalize(job: Bench) -> dict[str, Any]:
     from ..bench import bench_normalize
-    from ..data.sources import Example, Source, list_images
+    from ..data.sources import Source, list_images
     from ..device import find_device
-    from ..pictures.io import example_photographs
+    from ..normalize import example_stream
 
-    examples: list[Source] = [Example(name) for name in example_photographs()]
-    images = list_images(*job.pictures) if job.pictures else examples * REPEATS
+    images: Sequence[Source] = list_images(*job.pictures) if job.pictures else [*example_stream().entries] * REPEATS
     return {"images": len(images), **bench_normalize(job.load(), images, find_device(job.device))}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..choices import SCALES
 from ..errors import InputError
 from ..fields import field
-from .job import SOURCE_HELP, Job, OfConvention, Outcome
+from .job import VGG_HELP, Job, OfConvention, Outcome
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ class Compare(Job):
     a: str = field(..., f"a normalised network, or a {SCALES} file", positional=True, metavar="A")
     b: str = field(..., "another", positional=True, metavar="B")
     original: str | None = field(
-        None, f"the weights as trained, for other people's files: {SOURCE_HELP}", metavar="SOURCE"
+        None, f"the weights as trained, for other people's files: {VGG_HELP}", metavar="SOURCE"
     )
     convention: OfConvention = None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..choices import Layout, Pooling
 from ..fields import field
-from .job import Job, OfConvention, Outcome, Output, Source, written
+from .job import Job, OfConvention, Outcome, Output, VGGSource, written
 
 
 class Convert(Job):
@@ -15,7 +15,7 @@ class Convert(Job):
     if it holds the same network.
     """
 
-    source: Source
+    source: VGGSource
     layout: Layout = field(
         ...,
         "torchvision: features.0.weight …; adain: 0.weight …, numbered as in AdaIN's vgg_normalised.pth, where a 1 x 1 "
@@ -28,8 +28,10 @@ class Convert(Job):
     convention: OfConvention = None
 
     def run(self, progress: Any = lambda step: None) -> Outcome:
+        from ..files import check_outputs
         from ..network import load_vgg, write_foreign
 
+        check_outputs([self.output], [self.source])
         network = load_vgg(self.source, convention=self.convention, pooling=self.pooling, normalized=not self.original)
         preprocessing = write_foreign(network, self.output, self.layout)
         if self.layout == "adain":

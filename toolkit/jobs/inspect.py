@@ -33,7 +33,7 @@ class Inspect(Job):
             return Outcome(read_recipe(self.file))
         facts = _means(self.file) if self.file.endswith(SCALES) else _network(self.file, self.convention)
         lines = [f"{name} {fact}" if name.endswith(":") else f"{name:<15}{fact}" for name, fact in facts.items()]
-        return Outcome("\n".join(lines), facts)
+        return Outcome("\n".join(lines))
 
 
 def _network(source: str, convention: str | None) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def _network(source: str, convention: str | None) -> dict[str, Any]:
 def _means(file: str) -> dict[str, Any]:
     """Of a file of mean activations. The network that it belongs to is not loaded: it may be code."""
     from ..files import load_tensors
-    from ..network import ModuleHeader, in_model_folders, read_scales
+    from ..network import ModuleHeader, in_model_folders, read_scales, with_scales
     from ..normalize import MeanActivations
 
-    path = in_model_folders(file.rpartition("@")[2])
+    path = in_model_folders(with_scales(file)[1])
     if load_tensors(path).metadata.get("format") == ModuleHeader.model_fields["format"].default:
         header, means = read_scales(path)
         belongs = {"network": f"{header.source}, no VGG", "preprocessing": _preprocessing(header.preprocessing)}

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 #: Tells what a job is doing; nobody hears it who doesn't listen.
 LOG = logging.getLogger("toolkit")
 
-SOURCE_HELP = (
+VGG_HELP = (
     "vgg19 (the paper's network, which comes with the toolkit), vgg19-small, or a file of your own in "
     f"{model_folders()[0]} by its name; "
     "torchvision/vgg11 … torchvision/vgg19, torchvision/vgg16_bn …, or hf://OWNER/NAME on the Hugging Face Hub "
-    "(downloaded once); or the path of a .safetensors or .pth file. A network that is no VGG: torchvision/resnet50 …, "
+    "(downloaded once); or the path of a .safetensors or .pth file"
+)
+
+SOURCE_HELP = (
+    f"{VGG_HELP}. A network that is no VGG: torchvision/resnet50 …, "
     f"timm/NAME, PACKAGE.MODULE:FUNCTION, a {SCALES} file of it, or PACKAGE.MODULE:FUNCTION@FILE{SCALES}"
 )
 
@@ -36,6 +40,7 @@ CONVENTION_HELP = (
 
 #: Fields that several jobs have.
 Source = Annotated[str, offered(..., SOURCE_HELP, positional=True)]
+VGGSource = Annotated[str, offered(..., VGG_HELP, positional=True)]
 OfConvention = Annotated[Convention | None, offered(None, CONVENTION_HELP, "network")]
 Device = Annotated[str, offered("auto", "cpu, cuda, cuda:1, mps, xpu (default: a GPU if there is one)", "network")]
 Output: dict[str, Any] = {"short": "o", "metavar": "FILE"}

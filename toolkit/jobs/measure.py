@@ -1,6 +1,7 @@
 """How ``Normalize`` (normalize.py) runs: over images, by one process or several, or from mean activations."""
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ INTERRUPTED = "what was done is kept: run the same command to continue."
 
 
 def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
-    check_outputs([path for path in (job.output, job.report) if path])
+    check_outputs([path for path in (job.output, job.report) if path], (job.source, *job.images))
     where = find_device(job.device)
     if job.of_means:
         return _apply(job, where)
@@ -47,7 +48,7 @@ def run(job: Normalize, progress: Callable[[Counted], object]) -> Outcome:
 
 
 def _apply(job: Normalize, where: torch.device) -> Outcome:
-    known = MeanActivations.load(Path(job.images[0]).expanduser())
+    known = MeanActivations.load(Path(os.path.expanduser(job.images[0])))  # noqa: PTH111
     original = _original(job, known.pooling, where)
     photographs = held_out(where)
     result = apply(original, known, photographs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..fields import field
-from .job import Job, Outcome, Source
+from .job import Job, Outcome, VGGSource
 
 
 class Publish(Job):
@@ -17,7 +17,7 @@ class Publish(Job):
     hf://OWNER/NAME.
     """
 
-    source: Source
+    source: VGGSource
     repository: str = field(..., "where to publish it", positional=True, metavar="OWNER/NAME")
     license: str = field(..., "license of the weights, by the Hub's names, such as cc-by-4.0", metavar="NAME")
     base_model: str | None = field(None, "Hub repository of the original weights", metavar="OWNER/NAME")

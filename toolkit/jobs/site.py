@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import InputError, ToolkitError
 from ..fields import field
 from ..network import DEFAULT_NETWORK
-from .job import SOURCE_HELP, Job, Outcome
+from .job import VGG_HELP, Job, Outcome
 
 #: The page is the demo's. No module of it is needed, so it is found as a folder beside the toolkit, not imported.
 DEMO = Path(__file__).resolve().parents[2] / "demo"
@@ -25,7 +25,7 @@ class Site(Job):
     folder: Path = field(..., "folder to write into", positional=True)
     network: tuple[str, ...] = field(
         ("vgg19-small", DEFAULT_NETWORK),
-        f"networks to offer, the first as the default: {SOURCE_HELP}",
+        f"networks to offer, the first as the default: {VGG_HELP}",
         metavar="NETWORK",
         min_length=1,
     )

@@ -108,4 +108,4 @@ class StudyJob(NetworkJob):
                     folder.write((step.row, step.column), step.finished)
         text = write()
         failed = {place: cell.error for place, cell in study.cells.items() if cell.error}
-        return Outcome(text, data(study), tuple(f"{folder.name(place)}: {why}" for place, why in failed.items()))
+        return Outcome(text, failed=tuple(f"{folder.name(place)}: {why}" for place, why in failed.items()))

@@ -1,11 +1,10 @@
 from .architecture import DEPTHS, Architecture, Layer
 from .backbone import Backbone, Field, ModuleBackbone, as_trained, channels, check_layers, field_of, fingerprint
-from .codebook import Codebook, quantize
 from .files import load_vgg, normalized_for, rounded, save_network, weights_fingerprint
-from .find import DEFAULT_NETWORK, find_network, in_model_folders, is_module, model_folders
+from .find import DEFAULT_NETWORK, find_network, in_model_folders, is_module, model_folders, with_scales
 from .foreign import write_foreign
 from .modules import ModuleHeader, load_module, load_network, read_scales, save_scales
-from .rescale import original, rescale, scales
+from .rescale import original, rescale
 from .vgg import CONVENTIONS, POOLINGS, Network, Preprocessing
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "POOLINGS",
     "Architecture",
     "Backbone",
-    "Codebook",
     "Field",
     "Layer",
     "ModuleBackbone",
@@ -36,13 +34,12 @@ __all__ = [
     "model_folders",
     "normalized_for",
     "original",
-    "quantize",
     "read_scales",
     "rescale",
     "rounded",
     "save_network",
     "save_scales",
-    "scales",
     "weights_fingerprint",
+    "with_scales",
     "write_foreign",
 ]

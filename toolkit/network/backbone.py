@@ -85,6 +85,9 @@ class ModuleBackbone:
         mean_activations: by layer, (C) in float64: the mean of |a| over images and positions, which is that of a
             behind a ReLU. Features are divided by them; a filter whose mean is 0 keeps scale 1.
         provenance: where the weights come from and over which images it was normalised, any JSON.
+
+    Raises:
+        ToolkitError: when the module has no weights.
     """
 
     def __init__(
@@ -100,7 +103,10 @@ class ModuleBackbone:
         self.measured = {name: name for name in self.layers}
         self.provenance = dict(provenance or {})
         self.parameters = module.parameters
-        self.dtype, self.device = next(module.parameters()).dtype, next(module.parameters()).device
+        weight = next(module.parameters(), None)
+        if weight is None:
+            raise ToolkitError(f"{type(module).__name__} has no weights, so it is no network: name another.")
+        self.dtype, self.device = weight.dtype, weight.device
         self._scales = {
             name: mean.where(mean > 0, 1.0).to(self.device, self.dtype).view(-1, 1, 1)
             for name, mean in self.mean_activations.items()
@@ -140,6 +146,8 @@ class ModuleBackbone:
         meta = self.at(torch.device("meta"), self.dtype)
         try:
             features = meta._run(torch.empty(1, 3, *size[-2:], device="meta"), layers)
+        except AssertionError as error:  # as of torchvision's transformers
+            raise ToolkitError(f"This network takes images of one size only ({error}): name another.") from error
         except RuntimeError as error:
             raise ToolkitError(
                 f"An image of {size[-1]} x {size[-2]} pixels is too small for this network: choose a larger size."

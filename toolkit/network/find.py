@@ -1,5 +1,6 @@
 """Which file a name stands for: a network that comes with the project, torchvision's, or a path."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ BUNDLED = tuple(Path(__file__).resolve().parents[n] / "models" for n in (2, 1))
 #: Other networks than VGGs: torchvision's and timm's by name, and a function that makes one, by its dotted path.
 MODULES = re.compile(r"(torchvision/(?!(?i:vgg))|timm/)\w[\w.]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
+#: The name of a network with its file of mean activations; a path may hold an @ too.
+WITH_SCALES = re.compile(r"((?:torchvision/|timm/|[A-Za-z_][\w.]*:)\w[\w.]*)@(.+)")
+
 #: Torchvision's VGGs, by the names under which they are found here.
 TORCHVISION = tuple(f"torchvision/{name}{suffix}" for suffix in ("", "_bn") for name in DEPTHS)
 
 
 def model_folders() -> tuple[Path, ...]:
-    """Where networks go by their names: a person's own folder, and those that come with the project, which go first."""
+    """Where files go by their names: a person's own folder, and those that come with the project."""
     return platformdirs.user_data_path("normalized-vgg", appauthor=False), *BUNDLED
 
 
@@ -42,10 +46,11 @@ def find_network(source: str | Path) -> Path:
     """
     if is_on_hub(source):
         return downloaded(str(source))
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - a folder may be called ~old
     if path.is_file():
         return path
     name = str(source).lower().removeprefix("models/").removesuffix(".safetensors")
+    # Of two files of one name that which comes with the project goes first.
     present = {file.stem.lower(): file for folder in model_folders() for file in folder.glob("*.safetensors")}
     if name in present:
         return present[name]
@@ -73,13 +78,19 @@ def is_module(source: str | Path) -> bool:
     return name.endswith(SCALES) or (bool(MODULES.fullmatch(name)) and not Path(name).is_file())
 
 
+def with_scales(source: str) -> tuple[str, str]:
+    """The name of a network, if there is one, and the file in ``NAME@FILE.scales``."""
+    match = WITH_SCALES.fullmatch(source)
+    return (match[1], match[2]) if match else ("", source)
+
+
 def in_model_folders(name: str) -> Path:
     """A file by its path, or by its name in one of ``model_folders``.
 
     Raises:
         MissingFileError: when there is none.
     """
-    places = [Path(name).expanduser(), *(folder / name for folder in model_folders())]
+    places = [Path(os.path.expanduser(name)), *(folder / name for folder in model_folders())]  # noqa: PTH111
     if found := [path for path in places if path.is_file()]:
         return found[0]
     raise MissingFileError(f"There is no file {name}, and none of that name in {model_folders()[0]}.")

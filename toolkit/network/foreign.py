@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -32,7 +31,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 STATE_THE_CONVENTION = (
     "state the convention, torchvision (RGB in [0, 1], less mean, over standard deviation) or caffe (BGR in 0..255, "
-    "less mean)."
+    "less mean), or have normalize write it into a file."
 )
 
 
@@ -73,7 +72,9 @@ def read_state(path: Path) -> TensorFile:
             f"{path} is not a plain file of weights, or holds code, which is never run: "
             "use safetensors, or a state dict saved with torch.save."
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except ToolkitError:
+        raise
+    except Exception as error:  # PyTorch's reader raises errors of every kind for what is no file of weights
         if "TorchScript" in str(error):
             raise ToolkitError(f"{path} is a TorchScript program: load it, and save its state_dict().") from error
         raise DamagedFileError(f"{path} is damaged, cut short, or not a file of weights: fetch it again.") from error

@@ -26,7 +26,12 @@ def downloaded(address: str) -> Path:
         ToolkitError: when it is no such address, or could not be downloaded.
     """
     from huggingface_hub import hf_hub_download  # slow to import
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+    )
 
     match = ADDRESS.fullmatch(address)
     if match is None:
@@ -35,12 +40,12 @@ def downloaded(address: str) -> Path:
         return Path(hf_hub_download(match["repository"], match["file"] or WEIGHTS, revision=match["revision"]))
     except HFValidationError as error:
         raise ToolkitError(f"{address} is no address of a network: write hf://owner/name.") from error
-    except LocalEntryNotFoundError as error:
-        raise ToolkitError(f"{address} is not in the cache, and the hub can't be reached: try again later.") from error
     except HfHubHTTPError as error:
         raise ToolkitError(
             f"{address} could not be downloaded (the hub answers {error.response.status_code}): check the name; a "
             "private network takes a token in HF_TOKEN."
         ) from error
+    except (LocalEntryNotFoundError, HTTPError, RuntimeError) as error:  # the last is of its downloads in parts
+        raise ToolkitError(f"{address} is not in the cache, and the hub can't be reached: try again later.") from error
     except OSError as error:
         raise ToolkitError(f"{address} could not be saved ({error.strerror or error}).") from error

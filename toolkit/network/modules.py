@@ -16,7 +16,7 @@ from ..errors import ToolkitError, did_you_mean
 from ..files import Header, load_tensors, save_tensors
 from .backbone import Backbone, ModuleBackbone
 from .files import load_vgg
-from .find import in_model_folders, is_module
+from .find import in_model_folders, is_module, with_scales
 from .vgg import CONVENTIONS, Preprocessing
 
 #: Networks that a file may name.
@@ -67,13 +67,13 @@ def load_module(
         source: ``torchvision/NAME`` or ``timm/NAME``, trained weights and all; ``package.module:function``, which is
             called and returns a module; a ``.scales`` file of one of the former two; or ``SOURCE@FILE.scales``.
         convention: a key of ``CONVENTIONS``, for a network that does not say it (default: ``torchvision``).
-        layers: its layers by names of one's own, in place of those in the file.
+        layers: its layers by names of one's own; a file of mean activations has names of its own.
         normalized: whether features are divided by their mean activations.
 
     Raises:
         ToolkitError: when there is no such network or file, or the file is of other weights.
     """
-    name, _, file = source.rpartition("@") if source.endswith(SCALES) else (source, "", "")
+    name, file = with_scales(source) if source.endswith(SCALES) else (source, "")
     if not file:
         return ModuleBackbone(*made(name, convention), layers or {}, provenance={"source": name})
     path = in_model_folders(file)
@@ -145,6 +145,8 @@ def made(name: str, convention: str | None) -> tuple[nn.Module, Preprocessing]:
             values = {}
     except (ImportError, AttributeError) as error:
         raise ToolkitError(f"Could not make {name} ({error}): install its package, or check its name.") from error
+    except TypeError as error:
+        raise ToolkitError(f"Could not make {name} ({error}): name a function that takes no arguments.") from error
     except (OSError, RuntimeError) as error:
         raise ToolkitError(f"Could not make {name} ({error}): its weights may have to be fetched by hand.") from error
     if not isinstance(module, nn.Module):

@@ -4,11 +4,11 @@ import warnings
 from pathlib import Path
 
 from ..choices import SCALES, Pooling
-from ..data.sources import Example
+from ..data.sources import Held
 from ..data.stream import ImageStream
-from ..errors import ToolkitWarning
+from ..errors import ToolkitError, ToolkitWarning
 from ..network import Backbone, Network, is_module, load_network, load_vgg, model_folders
-from ..pictures.io import example_photographs
+from ..pictures.io import example_photographs, to_picture
 from .check import held_out
 from .mean_activations import MeanActivations
 from .normalize import Pass, apply, normalize
@@ -22,7 +22,7 @@ APPROXIMATE = (
 
 def example_stream() -> ImageStream:
     """scikit-image's photographs, in centre crops."""
-    return ImageStream([Example(name) for name in example_photographs()])
+    return ImageStream([Held(name, to_picture(image)) for name, image in example_photographs().items()])
 
 
 def load_backbone(source: str, *, convention: str | None = None, pooling: Pooling | None = None) -> Backbone:
@@ -74,7 +74,10 @@ def normalize_by_default(network: Network, name: str = "The network") -> Network
     """
     photographs = held_out(next(network.parameters()).device)
     for path in sorted(path for folder in model_folders() for path in folder.glob(f"*{SCALES}")):
-        known = MeanActivations.load(path)
+        try:
+            known = MeanActivations.load(path)
+        except ToolkitError:  # damaged, or of a network that is no VGG
+            continue
         if known.pooling == network.pooling and known.fits(network):
             how = f"the mean activations in {path.name} fit its weights and were used."
             result = apply(network, known, photographs)

@@ -99,7 +99,7 @@ class MeanActivations:
             return cls(header.architecture, header.pooling, header.weights, norms, means, header.provenance)
         except (ToolkitError, KeyError, ValueError) as error:
             raise DamagedFileError(
-                f"{path} holds no mean activations: name a {SCALES} file that a normalisation wrote."
+                f"{path} holds no mean activations of a VGG: name a {SCALES} file that the normalisation of one wrote."
             ) from error
 
 

@@ -83,7 +83,10 @@ class Pass:
         measurement = self.measure(networks)
         if not measurement.images:
             self.forget()  # other images may take their place
-        names = "\n".join(entry.name for entry in self.images.entries if entry.name not in measurement.skipped)
+            if measurement.skipped:
+                raise ToolkitError(f"No image could be read; the first: {next(iter(measurement.skipped.values()))}")
+        entries = enumerate(self.images.entries)
+        names = "\n".join(entry.name for n, entry in entries if self.images.label(n) not in measurement.skipped)
         described = {
             **provenance,
             **({"approximate": f"fewer than {FEW} images"} if measurement.images < FEW else {}),

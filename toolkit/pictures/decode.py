@@ -126,11 +126,13 @@ def _remedy(source: str | Path | BinaryIO) -> str:
 
 def decoded(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """The colours of a picture, upright, RGB of sRGB; and its alpha (L), where it has transparent parts."""
-    info, tags = picture.info, getattr(picture, "tag_v2", {})
+    info, tags, kind = picture.info, getattr(picture, "tag_v2", {}), picture.format
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
-        if values.dtype == np.int32 and tags and tags.get(339) != 2:  # Pillow reads both kinds alike
+        if values.dtype == np.int32 and kind == "PPM":  # Pillow has scaled them to 16 bits
+            values = values.astype(np.uint16)
+        elif values.dtype == np.int32 and tags and tags.get(339) != 2:  # Pillow reads both kinds alike
             values = values.view(np.uint32)
         grey = _in_eight_bits(values)
         picture = Image.fromarray(255 - grey if tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO else grey)

@@ -10,7 +10,7 @@ from ..choices import SCALES, Pooling, Storage
 from ..errors import ToolkitError
 from ..export import export_features, export_step
 from ..files import written_atomically
-from ..network import Network, find_network, load_vgg, normalized_for, original
+from ..network import POOLINGS, Network, find_network, load_vgg, normalized_for, original
 from ..network.hub import WEIGHTS
 from ..normalize import MeanActivations
 from ..normalize.check import held_out, largest_relative_error
@@ -65,6 +65,8 @@ def write_bundle(source: str | Path, folder: Path) -> Bundle:
         normalization[pooling] = network.provenance.get("normalization", {})
         known = MeanActivations.of(trained, network.mean_activations, normalization[pooling])
         known.save(folder / f"{pooling}{SCALES}")
+    for pooling in set(POOLINGS) - set(networks):
+        (folder / f"{pooling}{SCALES}").unlink(missing_ok=True)  # an earlier run's
     with written_atomically(folder / WEIGHTS) as temporary:
         shutil.copyfile(path, temporary)
     first = next(iter(networks.values()))

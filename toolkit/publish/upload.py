@@ -37,5 +37,5 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
         raise ToolkitError(
             f"The hub refuses {repository} ({status}): {remedy or error.server_message}; {kept}."
         ) from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:  # the last two are of its uploads of large files
         raise ToolkitError(f"The hub can't be reached ({error}): try again later; {kept}.") from error
