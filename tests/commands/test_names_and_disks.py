@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from toolkit.cli import main
 from toolkit.errors import ToolkitError, WriteError
 from toolkit.files import save_somewhere
 from toolkit.jobs import Transfer
+from toolkit.jobs.pairs import every_pair
 from toolkit.network import save_network
 from toolkit.pictures.formats import read_recipe
 from toolkit.pictures.io import open_alpha, open_image
+from toolkit.synthesis import Result
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 
@@ -103,6 +106,21 @@ def test_names_taken_meanwhile_are_not_overwritten(desk):
     assert open_image(made.path).shape[-1] == 32 and str(made.path) == "photo-painting-2.png"
 
 
+def test_a_finished_picture_stays_when_another_is_interrupted_and_resumed(desk):
+    assert transfer("photo.jpg", "painting.png", "--resume") == 0
+    finished = (desk / "photo-painting.png").read_bytes()
+
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job(resume=True, seed=1).run(interrupt)
+    assert "photo-painting-2.checkpoint" in left(desk)
+    assert str(job(resume=True, seed=1).run().path) == "photo-painting-2.png"
+    assert (desk / "photo-painting.png").read_bytes() == finished
+    assert left(desk) == ["painting.png", "photo-painting-2.png", "photo-painting.png", "photo.jpg"]
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -113,6 +131,8 @@ def test_names_taken_meanwhile_are_not_overwritten(desk):
         ["reconstruct", "photo.jpg", "--start-image", "painting.png", "-o", "painting.png"],
         ["study", "photo.jpg", "painting.png", "--rows", "seed", "-o", "painting.png"],
         ["normalize", "vgg19-small", "-o", "x.safetensors", "--report", "x.safetensors"],
+        ["normalize", "tiny.safetensors", "-o", "./tiny.safetensors"],
+        ["convert", "tiny.safetensors", "--layout", "plain", "-o", "tiny.safetensors"],
     ],
 )
 def test_nothing_is_written_over_what_is_needed(desk, command, capsys):
@@ -186,6 +206,16 @@ def test_a_folder_run_makes_every_picture_whatever_its_name(desk):
     assert left(desk / "photos" / "out.v2") == made
 
 
+def test_a_folder_run_paints_pictures_alone(desk):
+    (desk / "photos").mkdir()
+    noise().save(desk / "photos" / "a.png")
+    with tarfile.open(desk / "photos" / "backup.tar", "w") as tar:
+        tar.add("photo.jpg")
+    (desk / "photos" / "labels.parquet").write_text("no table")
+    assert transfer("photos", "painting.png", "-o", "made") == 0
+    assert left(desk / "made") == ["a-painting.png"]
+
+
 def test_results_of_another_recipe_are_told(desk, capsys):
     (desk / "photos").mkdir()
     noise().save(desk / "photos" / "a.png")
@@ -197,6 +227,28 @@ def test_results_of_another_recipe_are_told(desk, capsys):
     noise(7).save(desk / "photos" / "a.png")
     assert transfer(*command) == 0
     assert "kept: made/a-painting.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_picture_that_was_interrupted_is_made_whole_by_the_same_command(desk, resume):
+    (desk / "photos").mkdir()
+    noise().save(desk / "photos" / "a.png")
+    fields = {"network": "tiny.safetensors", "original": True, "size": 32, "iterations": 9, "precision": "float32"}
+    job = Transfer(content="photos", styles=["painting.png"], output=Path("made"), resume=resume, **fields)
+    made = desk / "made" / "a-painting.png"
+
+    def interrupt(step):
+        if step.iteration == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(every_pair(job, interrupt))
+    assert not Result.read(made).finished
+    list(every_pair(job))
+    assert Result.read(made).finished and left(desk / "made") == ["a-painting.png"]
+    again = made.read_bytes()
+    list(every_pair(job))
+    assert made.read_bytes() == again
 
 
 @pytest.mark.parametrize("output", ["photos", "x.png", "photo.jpg"])

@@ -363,6 +363,8 @@ def test_export_on_the_command_line(tiny_network, tmp_path, monkeypatch, capsys)
     assert main(["export", "tiny.safetensors", "--layers", "relu1_1,pool2", "-o", "x.onnx"]) == 0
     text = capsys.readouterr().out
     assert "  relu1_1 " in text and "  pool2 " in text and "written to x.onnx, " in text
+    twice = ["--content-layers", "relu2_1,relu2_1", "--style-layers", "relu1_1,relu2_1,relu1_1"]
+    assert main(["export", "tiny.safetensors", "--kind", "step", *twice, "-o", "step.onnx"]) == 0
     assert main(["export", "tiny.safetensors", "--kind", "step", "-o", "step.onnx"]) == 0
     assert "  gradient " in capsys.readouterr().out
     moments = ["--style-statistic", "moments", "-o", "moments.onnx"]

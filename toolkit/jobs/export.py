@@ -8,7 +8,7 @@ from ..errors import InputError, in_words
 from ..fields import Names, field
 from ..synthesis.notation import STYLE_LAYERS
 from ..synthesis.recipe import CONTENT_LAYERS
-from .job import Job, OfConvention, Outcome, Output, Source, written
+from .job import Job, OfConvention, Outcome, Output, VGGSource, written
 
 #: What can be exported, each with its own fields' defaults: those of a transfer.
 KINDS: dict[str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ class Export(Job):
     from it what PyTorch computes.
     """
 
-    source: Source
+    source: VGGSource
     kind: Literal["features", "step"] = field(
         "features",
         "features: the output of layers; step: a transfer's losses, targets, and gradient with respect to the image",
@@ -65,8 +65,8 @@ class Export(Job):
         if self.kind == "features":
             errors = export_features(network, chosen["layers"], self.output, self.precision)
         else:
-            layers = chosen["content_layers"], chosen["style_layers"]
-            errors = export_step(network, *layers, self.output, self.precision, chosen["style_statistic"])
+            once = (tuple(dict.fromkeys(chosen[kind])) for kind in ("content_layers", "style_layers"))
+            errors = export_step(network, *once, self.output, self.precision, chosen["style_statistic"])
         lines = [f"  {name:<20} {error:.1e}" for name, error in errors.items()]
         size = f"{written(self.output)}, {self.output.stat().st_size / 1e6:.1f} MB"
-        return Outcome("\n".join(["largest error against PyTorch, over the largest value:", *lines, size]), errors)
+        return Outcome("\n".join(["largest error against PyTorch, over the largest value:", *lines, size]))

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..device import find_device
 from ..distributed import ALONE, Ranks
 from ..errors import InputError, ToolkitWarning
-from ..files import check_outputs, save_somewhere
+from ..files import check_outputs, numbered, save_somewhere
 from ..network import Backbone, fingerprint
 from ..pictures.formats import check_format
 from ..pictures.io import open_alpha, open_mask, open_picture, resize, to_uint8
@@ -29,6 +29,9 @@ from .synthesis import Made, SynthesisJob
 if TYPE_CHECKING:
     from ..export import OnnxObjective
 
+#: How the name of a checkpoint ends.
+KEPT = ".checkpoint"
+
 
 def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Backbone | None) -> Made:
     """Makes a picture, by all processes that torchrun has started."""
@@ -38,8 +41,9 @@ def run(job: SynthesisJob, progress: Callable[[Progress], object], network: Back
 
 def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Backbone, ranks: Ranks = ALONE) -> Made:
     """Makes a picture; of several processes the first tells of it and saves it."""
-    output = job.output or Path(f"{name_of(job)}.png")
-    kept = output.with_suffix(".checkpoint") if job.resume else None
+    names = numbered(Path(f"{name_of(job)}.png"))
+    output = job.output or next(each for each in names if not each.exists() or each.with_suffix(KEPT).exists())
+    kept = output.with_suffix(KEPT) if job.resume else None
     film = Timelapse(job.timelapse) if job.timelapse else None
     alpha = open_alpha(job.content) if job.content and job.keep_alpha else None
     check_format(output, job.recipe.size, alpha=alpha is not None, bits=job.bits)
@@ -66,7 +70,7 @@ def paint(job: SynthesisJob, progress: Callable[[Progress], object], network: Ba
         path = save_somewhere(
             output,
             lambda place: picture.save(place, bits=job.bits, dpi=job.dpi),
-            overwrite=job.output is not None or job.resume,
+            overwrite=job.output is not None or resumed,
         )
         if synthesis.skipped:
             LOG.info("skipped %d iterations that would hardly lower the loss", synthesis.skipped)

@@ -55,9 +55,7 @@ def every_pair(
         for one in pairs[ranks.rank :: ranks.world_size]:
             assert one.output is not None
             try:
-                if one.output.exists():
-                    _say_if_another(one, one.output, network)
-                else:
+                if not (one.output.exists() and _stays(one, one.output, network)):
                     yield paint(one, progress, network)
             except ToolkitError as error:
                 yield ToolkitError(f"{one.output}: {error}")
@@ -83,22 +81,22 @@ def _pairs(job: SynthesisJob, folder: Path) -> list[SynthesisJob]:
 
 
 def _images(sources: Sequence[str], results: Path) -> list[str | None]:
-    """The images, and those of folders that are not in the folder of results."""
+    """The images, and those in folders that are not in the folder of results."""
     from ..data.sources import list_images
 
     folder = results.resolve()
     images: list[str | None] = []
     for source in sources:
         if Path(source).is_dir():
-            places = (entry.place for entry in list_images(source))
+            places = (entry.place for entry in list_images(source, archives=False))
             images += [place for place in places if folder not in Path(place).resolve().parents]
         else:
             images.append(source)
     return images
 
 
-def _say_if_another(job: SynthesisJob, output: Path, network: "Backbone") -> None:
-    """Tells when a result that is there is not what would be made."""
+def _stays(job: SynthesisJob, output: Path, network: "Backbone") -> bool:
+    """Whether a result that is there is kept: all but those of this job that were interrupted. Tells of others."""
     from ..synthesis import Result
     from .paint import prepared
 
@@ -110,3 +108,5 @@ def _say_if_another(job: SynthesisJob, output: Path, network: "Backbone") -> Non
         same = False
     if not same:
         LOG.info("kept: %s is of another recipe or other images: remove it to make it anew.", output)
+        return True
+    return there.finished

@@ -170,7 +170,7 @@ class Transfer(Masked):
     )
     keep_alpha: bool = ALPHA
     fps: float | None = field(
-        None, "frames a second; a folder of numbered frames, a GIF or a WebP is then a clip", "clip", gt=0, le=240
+        None, "frames a second; a folder of numbered frames, a GIF or a WebP is then a clip", "clip", ge=0.01, le=240
     )
     from_: float | None = field(None, "paint from this second on", "clip", ge=0, le=LONGEST_CLIP)
     to: float | None = field(None, "paint up to this second", "clip", gt=0, le=LONGEST_CLIP)
@@ -180,6 +180,7 @@ class Transfer(Masked):
         "weight of the temporal loss, against flicker; 0 paints each frame by itself",
         "clip",
         ge=0,
+        allow_inf_nan=False,
     )
     recipe: Recipe = recipe_field("transfer", ("content", "style", "colours", *COMMON))
 

@@ -31,7 +31,7 @@ Weights = Annotated[tuple[Weight, ...], _text(parse_numbers)]
 CONTENT_LAYERS = {"relu4_2": 1.0}
 
 #: What a picture holds beside its recipe, in the same object.
-BESIDE = ("made_from", "losses")
+BESIDE = ("made_from", "losses", "finished")
 
 #: What distinguishes the four syntheses; they share one optimisation.
 PRESETS: dict[SynthesisName, dict[str, Any]] = {

@@ -24,18 +24,20 @@ class Result:
         recipe: what was asked for.
         made_from: the fingerprints of the network and the images, where they are known.
         losses: by name, before their weights; of the iteration of least objective.
+        finished: whether all iterations were made.
     """
 
     image: Tensor
     recipe: Recipe
     made_from: MadeFrom | None = None
     losses: dict[str, float] = field(default_factory=dict)
+    finished: bool = True
 
     def to_json(self) -> str:
-        """What a picture holds beside the image: the recipe's fields, with ``made_from`` and ``losses`` among them."""
+        """What a picture holds beside the image: the recipe's fields, with those of the result among them."""
         made_from = self.made_from and self.made_from.model_dump(mode="json")
         facts = {**self.recipe.model_dump(mode="json"), "made_from": made_from, "losses": self.losses}
-        return json.dumps(facts, indent=2)
+        return json.dumps(facts if self.finished else {**facts, "finished": False}, indent=2)
 
     def save(self, path: str | Path, **options: Any) -> None:
         """Writes the picture, as ``save_image`` does with its options and errors."""
@@ -51,7 +53,8 @@ class Result:
         text = read_recipe(source)
         if not isinstance(source, str | Path):
             source.seek(0)
-        return cls(open_image(source), Recipe.checked(text), made_from_in(text), json.loads(text).get("losses", {}))
+        recipe, made_from, facts = Recipe.checked(text), made_from_in(text), json.loads(text)
+        return cls(open_image(source), recipe, made_from, facts.get("losses", {}), facts.get("finished", True))
 
 
 def made_from_in(text: str) -> MadeFrom | None:

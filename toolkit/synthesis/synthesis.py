@@ -177,7 +177,7 @@ class Synthesis:
     @property
     def result(self) -> Result:
         """The best image so far, with what it was made from and the losses of the level's best iteration."""
-        return Result(self.image, self.recipe, self.made_from, self._losses)
+        return Result(self.image, self.recipe, self.made_from, self._losses, finished=not self._left())
 
     def _finished(self, size: tuple[int, int]) -> Tensor:
         best, content = resize(self.best, size).clamp(0, 1).cpu(), self.inputs.content
