@@ -1,5 +1,6 @@
 """Clips on the command line: a film however it ends, and the same one when it is run again."""
 
+import os
 import subprocess
 import sys
 import time
@@ -222,3 +223,69 @@ def test_sound_that_cannot_be_read_is_left_out(network, clip, monkeypatch):
     with pytest.warns(ToolkitWarning, match="the film has none"):
         Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=3, to=0.1).run()
     assert len(shown("clip-painting.mp4")) == 3
+
+
+def test_the_output_that_is_named_gets_the_film_though_an_earlier_one_was_begun(network, clip, desk):
+    job = Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10)
+    with pytest.raises(KeyboardInterrupt):
+        job.model_copy(update={"output": Path("film.mp4")}).run(stop_at_two)
+    assert len(shown("film.mp4")) == 1
+    job.model_copy(update={"output": Path("film.webp")}).run()
+    assert len(shown("film.webp")) == 8 and len(shown("film.mp4")) == 1
+
+
+def test_a_run_that_is_stopped_before_it_comes_to_new_frames_leaves_the_film(network, clip, desk):
+    job = Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10)
+
+    def stop(step):
+        if step.frame == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run(stop)
+    painting = ClipPainting(job, load_network(network))
+    assert not painting.repeats or not painting.times
+    painting.times = [Fraction(0)]
+    assert painting.repeats and len(shown("clip-painting.mp4")) == 4
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text there")
+def test_a_name_in_another_alphabet_than_the_terminals_is_kept(network, clip, desk):
+    name = os.fsdecode(b"f\xfc.mp4")
+    job = Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10, to=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        job.model_copy(update={"output": Path(name)}).run(stop_at_two)
+    job.model_copy(update={"output": Path(name)}).run()
+    assert len(shown(name)) == 3
+
+
+def test_frames_of_a_loop_that_ended_elsewhere_are_not_taken(network, clip, desk):
+    command = ["--output", "painted", "--precision", "float32"]
+    assert transfer(network, *command) == 0
+    plain = (desk / "painted" / "000001.png").read_bytes()
+    for path in (desk / "painted").iterdir():
+        path.unlink()
+
+    def stop(step):
+        if step.frame == 8 and list((desk / "painted").glob("loop-*")):
+            raise KeyboardInterrupt
+
+    job = Transfer(content=clip, styles=["painting.png"], network=network, size=32, iterations=10, precision="float32")
+    job = job.model_copy(update={"output": Path("painted")})
+    with pytest.raises(KeyboardInterrupt):
+        job.model_copy(update={"loop": True}).run(stop)
+    job.run()
+    assert sorted(path.name for path in (desk / "painted").iterdir()) == [f"{n:06}.png" for n in range(1, 9)]
+    assert (desk / "painted" / "000001.png").read_bytes() == plain
+
+
+def test_a_folder_whose_state_is_damaged_is_told(network, clip, desk, capsys):
+    (desk / "clip-painting.frames").mkdir()
+    (desk / "clip-painting.frames" / "clip.json").write_text("{")
+    assert transfer(network) == 2
+    assert "clip-painting.frames has frames of another recipe, network or clip: remove it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wish", [["--fps", "0.0004"], ["--temporal-weight", "inf"]])
+def test_numbers_out_of_range_are_told(network, clip, wish):
+    assert transfer(network, *wish) == 2

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from toolkit.errors import DamagedFileError, ToolkitError, ToolkitWarning
 from toolkit.pictures.clips import Clip, Frame, Sound, open_clip, save_clip
@@ -143,6 +143,17 @@ def test_animations_are_clips(tmp_path, suffix):
     assert [frame.time for frame in frames] == [n / RATE for n in range(10)]
     for found, given in zip(frames, shades(10), strict=True):
         assert (found.image.float() - given.image.float()).abs().mean() < 6
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+@pytest.mark.parametrize("rate", [24, 30, Fraction(30000, 1001), 60])
+def test_an_animation_lasts_as_long_as_its_frames(tmp_path, suffix, rate):
+    frames = [frame._replace(time=n / Fraction(rate)) for n, frame in enumerate(shades(40))]
+    save_clip(tmp_path / f"x{suffix}", frames, Fraction(rate))
+    with Image.open(tmp_path / f"x{suffix}") as film:
+        durations = [frame.load() and frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+    assert sum(durations) == pytest.approx(1000 * 40 / rate, abs=20)
+    assert suffix == ".webp" or min(durations) >= 20  # shorter ones last longer in browsers
 
 
 def test_a_transparent_animation_gets_a_ground(tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import shutil
 import time
 import warnings
@@ -55,7 +56,7 @@ def run(job: Transfer, progress: Callable[[Progress], object], network: Backbone
             raise ToolkitError("A clip is painted by one process: start it without torchrun.")
         painting = ClipPainting(job, network or job.load())
         with keeping(
-            lambda _: painting.put_together().text if painting.times else "",
+            lambda _: painting.put_together().text if painting.times and not painting.repeats else "",
             "the clip so far is kept; the same command goes on.",
         ):
             for step in painting:
@@ -124,20 +125,26 @@ class ClipPainting:
             kind = self.synthesis.show(inputs, towards, number / (count + 1))
             if kind == "scene":
                 break  # nobody minds a jump at a cut
-            yield from self._paint(self._place(number, "loop-"), kind, len(self.times))
+            yield from self._paint(self._place_again(number), kind, len(self.times))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is still among the frames of an earlier run, whose film has more of them."""
+        return self._place(len(self.times) + 1).exists()
 
     def put_together(self) -> Made:
-        """Writes the film of the frames that are there."""
+        """Writes the film of the frames that it has come to."""
         if self.folder == self.output:
             return Made(written(self.folder), path=self.folder)
-        before = self.folder / FILM
-        output = Path(before.read_text()) if before.exists() else self.output
-        path = save_somewhere(output, self.save, overwrite=self.job.output is not None or before.exists())
-        before.write_text(str(path))
+        before, output, named = self.folder / FILM, self.output, self.job.output is not None
+        if again := before.exists() and not named:  # the first one may have found its name taken
+            output = Path(os.fsdecode(before.read_bytes()))
+        path = save_somewhere(output, self.save, overwrite=named or again)
+        before.write_bytes(os.fsencode(path.absolute()))
         return Made(written(path), path=path, film=path)
 
     def save(self, path: Path) -> None:
-        """Writes the film of the frames that are there to a path, with the sound of the clip where it can be read.
+        """Writes the film of these frames to a path, with the sound of the clip where it can be read.
 
         Raises:
             ToolkitError: when it can't be written.
@@ -158,8 +165,11 @@ class ClipPainting:
         if self.folder != self.output:
             shutil.rmtree(self.folder)
             return
-        for again in self.folder.glob("loop-*"):
-            again.replace(again.with_name(again.name.removeprefix("loop-")))
+        for number in range(1, RETURN + 1) if self.job.loop else ():
+            if (again := self._place_again(number)).exists():
+                again.replace(self._place(number))
+        for other in self.folder.glob("loop-*"):  # of a loop that ended elsewhere
+            other.unlink()
         (self.folder / STATE).unlink()
 
     def _paint(self, place: Path, kind: str, number: int) -> Iterator[Progress]:
@@ -200,12 +210,16 @@ class ClipPainting:
             own = [next(each) for each in masks]
             yield frame.time, dataclasses.replace(self.still, content=frame.image, masks=own)
 
-    def _place(self, number: int, kind: str = "") -> Path:
-        return self.folder / f"{kind}{number:06}.png"
+    def _place(self, number: int) -> Path:
+        return self.folder / f"{number:06}.png"
+
+    def _place_again(self, number: int) -> Path:
+        """Of a frame to which the loop returns from its end, wherever that is."""
+        return self.folder / f"loop-{number:06}-after-{len(self.times):06}.png"
 
     def _frames(self) -> Iterator[Frame]:
         for number, when in enumerate(self.times, 1):
-            again = self._place(number, "loop-")
+            again = self._place_again(number)
             whole = self.job.loop and again.exists()
             yield Frame(when, to_uint8(open_picture(again if whole else self._place(number))))
 
@@ -223,7 +237,11 @@ class ClipPainting:
         """Makes sure that the folder has frames of this clip, to go on from, or none."""
         place = self.folder / STATE
         if place.exists():
-            if json.loads(place.read_text()) != self.state:
+            try:
+                same = json.loads(place.read_text()) == self.state
+            except ValueError:  # something else has written there
+                same = False
+            if not same:
                 raise ToolkitError(f"{self.folder} has frames of another recipe, network or clip: remove it.")
             LOG.info("going on from the frames in %s", self.folder)
         elif self.folder.exists() and any(self.folder.iterdir()):

@@ -28,6 +28,9 @@ RATE = Fraction(25)
 #: Times in an .mp4 are multiples of this, in seconds; frames at any usual rate, also of television, fall on some.
 TICK = Fraction(1, 120_000)
 
+#: Times in an animation are multiples of these, in milliseconds.
+TICKS = {".gif": 10, ".webp": 1}
+
 #: Sound that an .mp4 holds as it is; other sound becomes AAC.
 COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "opus"}
 
@@ -147,8 +150,9 @@ def _video(path: Path, begin: float) -> Clip:
     if not streams:
         raise DamagedFileError(f"{path} has sound and no pictures: name a clip.")
     stream = streams[0]
-    if stream.width * stream.height > MAX_PIXELS:
-        raise DamagedFileError(f"{path} has {stream.width} x {stream.height} pixels, more than {MAX_PIXELS:,}.")
+    width = _width(stream, stream.sample_aspect_ratio)
+    if width * stream.height > MAX_PIXELS:
+        raise DamagedFileError(f"{path} has {width} x {stream.height} pixels, more than {MAX_PIXELS:,}.")
     stream.thread_type = "AUTO"
     rate = stream.average_rate or stream.guessed_rate or RATE
     seconds = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
@@ -187,10 +191,15 @@ def _start(stream: Any) -> Fraction:
 def _upright(frame: Any, aspect: Fraction | None) -> Tensor:
     """A frame of PyAV's as it is to be seen."""
     source = "ITU709" if frame.colorspace == 2 and frame.height > LINES else None
-    width = round(frame.width * (aspect or 1))
+    width = _width(frame, aspect)
     shown = frame.to_ndarray(format="rgb24", width=width, src_colorspace=source, interpolation="BICUBIC")
     pixels = np.rot90(shown, round(frame.rotation / 90))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+
+
+def _width(picture: Any, aspect: Fraction | None) -> int:
+    """Of a stream or a frame in square pixels."""
+    return round(picture.width * (aspect or 1))
 
 
 def _animation(path: Path, background: str) -> Clip:
@@ -236,8 +245,13 @@ def _at_rate(frames: Iterable[Frame], rate: Fraction, last: Fraction) -> Iterato
 
 
 def _animate(path: Path, frames: list[Frame], rate: Fraction) -> None:
+    tick = TICKS[path.suffix.lower()]
+    if rate > (fastest := Fraction(1000, 2 * tick)):  # what is shown for a tick alone, browsers show for longer
+        frames, rate = list(_at_rate(frames, fastest, 1 / rate)), fastest
     times = [*(frame.time for frame in frames), frames[-1].time + 1 / rate]
-    duration = [round((after - before) * 1000) for before, after in itertools.pairwise(times)]
+    # Times are rounded, and not their differences, so that nothing adds up.
+    ticks = [round(time * 1000 / tick) for time in times]
+    duration = [tick * (after - before) for before, after in itertools.pairwise(ticks)]
     first, *rest = (to_picture(frame.image / 255) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=duration, loop=0)
 
