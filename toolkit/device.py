@@ -48,22 +48,32 @@ def find_device(name: str) -> torch.device:
 
 
 def available(device: torch.device) -> int:
-    """Free bytes of a GPU, or of this machine within what its container may use."""
+    """Bytes that a program can have: of a GPU, or of this machine within what its container may use.
+
+    Files that the system keeps in memory make room, so they count as free.
+    """
     match device.type:
         case "cuda" | "xpu":
             return int(torch.accelerator.get_memory_info(device)[0])
         case "mps":
             return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
+        free = 1024 * _told("/proc/meminfo", "MemAvailable:")
+    except OSError:  # not Linux
         return UNKNOWN
+    group = Path("/sys/fs/cgroup")
     try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        used -= _told(group / "memory.stat", "inactive_file")
     except (OSError, ValueError):  # no container, or no limit
         return free
     return min(free, limit - used)
+
+
+def _told(path: str | Path, name: str) -> int:
+    """The number after a name, out of one of Linux' lists."""
+    lines = (line.split() for line in Path(path).read_text().splitlines())
+    return next(int(number) for own, number, *_ in lines if own == name)
 
 
 @functools.cache

@@ -35,7 +35,8 @@ class Ranks:
             return
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        if not dist.is_initialized():
+        joins = not dist.is_initialized()
+        if joins:
             # This module binds the present group in its functions' defaults: imported later it would keep the new
             # group's threads alive after it has ended, which may abort the process at its end.
             importlib.import_module("torch.distributed.nn.functional")
@@ -43,8 +44,9 @@ class Ranks:
         try:
             yield cls(dist.get_rank(), dist.get_world_size())
         finally:
-            with uninterrupted():
-                dist.destroy_process_group()
+            if joins:  # a group that was there is somebody else's
+                with uninterrupted():
+                    dist.destroy_process_group()
 
     @property
     def first(self) -> bool:

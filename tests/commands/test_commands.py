@@ -388,6 +388,8 @@ def test_judge_compares_pictures_in_a_table_and_a_sheet_and_says_when_it_painted
     assert lines[:2] == ["1: photo.jpg", "2: out.png"] and lines[3].split()[:2] == ["relu4_2", "0.00%"]
     assert "has also painted" in lines[-2] and lines[-1] == "written to sheet.png"
     assert open_image("sheet.png").shape[-1] > 4 * 384
+    assert main(["judge", "photo.jpg", "out.png", "photo.jpg", *images, "--sheet", "again.png"]) == 0
+    assert Path("again.png").read_bytes() == Path("sheet.png").read_bytes()  # named twice, judged once
     assert main(["judge", "photo.jpg", *images, "--sheet", "sheet.jpg"]) == 2
     assert main(["judge", "photo.jpg", *images, "--sheet", "photo.jpg"]) == 2
 

@@ -95,3 +95,19 @@ def test_programs_paint(program, tiny_network, random_image, tmp_path, statistic
     found = [float(objective(image).objective) for image in (photo, output)]
     assert len(losses) == 12 and [losses[0], losses[-1]] == pytest.approx(found, rel=0.02)
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_programs_tell_what_they_cannot_use(program, tiny_network, random_image, tmp_path):
+    export_step(tiny_network(), ["relu3_1"], ["relu1_1"], tmp_path / "step.onnx")
+    picture = to_picture(random_image(24, 24))
+    picture.save(tmp_path / "photo.ppm")
+    picture.save(tmp_path / "photo.png")
+
+    def told(*arguments):
+        done = subprocess.run([*program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode != 0
+        return done.stderr
+
+    assert "usage: " in told("step.onnx", "photo.ppm")
+    assert "photo.png is no PPM" in told("step.onnx", "photo.png", "photo.ppm", "output.ppm")
+    assert "nowhere/" in told("step.onnx", "photo.ppm", "photo.ppm", "nowhere/output.ppm", "1")

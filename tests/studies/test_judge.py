@@ -36,7 +36,9 @@ def test_shares_are_ratios_of_the_objectives_losses(tiny_network, random_image):
     assert found.style_of_all == pytest.approx(total / start)
 
 
-def test_distances_are_those_of_a_brute_force_search(tiny_network, random_image):
+@pytest.mark.parametrize("at_once", [1024, 7])
+def test_distances_are_those_of_a_brute_force_search(tiny_network, random_image, monkeypatch, at_once):
+    monkeypatch.setattr("toolkit.studies.judge.AT_ONCE", at_once)
     network, layers = tiny_network(), {"relu2_1": 0.5, "relu3_1": 1.0}
     picture, painting = random_image(48, 64), random_image(40, 56, seed=1)
 
@@ -65,6 +67,11 @@ def test_the_style_image_invents_nothing_and_a_finer_picture_has_more_grain(tiny
 def test_a_content_image_of_other_proportions_is_refused(tiny_network, random_image):
     with pytest.raises(ToolkitError, match="other proportions"):
         judge(tiny_network(), random_image(48, 64), random_image(64, 48), random_image())
+
+
+def test_a_style_image_of_plain_colour_is_refused(tiny_network, random_image):
+    with pytest.raises(ToolkitError, match="The style image has no fine detail to compare with"):
+        judge(tiny_network(), random_image(48, 64), random_image(48, 64), torch.full((1, 3, 48, 64), 0.3))
 
 
 def test_images_of_any_size_are_compared_at_the_pictures(tiny_network, random_image):

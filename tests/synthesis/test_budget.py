@@ -84,6 +84,11 @@ def test_less_memory_means_more_tiles_and_fewer_pairs_and_in_the_end_a_sentence(
     assert len(tiles_of(network, ADAM, size, planned(network, ADAM, *size, 2 * GIGABYTE))) > 1
 
 
+@given(size=st.integers(128, 1024), gigabytes=st.floats(0.6, 4))
+def test_images_for_a_screen_are_refused_in_no_memory(network, size, gigabytes):
+    assert planned(network, TRANSFER, size * 3 // 4, size, gigabytes * GIGABYTE).pairs >= FEWEST_PAIRS
+
+
 @pytest.mark.parametrize("pairs", [FEWEST_PAIRS, 12, PAIRS])
 def test_pairs_take_half_of_the_memory_at_most_beside_eight_images(network, pairs):
     image = 3 * 500 * 400 * 4

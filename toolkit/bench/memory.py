@@ -1,7 +1,7 @@
 """The memory that a transfer takes at its peak, each contestant in a process of its own."""
 
 import math
-import resource
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -84,4 +84,6 @@ def _peak(contestant: str, source: str, height: int, width: int, memory: int, it
         limit = memory if contestant == "tiles" else math.inf
         for _ in Synthesis(network, recipe, content=content, styles=[style], memory=limit):
             pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts KiB
+    import resource  # which Windows lacks
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..network import Layer, Network
 from ..synthesis import Recipe
 
-#: What a recipe says of a transfer that the textbook can make.
+#: A transfer whose losses the textbook has; levels are for ours alone, as the textbook has one.
 AS_TEXTBOOK = {"style_statistic": "gram", "finish": 0.0, "total_variation_weight": 0.0, "levels": 4, "coarsest": 256}
 
 

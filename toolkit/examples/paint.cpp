@@ -22,7 +22,8 @@ using Tensors = std::map<std::string, Tensor>;
 /// A picture as the step takes it: (1, 3, H, W), RGB in [0, 1].
 Tensor read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  file.ignore(2);  // P6
+  std::string kind(2, '\0');
+  file.read(kind.data(), 2);
   const auto number = [&file] {
     for (std::string comment; (file >> std::ws).peek() == '#';) std::getline(file, comment);
     int64_t value = 0;
@@ -30,7 +31,7 @@ Tensor read(const std::string& path) {
     return value;
   };
   const int64_t width = number(), height = number(), area = width * height;
-  number();  // 255
+  if (kind != "P6" || number() != 255) throw std::runtime_error(path + " is no PPM of the kind P6 with 8 bits a channel");
   std::string pixels(3 * area, '\0');
   if (!file.ignore(1).read(pixels.data(), pixels.size())) throw std::runtime_error("cannot read " + path);
   Tensor image{{1, 3, height, width}, std::vector<float>(3 * area)};
@@ -44,7 +45,9 @@ void write(const std::string& path, const Tensor& image) {
   const int64_t area = image.shape[2] * image.shape[3];
   std::string pixels(3 * area, '\0');
   for (int64_t i = 0; i < 3 * area; i++) pixels[i] = std::lround(255 * image.values[(i % 3) * area + i / 3]);
-  std::ofstream(path, std::ios::binary) << "P6\n" << image.shape[3] << " " << image.shape[2] << "\n255\n" << pixels;
+  std::ofstream file(path, std::ios::binary);
+  file << "P6\n" << image.shape[3] << " " << image.shape[2] << "\n255\n" << pixels << std::flush;
+  if (!file) throw std::runtime_error("cannot write " + path);
 }
 
 class Step {
@@ -124,7 +127,7 @@ int main(int count, char** arguments) {
   for (int t = 1;; t++) {
     const auto found = step.run(inputs, {"loss", "gradient"});
     std::cout << t << " " << found[0].values[0] << std::endl;
-    if (t == iterations) break;  // so that this is the loss of what is written
+    if (t >= iterations) break;  // so that this is the loss of what is written
     for (size_t i = 0; i < image.size(); i++) {
       const double gradient = found[1].values[i];
       mean[i] += (1 - beta) * (gradient - mean[i]);

@@ -7,6 +7,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import * as ort from "onnxruntime-node";
 
 const [model, photo, painting, output, iterations = "200", styleWeight = "10"] = process.argv.slice(2);
+if (!output || !(Number(iterations) >= 1)) {
+  console.error("usage: node paint.mjs step.onnx photo.ppm painting.ppm output.ppm [ITERATIONS] [STYLE_WEIGHT]");
+  process.exit(2);
+}
 const session = await ort.InferenceSession.create(model);
 const shapes = Object.fromEntries(session.inputMetadata.map(({ name, shape }) => [name, shape]));
 const names = Object.keys(shapes);
@@ -14,7 +18,9 @@ const names = Object.keys(shapes);
 /** A picture as the step takes it: (1, 3, H, W), RGB in [0, 1]. */
 function read(path) {
   const bytes = readFileSync(path);
-  const [header, width, height] = /^P6\s+(?:#.*\s+)*(\d+)\s+(\d+)\s+255\s/.exec(bytes.toString("latin1", 0, 512));
+  const found = /^P6\s+(?:#.*\s+)*(\d+)\s+(\d+)\s+255\s/.exec(bytes.toString("latin1", 0, 512));
+  if (!found) throw new Error(`${path} is no PPM of the kind P6 with 8 bits a channel`);
+  const [header, width, height] = found;
   const pixels = bytes.subarray(header.length);
   const area = width * height;
   const values = Float32Array.from({ length: 3 * area }, (_, i) => pixels[3 * (i % area) + Math.floor(i / area)] / 255);
@@ -62,7 +68,7 @@ for (let step = 1; ; step++) {
   const tensor = new ort.Tensor("float32", image, content.dims);
   const { loss, gradient } = await session.run({ ...fixed, image: tensor }, ["loss", "gradient"]);
   console.log(step, loss.data[0]);
-  if (step === Number(iterations)) break; // so that this is the loss of what is written
+  if (step >= Number(iterations)) break; // so that this is the loss of what is written
   for (let i = 0; i < image.length; i++) {
     mean[i] += (1 - beta) * (gradient.data[i] - mean[i]);
     square[i] += (1 - gamma) * (gradient.data[i] ** 2 - square[i]);

@@ -1,6 +1,6 @@
 """Trains a small network that paints any photograph in one style: python train.py PAINTING FOLDER OUTPUT [STEPS SIZE].
 
-FOLDER holds photographs. OUTPUT is the first of them, painted; the weights of the network are saved beside it.
+FOLDER holds photographs, as JPEG or PNG. OUTPUT is the first of them, painted; its network's weights lie beside it.
 """
 
 import sys
@@ -15,7 +15,8 @@ import toolkit
 
 painting, folder, output = (Path(name) for name in sys.argv[1:4])
 steps, size = map(int, sys.argv[4:] or (2000, 256))
-photos = [toolkit.open_image(path) for path in sorted(folder.iterdir())]
+paths = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+photos = [toolkit.open_image(path) for path in paths]
 crop = RandomResizedCrop(size, scale=(0.2, 1.0))
 
 network, recipe = toolkit.load_network("vgg19-small"), toolkit.Recipe.preset("transfer", style_statistic="gram")

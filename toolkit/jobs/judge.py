@@ -35,7 +35,7 @@ class Judge(NetworkJob):
     Compares pictures with the content and the style image that they were made from. Layer by layer, prints the content
     loss, the style loss and the Fréchet distance of the features. Then prints how much of the content's structure is
     lost, how much of a picture is not in the style image, and the reverse, by the nearest features, and how grainy it
-    is. Less is better.
+    is. Less is better; of grain, one is the style image's.
     """
 
     as_json: ClassVar[bool] = True
@@ -67,17 +67,18 @@ class Judge(NetworkJob):
         from ..pictures.sheet import Labels, captioned, grid
         from ..studies.judge import Judgement, judge
 
-        named = [*self.pictures, self.content, self.style]
+        pictures = [*dict.fromkeys(self.pictures)]  # one that is named twice is judged once
+        named = [*pictures, self.content, self.style]
         check_outputs([self.sheet] if self.sheet else [], named)
         device, network = find_device(self.device), self.load()
         of_network = fingerprint(network)
         *images, content, style = map(open_image, named)
         network, judged = network.at(device, torch.float32), dict[str, Judgement]()
-        for name, image in zip(self.pictures, images, strict=True):
+        for name, image in zip(pictures, images, strict=True):
             judged[name] = judge(network, image.to(device), content.to(device), style.to(device))
             progress(Counted(len(judged), len(images)))
         lines = list(_table(judged))
-        if any(_painted_by(name) == of_network for name in self.pictures):
+        if any(_painted_by(name) == of_network for name in pictures):
             lines.append("The network that judges has also painted: it is kind to what it painted. Judge by another.")
         if self.sheet:
             captions = [[], [], *map(_numbers, judged.values())]
@@ -85,7 +86,7 @@ class Judge(NetworkJob):
                 captioned(to_picture(image), lines, CELL)
                 for image, lines in zip((content, style, *images), captions, strict=True)
             ]
-            columns = Labels("", ["content image", "style image", *(Path(name).stem for name in self.pictures)])
+            columns = Labels("", ["content image", "style image", *(Path(name).stem for name in pictures)])
             placed = {(0, column): cell for column, cell in enumerate(cells)}
             with written_atomically(self.sheet) as temporary:
                 grid(placed, Labels("", [""]), columns, (CELL, max(cell.height for cell in cells))).save(temporary)

@@ -65,8 +65,8 @@ def judge(
         recipe: which layers, and the size of the style image; a transfer's, by Gram matrices, when there is none.
 
     Raises:
-        ToolkitError: when picture and content have other proportions, content and style are alike, or an image is too
-            small.
+        ToolkitError: when picture and content have other proportions, content and style are alike, the style is plain,
+            or an image is too small.
     """
     recipe = recipe or Recipe.preset("transfer", style_statistic="gram")
     height, width = picture.shape[-2:]
@@ -74,6 +74,8 @@ def judge(
         raise ToolkitError("The picture and the content image have other proportions: name the image it was made from.")
     photograph = resize(content, (height, width))
     painting = fit(style, max(1, round(max(height, width) * recipe.style_scale)))
+    if (fine := grain(painting)) < LEAST:
+        raise ToolkitError("The style image has no fine detail to compare with: name one that is not of plain colour.")
     inputs, covering = Inputs(photograph, [painting]), cover(painting, (height, width))
     objective = Objective(network, recipe, inputs)
     after, before, other = (objective(image).read().losses for image in (picture, photograph, covering))
@@ -93,7 +95,7 @@ def judge(
         {name: _over(far[loss], farthest[loss]) for name, loss in names.items()},
         _over(structure_distance(ours, theirs), structure_distance(least, theirs)),
         *distances(network, picture, painting, recipe.style_layers),
-        grain(picture) / grain(painting),
+        grain(picture) / fine,
     )
 
 
@@ -126,9 +128,12 @@ def distances(
         torch.cat([vectors for _, vectors in joint.vectors(partial(whole, network), x)]) for x in (picture, painting)
     )
     ours, theirs = (F.normalize(vectors - vectors.mean(0)) for vectors in joined)
-    cosines = [rows @ theirs.mT for rows in ours.split(AT_ONCE)]
-    nearest, back = torch.cat([part.amax(1) for part in cosines]), torch.stack([part.amax(0) for part in cosines])
-    return float(1 - nearest.mean()), float(1 - back.amax(0).mean())
+    nearest, back = [], torch.full_like(theirs[:, 0], -1)
+    for rows in ours.split(AT_ONCE):
+        cosines = rows @ theirs.mT
+        nearest.append(cosines.amax(1))
+        back = torch.maximum(back, cosines.amax(0))
+    return float(1 - torch.cat(nearest).mean()), float(1 - back.mean())
 
 
 def grain(image: Tensor) -> float:

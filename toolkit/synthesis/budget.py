@@ -87,9 +87,9 @@ def plan(
     vectors, pairs = kind.tensors * image, PAIRS
     if kind.keeps_pairs:
         pair = image  # two vectors in bfloat16
-        # Features get their least share, unless not even the rest has room.
+        # Features get their least share, and pairs as much, unless not even the rest has room.
         beside = (1 - LEAST_SHARE) * memory - fixed - targets
-        most = min(memory / 2, beside) if beside > 0 else memory / 2
+        most = min(memory / 2, max(beside, LEAST_SHARE * memory)) if beside > 0 else memory / 2
         room = math.inf if memory == math.inf else (most - vectors) / pair
         pairs = int(min(PAIRS, max(room, 0)))
         if pairs < FEWEST_PAIRS:

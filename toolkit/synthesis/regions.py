@@ -74,7 +74,7 @@ def suggest_regions(
         seed: of the clusters' beginnings.
 
     Raises:
-        ToolkitError: when there are fewer regions than style images, or an image is too small for the layers.
+        ToolkitError: when fewer regions than style images are asked for, or an image is too small for the layers.
     """
     if count < len(styles):
         raise ToolkitError(f"{count} regions are too few for {len(styles)} style images: ask for one for each.")
