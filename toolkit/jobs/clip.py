@@ -36,7 +36,7 @@ from .synthesis import Made, Transfer
 #: What a picture has and a clip has not.
 REFUSED = ("regions", "timelapse", "bits", "dpi", "keep_alpha")
 
-#: In the folder of frames: what they are made from, and the path of the film that was made of them.
+#: In the folder of frames: what they are made from, and the name of the film that was made of them, beside it.
 STATE, FILM = "clip.json", "film.txt"
 
 #: Frames over which a loop returns to its beginning, at most.
@@ -138,9 +138,9 @@ class ClipPainting:
             return Made(written(self.folder), path=self.folder)
         before, output, named = self.folder / FILM, self.output, self.job.output is not None
         if again := before.exists() and not named:  # the first one may have found its name taken
-            output = Path(os.fsdecode(before.read_bytes()))
+            output = self.folder.with_name(os.fsdecode(before.read_bytes()))
         path = save_somewhere(output, self.save, overwrite=named or again)
-        before.write_bytes(os.fsencode(path.absolute()))
+        before.write_bytes(os.fsencode(path.name))
         return Made(written(path), path=path, film=path)
 
     def save(self, path: Path) -> None:
