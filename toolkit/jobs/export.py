@@ -65,8 +65,8 @@ class Export(Job):
         if self.kind == "features":
             errors = export_features(network, chosen["layers"], self.output, self.precision)
         else:
-            once = (tuple(dict.fromkeys(chosen[kind])) for kind in ("content_layers", "style_layers"))
-            errors = export_step(network, *once, self.output, self.precision, chosen["style_statistic"])
+            content, style = (tuple(dict.fromkeys(chosen[kind])) for kind in ("content_layers", "style_layers"))
+            errors = export_step(network, content, style, self.output, self.precision, chosen["style_statistic"])
         lines = [f"  {name:<20} {error:.1e}" for name, error in errors.items()]
         size = f"{written(self.output)}, {self.output.stat().st_size / 1e6:.1f} MB"
         return Outcome("\n".join(["largest error against PyTorch, over the largest value:", *lines, size]))
