@@ -15,6 +15,8 @@ from typing import Any
 
 import gradio as gr
 
+from toolkit.files import sha256
+
 from .endpoints import Updates
 from .hosting import FOLDER
 
@@ -24,7 +26,7 @@ GRACE = 30.0
 #: Most jobs of a visitor that are kept; older ones are forgotten.
 MOST = 24
 
-#: Steps for which a file stays that another has replaced: a browser may be fetching it.
+#: Steps for which a file stays that is not shown any more: a browser may be fetching it.
 STAY = 4
 
 #: Longest time in seconds between two looks for what to delete.
@@ -114,16 +116,23 @@ class Work:
         if type(value) in (list, tuple):
             return type(value)(map(self._kept, value))
         if isinstance(value, str) and (path := Path(value)).is_absolute() and path.is_file():
-            return str(shutil.copy(path, Path(tempfile.mkdtemp(dir=self._folder.name), path.name)))
+            copy = Path(self._folder.name, sha256(path), path.name)  # one of each content
+            if not copy.exists():
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(path, copy)
+            return str(copy)
         return value
 
     def _delete(self, value: Any) -> None:
-        """Deletes the copies of files in a value."""
+        """Deletes the copies of files in a value that are not shown any more."""
+        for copy in self._copies(value) - self._copies([*self._shown.values()]):
+            copy.unlink(missing_ok=True)
+
+    def _copies(self, value: Any) -> set[Path]:
         if type(value) in (list, tuple):
-            for each in value:
-                self._delete(each)
-        elif isinstance(value, str) and (path := Path(value)).is_relative_to(self._folder.name):
-            shutil.rmtree(path.parent, ignore_errors=True)
+            return {copy for each in value for copy in self._copies(each)}
+        ours = isinstance(value, str) and Path(value).is_relative_to(self._folder.name)
+        return {Path(value)} if ours else set()
 
 
 def watch(works: Sequence[Work]) -> Iterator[Updates]:

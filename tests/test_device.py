@@ -49,6 +49,8 @@ def test_files_that_the_system_keeps_in_memory_count_as_free(tmp_path, monkeypat
 
     monkeypatch.setattr("toolkit.device.Path", elsewhere)
     assert available(CPU) == 4_000_000_000  # no Linux
+    write("proc/meminfo", "MemTotal:  9000 kB\n")
+    assert available(CPU) == 4_000_000_000
     write("proc/meminfo", "MemTotal:  9000 kB\nMemFree:  500 kB\nMemAvailable:  5000 kB\nHugePages_Total:  0\n")
     assert available(CPU) == 5000 * 1024
     write("sys/fs/cgroup/memory.max", "4000000\n")

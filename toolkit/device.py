@@ -59,7 +59,7 @@ def available(device: torch.device) -> int:
             return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     try:
         free = 1024 * _told("/proc/meminfo", "MemAvailable:")
-    except OSError:  # not Linux
+    except OSError:  # not Linux, or one that does not tell
         return UNKNOWN
     group = Path("/sys/fs/cgroup")
     try:
@@ -71,9 +71,15 @@ def available(device: torch.device) -> int:
 
 
 def _told(path: str | Path, name: str) -> int:
-    """The number after a name, out of one of Linux' lists."""
-    lines = (line.split() for line in Path(path).read_text().splitlines())
-    return next(int(number) for own, number, *_ in lines if own == name)
+    """The number after a name, out of one of Linux' lists.
+
+    Raises:
+        OSError: when it is not there.
+    """
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(f"{name} "):
+            return int(line.split()[1])
+    raise OSError(f"{path} does not tell {name}")
 
 
 @functools.cache

@@ -244,9 +244,11 @@ def test_a_run_that_is_stopped_before_it_comes_to_new_frames_leaves_the_film(net
     with pytest.raises(KeyboardInterrupt):
         job.run(stop)
     painting = ClipPainting(job, load_network(network))
-    assert not painting.repeats or not painting.times
-    painting.times = [Fraction(0)]
-    assert painting.repeats and len(shown("clip-painting.mp4")) == 4
+    painting.times = [Fraction(0)]  # it has come to the first of four frames
+    assert painting.keep() == "written to clip-painting.mp4" and len(shown("clip-painting.mp4")) == 4
+    (desk / "clip-painting.frames" / "film.txt").unlink()  # a run that was killed leaves none
+    (desk / "clip-painting.mp4").unlink()
+    assert painting.keep() == "written to clip-painting.mp4" and len(shown("clip-painting.mp4")) == 1
 
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are text there")

@@ -93,7 +93,29 @@ def test_files_that_others_replace_are_deleted_once_they_may_have_been_fetched(t
     ended(work)
     kept = [[Path(path).read_text() if Path(path).exists() else "" for path in pair] for pair in shown]
     assert kept == [["", ""]] * 4 + [[str(number)] * 2 for number in range(4, STAY + 4)]
-    assert len(list(Path(shown[-1][0]).parents[1].rglob("preview.jpg"))) == 2 * STAY + 1
+    assert len(list(Path(shown[-1][0]).parents[1].rglob("preview.jpg"))) == STAY  # one of each content
+
+
+def test_a_file_stays_as_long_as_it_is_shown(tmp_path):
+    finished, preview = tmp_path / "0.png", tmp_path / "1.png"
+    finished.write_text("finished")
+
+    def steps():
+        for number in range(2 * STAY):
+            preview.write_text(str(number))
+            yield {"gallery": [(str(finished), "one"), (str(preview), "two")]}
+            first.append(work.value("gallery")[0][0])
+
+    first, begin = [], threading.Event()
+
+    def start():
+        begin.wait()
+        yield from steps()
+
+    work = begun(start())
+    begin.set()
+    ended(work)
+    assert len(set(first)) == 1 and Path(first[0]).read_text() == "finished"
 
 
 def test_a_job_whose_files_cannot_be_kept_gives_its_place_back(tmp_path, monkeypatch):

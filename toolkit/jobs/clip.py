@@ -55,10 +55,7 @@ def run(job: Transfer, progress: Callable[[Progress], object], network: Backbone
         if ranks.world_size > 1:
             raise ToolkitError("A clip is painted by one process: start it without torchrun.")
         painting = ClipPainting(job, network or job.load())
-        with keeping(
-            lambda _: painting.put_together().text if painting.times and not painting.repeats else "",
-            "the clip so far is kept; the same command goes on.",
-        ):
+        with keeping(lambda _: painting.keep(), "the clip so far is kept; the same command goes on."):
             for step in painting:
                 progress(step)
         with uninterrupted():
@@ -128,19 +125,25 @@ class ClipPainting:
             yield from self._paint(self._place_again(number), kind, len(self.times))
 
     @property
-    def repeats(self) -> bool:
-        """Whether it is still among the frames of an earlier run, whose film has more of them."""
-        return self._place(len(self.times) + 1).exists()
+    def _earlier(self) -> Path | None:
+        """The film that an earlier run has put together."""
+        name = self.folder / FILM
+        return self.folder.with_name(os.fsdecode(name.read_bytes())) if name.exists() else None
+
+    def keep(self) -> str:
+        """Writes the film so far, where an earlier one has not more of the frames; tells where it is."""
+        if self._earlier and self._place(len(self.times) + 1).exists():
+            return written(self._earlier)
+        return self.put_together().text if self.times else ""
 
     def put_together(self) -> Made:
         """Writes the film of the frames that it has come to."""
         if self.folder == self.output:
             return Made(written(self.folder), path=self.folder)
-        before, output, named = self.folder / FILM, self.output, self.job.output is not None
-        if again := before.exists() and not named:  # the first one may have found its name taken
-            output = self.folder.with_name(os.fsdecode(before.read_bytes()))
-        path = save_somewhere(output, self.save, overwrite=named or again)
-        before.write_bytes(os.fsencode(path.name))
+        # The first one may have found its name taken.
+        output = self.job.output or self._earlier
+        path = save_somewhere(output or self.output, self.save, overwrite=output is not None)
+        (self.folder / FILM).write_bytes(os.fsencode(path.name))
         return Made(written(path), path=path, film=path)
 
     def save(self, path: Path) -> None:

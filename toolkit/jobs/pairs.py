@@ -27,7 +27,7 @@ def name_of(job: SynthesisJob) -> str:
 def every_pair(
     job: SynthesisJob, progress: "Callable[[Progress], object]" = lambda step: None
 ) -> Iterator[Made | ToolkitError]:
-    """Makes one picture of every content in every style, into a folder; pictures that are there already are kept.
+    """Makes one picture of every content in every style, into a folder; finished ones that are there are kept.
 
     Under torchrun, pairs are dealt to the processes.
 
